@@ -32,7 +32,9 @@ def compressed_csv(wheel: str | None) -> bytes:
             return archive.read(MEMBER)
     spec = find_spec("skfolio")
     if spec is None or spec.origin is None:
-        raise SystemExit("skfolio is not installed: give the path of its wheel (pip download --no-deps skfolio)")
+        raise SystemExit(
+            "skfolio is not installed: give the path of its wheel (pip download --no-deps skfolio)"
+        )
     return (Path(spec.origin).parents[1] / MEMBER).read_bytes()
 
 
@@ -41,7 +43,7 @@ def prices(csv_gz: bytes) -> pd.DataFrame:
     # keep_default_na off: a ticker called NA must not become a missing name
     frame = pd.read_csv(io.BytesIO(gzip.decompress(csv_gz)), keep_default_na=False, na_values=[""])
     frame = frame.rename(columns={"Date": "date"})
-    frame["date"] = pd.to_datetime(frame["date"], format="%Y-%m-%d").astype("datetime64[ms]")
+    frame["date"] = pd.to_datetime(frame["date"], format="%Y-%m-%d").astype("datetime64[us]")
     frame = frame[frame["date"].between(START, END)].sort_values("date", ignore_index=True)
     tickers = sorted(set(frame.columns) - {"date"})
     frame[tickers] = frame[tickers].astype("float64").round(DECIMALS)
