@@ -2,8 +2,8 @@
 
 Usage: python data/make_us_large_caps.py [skfolio-*.whl]
 
-Without an argument the installed skfolio is read; with one, the wheel file is (nothing is installed and nothing is
-fetched: ``pip download --no-deps skfolio`` gives the wheel). Prints the rows, the dates and the sha256.
+Without an argument the installed skfolio is read; with one, the wheel file is. Nothing is installed or fetched
+(``pip download --no-deps skfolio`` gives the wheel). Prints the rows, the dates and the sha256.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ def compressed_csv(wheel: str | None) -> bytes:
             return archive.read(MEMBER)
     spec = find_spec("skfolio")
     if spec is None or spec.origin is None:
-        raise SystemExit(
-            "skfolio is not installed: give the path of its wheel (pip download --no-deps skfolio)"
-        )
+        raise SystemExit("skfolio is not installed: give its wheel's path (pip download --no-deps skfolio)")
     return (Path(spec.origin).parents[1] / MEMBER).read_bytes()
 
 
