@@ -1,7 +1,7 @@
 """Kalman filters of a price level and of a hedge ratio: checked faces over the kernels.
 
-Both are filters: the value at bar t uses bars up to t. Both equal ``pykalman.KalmanFilter(...).filter`` of the same
-model, started without a prediction before the first bar.
+Both are filters: the value at bar t uses bars up to t. Both equal ``pykalman.KalmanFilter(...).filter`` of
+the same model, started without a prediction before the first bar.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def local_level_filter(
     Parameters
     ----------
     prices
-        (n,) series, or (n, k) with one series in each column; array, Series or frame. A NaN is a missing bar: the
-        level stands and its variance grows.
+        (n,) series, or (n, k) with one series in each column; array, Series or frame. A NaN is a missing
+        bar: the level stands and its variance grows.
     transition_cov, observation_cov
         Variance of the level's step (>= 0) and of the observation (> 0), in squared units of the price.
     initial_mean, initial_cov
@@ -82,10 +82,9 @@ def local_level_filter(
     ValueError
         A variance outside its range.
 
-    Notes
-    -----
-    Harvey, *Forecasting, Structural Time Series Models and the Kalman Filter* (1989), section 4.1.2. The level starts at
-    ``initial_mean``, so with the defaults the first bars climb from 0: leave them out of any statistic.
+    Notes ----- Harvey, *Forecasting, Structural Time Series Models and the Kalman Filter* (1989), section
+    4.1.2. The level starts at ``initial_mean``, so with the defaults the first bars climb from 0: leave
+    them out of any statistic.
     """
     q = check_number("transition_cov", transition_cov, low=0.0)
     r = check_number("observation_cov", observation_cov, low=SMALLEST_VARIANCE)
@@ -114,13 +113,14 @@ def hedge_ratio_filter(
 ) -> HedgeRatioFilter:
     """Hedge ratio of y on x as the state of a regression filter.
 
-    ``y_t = beta_t x_t + alpha_t + e_t`` with (beta, alpha) a random walk of covariance ``delta / (1 - delta) I``.
+    ``y_t = beta_t x_t + alpha_t + e_t`` with (beta, alpha) a random walk of covariance ``delta / (1 -
+    delta) I``.
 
     Parameters
     ----------
     y, x
-        (n,) prices, y the dependent leg. Two Series must have the same index. A NaN in either is a missing bar: the state
-        stands and its variance grows.
+        (n,) prices, y the dependent leg. Two Series must have the same index. A NaN in either is a missing
+        bar: the state stands and its variance grows.
     delta
         Speed of the state, in [0, 1). 0 is recursive least squares with a prior.
     observation_cov
@@ -156,9 +156,7 @@ def hedge_ratio_filter(
     index = _common_index(y, x)
     ys, xs = check_values("y", y), check_values("x", x)
     if len(ys) != len(xs):
-        raise DataError(
-            f"y has {len(ys)} bars and x has {len(xs)}; both legs need the same bars: align them first"
-        )
+        raise DataError(f"y has {len(ys)} bars and x has {len(xs)}; both legs need the same bars: align them first")
     path = np.empty((PATH, len(ys)))
     hedge_path(ys, xs, q, q, r, False, state, path)
     rows = [row if index is None else pd.Series(row, index=index) for row in path]
@@ -205,9 +203,7 @@ def check_values(name: str, values: Any, *, ndim: tuple[int, ...] = (1,)) -> Flo
     if isinstance(values, (pd.Series, pd.DataFrame)):
         array = values.to_numpy(dtype=np.float64, na_value=np.nan) if _numeric(values) else None
     else:
-        raw = (
-            np.ma.filled(np.ma.asarray(values, dtype=None), np.nan) if np.ma.isMaskedArray(values) else values
-        )
+        raw = np.ma.filled(np.ma.asarray(values, dtype=None), np.nan) if np.ma.isMaskedArray(values) else values
         candidate = np.asarray(raw)
         array = candidate.astype(np.float64) if candidate.dtype.kind in "iuf" else None
     if array is None:
@@ -247,6 +243,7 @@ def _common_index(y: Any, x: Any) -> pd.Index | None:
     if len(series) == 2 and not series[0].index.equals(series[1].index):
         raise DataError(
             f"y has {len(series[0])} bars and x has {len(series[1])}, and their indexes differ; "
-            "both legs need the same bars: align them first, for example with pd.concat([y, x], axis=1, join='inner')"
+            "both legs need the same bars: align them first, "
+            "for example with pd.concat([y, x], axis=1, join='inner')"
         )
     return series[0].index if series else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,18 @@ from pairs_bt.kalman import (
     unpack_state,
 )
 from pairs_bt.kernels.kalman import PATH, hedge_path
+from pairs_bt.streaming_file import (
+    FORMAT,
+    VERSION,
+    index_from_json,
+    index_to_json,
+    label,
+    read_document,
+    rows_from_json,
+    rows_to_json,
+    write_atomically,
+)
 
-FORMAT = "pairs_bt.KalmanOLS"
-VERSION = 1
-PARAMETERS = ("init_beta", "init_alpha", "init_cov", "trans_cov", "obs_cov")
 HISTORY = (
     "y",
     "x",
@@ -42,14 +49,15 @@ HISTORY = (
 class KalmanOLS:
     """Regression of Y on X whose coefficients follow a random walk, trained once and then moved bar by bar.
 
-    ``Y_t = beta_t X_t + alpha_t + e_t``; (beta, alpha) starts at (init_beta, init_alpha) with covariance ``init_cov I``, and
-    moves with covariance ``trans_cov I`` before every bar but the first; e has variance ``obs_cov``.
+    ``Y_t = beta_t X_t + alpha_t + e_t``; (beta, alpha) starts at (init_beta, init_alpha) with covariance
+    ``init_cov I``, and moves with covariance ``trans_cov I`` before every bar but the first; e has variance
+    ``obs_cov``.
 
     Parameters
     ----------
     dataset
-        (n, 2) frame or array, Y in the first column and X in the second. A row with a NaN is a missing bar: the state stands and
-        its variance grows.
+        (n, 2) frame or array, Y in the first column and X in the second. A row with a NaN is a missing bar:
+        the state stands and its variance grows.
     init_beta, init_alpha
         Mean of the state before the first bar.
     init_cov, trans_cov
@@ -96,9 +104,7 @@ class KalmanOLS:
             (self._parameters["init_beta"], self._parameters["init_alpha"]),
             ((variance, 0.0), (0.0, variance)),
         )
-        self._move(
-            np.ascontiguousarray(values[:, 0]), np.ascontiguousarray(values[:, 1]), predict_first=False
-        )
+        self._move(np.ascontiguousarray(values[:, 0]), np.ascontiguousarray(values[:, 1]), predict_first=False)
 
     def get_state(self) -> dict[str, list[Any]]:
         """Return ``{"mean": [beta, alpha], "cov": [[..], [..]]}`` after the last bar."""
@@ -125,7 +131,8 @@ class KalmanOLS:
     def history(self) -> pd.DataFrame:
         """State after every bar, training and updates.
 
-        Columns y, x, beta, alpha, beta_var, beta_alpha_cov, alpha_var, innovation, innovation_var; the index counts bars from 0.
+        Columns y, x, beta, alpha, beta_var, beta_alpha_cov, alpha_var, innovation, innovation_var; the
+        index counts bars from 0.
         """
         return pd.DataFrame(
             np.hstack(self._rows).T.copy(),
@@ -147,13 +154,13 @@ class KalmanOLS:
             "format": FORMAT,
             "version": VERSION,
             "parameters": self._parameters,
-            "columns": [_label(c) for c in self._training.columns],
-            "index": _index_to_json(self._training.index),
-            "training": _rows_to_json(bars[:n]),
-            "updates": _rows_to_json(bars[n:]),
+            "columns": [label(c) for c in self._training.columns],
+            "index": index_to_json(self._training.index),
+            "training": rows_to_json(bars[:n]),
+            "updates": rows_to_json(bars[n:]),
             "state": self._state.tolist(),
         }
-        return _write_atomically(Path(path), json.dumps(document, allow_nan=False))
+        return write_atomically(Path(path), json.dumps(document, allow_nan=False))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> KalmanOLS:
@@ -167,15 +174,15 @@ class KalmanOLS:
             A file that is missing, is not such a model, has another version, or does not agree with itself.
         """
         source = Path(path)
-        document = _read_document(source)
+        document = read_document(source)
         try:
             frame = pd.DataFrame(
-                _rows_from_json(document["training"]),
+                rows_from_json(document["training"]),
                 columns=document["columns"],
-                index=_index_from_json(document["index"]),
+                index=index_from_json(document["index"]),
             )
             model = cls(frame, **document["parameters"])
-            for y, x in _rows_from_json(document["updates"]):
+            for y, x in rows_from_json(document["updates"]):
                 model.update(X=x, Y=y)
             saved = np.array(document["state"], dtype=np.float64)
         except (TypeError, ValueError, KeyError, DataError) as error:
@@ -197,6 +204,7 @@ class KalmanOLS:
 
 
 def _training_frame(dataset: Any) -> pd.DataFrame:
+    frame: pd.DataFrame | None
     if isinstance(dataset, pd.DataFrame):
         frame = dataset.copy()
     else:
@@ -207,9 +215,7 @@ def _training_frame(dataset: Any) -> pd.DataFrame:
         frame = pd.DataFrame(array, columns=["Y", "X"]) if array.ndim == 2 and array.shape[1] == 2 else None
     if frame is None or frame.shape[1] != 2 or len(frame) == 0:
         shape = np.shape(dataset)
-        raise DataError(
-            f"dataset has shape {shape}; it must have two columns, Y then X, and at least one bar"
-        )
+        raise DataError(f"dataset has shape {shape}; it must have two columns, Y then X, and at least one bar")
     return frame
 
 
@@ -218,104 +224,7 @@ def _one_price(name: str, value: Any) -> float:
         number = check_number(name, value)
     except ValueError:
         raise DataError(
-            f"{name} is {value!r}; an update needs one finite real number below {LARGEST:g}: skip a bar that is missing. "
-            "The state is as it was"
+            f"{name} is {value!r}; an update needs one finite real number below {LARGEST:g}: "
+            "skip a bar that is missing. The state is as it was"
         ) from None
     return number
-
-
-def _label(column: Any) -> str | int:
-    if isinstance(column, (str, int)):
-        return column
-    raise DataError(f"column {column!r} of the training data cannot be saved; name the columns with text")
-
-
-def _index_to_json(index: pd.Index) -> dict[str, Any]:
-    name = index.name if index.name is None else str(index.name)
-    if isinstance(index, pd.RangeIndex):
-        return {"kind": "range", "name": name, "values": [index.start, index.stop, index.step]}
-    if isinstance(index, pd.DatetimeIndex) and index.tz is None:
-        return {
-            "kind": "datetime",
-            "name": name,
-            "unit": index.unit,
-            "values": [t.isoformat() for t in index],
-        }
-    if index.dtype.kind in "iu":
-        return {"kind": "integer", "name": name, "values": index.tolist()}
-    if all(isinstance(v, str) for v in index):
-        return {"kind": "text", "name": name, "values": index.tolist()}
-    raise DataError(
-        f"the training data's index of type {index.dtype} cannot be saved; use dates without a time zone, integers or text"
-    )
-
-
-def _index_from_json(entry: dict[str, Any]) -> pd.Index:
-    kind, values, name = entry["kind"], entry["values"], entry["name"]
-    if kind == "range":
-        return pd.RangeIndex(*values, name=name)
-    if kind == "datetime":
-        return pd.DatetimeIndex(values, name=name).as_unit(entry["unit"])
-    if kind == "integer":
-        return pd.Index(values, name=name, dtype=np.int64)
-    if kind == "text":
-        return pd.Index(values, name=name, dtype="str")
-    raise ValueError(f"unknown kind of index {kind!r}")
-
-
-def _rows_to_json(rows: Floats) -> list[list[float | None]]:
-    return [[None if v != v else v for v in row] for row in rows.tolist()]
-
-
-def _rows_from_json(rows: list[list[float | None]]) -> Floats:
-    values = [[np.nan if v is None else check_number("a saved price", v) for v in row] for row in rows]
-    if any(len(row) != 2 for row in values):
-        raise ValueError("a saved bar has two prices")
-    return np.array(values, dtype=np.float64).reshape(-1, 2)
-
-
-def _write_atomically(path: Path, text: str) -> Path:
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise DataError(
-            f"{path} cannot be written: {error.strerror}; give a path in a folder that exists"
-        ) from error
-    return path
-
-
-def _read_document(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror}; give a file that KalmanOLS.save wrote"
-        ) from error
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not text; give a file that KalmanOLS.save wrote") from None
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}; give a file that KalmanOLS.save wrote") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise DataError(f"{path} is not a saved KalmanOLS; give a file that KalmanOLS.save wrote")
-    if document.get("version") != VERSION:
-        raise DataError(
-            f"{path} has version {document.get('version')!r}; this pairs_bt reads version {VERSION}: save the model again"
-        )
-    wanted = {"format", "version", "parameters", "columns", "index", "training", "updates", "state"}
-    odd = sorted(wanted.symmetric_difference(document))
-    parameters = document.get("parameters")
-    if not odd and (not isinstance(parameters, dict) or set(parameters) != set(PARAMETERS)):
-        odd = ["parameters"]
-    if odd:
-        raise DataError(f"{path} lacks or adds {', '.join(odd)}; save the model again")
-    return document

@@ -1,21 +1,25 @@
 """Half-life and rolling z-score of many spreads, as bare loops.
 
-Every sum is of deviations from a value of the row itself, and every mean is taken before the squares (two passes): sums of raw squares
-lose every digit at a level of 1e5 with a standard deviation of 0.01. Each bar's sum runs in an order that the
-length of the array cannot change, so cutting the future changes no bit of the past.
+Every sum is of deviations from a value of the row itself, and every mean is taken before the squares (two
+passes): sums of raw squares lose every digit at a level of 1e5 with a standard deviation of 0.01. Each
+bar's sum runs in an order that the length of the array cannot change, so cutting the future changes no bit
+of the past.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 LN2 = np.log(2.0)
 EPS = np.finfo(np.float64).eps
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def reversion(lag, lead):
+def reversion(lag: Floats, lead: Floats) -> tuple[float, float]:
     """Slope of lead - lag on (1, lag), and the half-life -ln 2 / slope in bars.
 
     Half-life is inf where slope >= 0, and both are NaN where lag is constant or anything is NaN.
@@ -75,15 +79,16 @@ def reversion(lag, lead):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def half_lives(spread, n_train, out):
+def half_lives(spread: Floats, n_train: int, out: Floats) -> None:
     """Half-life of each row of ``spread`` (p, n) over its first ``n_train`` columns, into ``out`` (p,)."""
     for i in range(spread.shape[0]):
         _, out[i] = reversion(spread[i, : n_train - 1], spread[i, 1:n_train])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_values(source, start, window, total):
-    # total[j] = sum over k of source[start + j - k]; four k a sweep keep the order of the additions and save stores
+def _add_values(source: Floats, start: int, window: int, total: Floats) -> None:
+    # total[j] = sum over k of source[start + j - k]; four k a sweep keep the order of the additions and
+    # save stores
     m = total.shape[0]
     for j in range(m):
         total[j] = 0.0
@@ -104,7 +109,7 @@ def _add_values(source, start, window, total):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_squares(source, start, window, mean, total):
+def _add_squares(source: Floats, start: int, window: int, mean: Floats, total: Floats) -> None:
     m = total.shape[0]
     for j in range(m):
         total[j] = 0.0
@@ -130,10 +135,11 @@ def _add_squares(source, start, window, mean, total):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rolling_zscores(spread, first, window, out):
-    """z of columns first..n-1 of ``spread`` (p, n), each over the last ``window[i]`` bars, into ``out`` (p, n - first).
+def rolling_zscores(spread: Floats, first: int, window: NDArray[np.int64], out: Floats) -> None:
+    """Z-scores of columns first..n-1 of ``spread`` (p, n) into ``out`` (p, n - first), over ``window[i]`` bars each.
 
-    NaN where the window is not full, holds a NaN or has no variance; a row whose window is below 2 is all NaN.
+    NaN where the window is not full, holds a NaN or has no variance; a row whose window is below 2 is all
+    NaN.
     """
     n = spread.shape[1]
     shifted = np.empty(n)
