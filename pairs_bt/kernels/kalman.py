@@ -221,7 +221,7 @@ def hedge_paths(
         rows[2, lanes] = p
         lanes += 1
         if lanes == LANES:
-        _lanes(levels, rows, lanes, q, obs_cov, start, work, beta_out, alpha_out)
+            _lanes(levels, rows, lanes, q, obs_cov, start, work, beta_out, alpha_out)
             lanes = 0
     if lanes > 0:
         _lanes(levels, rows, lanes, q, obs_cov, start, work, beta_out, alpha_out)
