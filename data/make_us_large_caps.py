@@ -2,7 +2,7 @@
 
 Usage: python data/make_us_large_caps.py [skfolio-*.whl]
 
-Without an argument the installed skfolio is read; with one, the wheel file is. Nothing is installed or fetched
+Without an argument the installed skfolio is read; with one, the wheel is. Nothing is installed or fetched
 (``pip download --no-deps skfolio`` gives the wheel). Prints the rows, the dates and the sha256.
 """
 
