@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs_bt.cells import BadCell, Note, parse_numbers, parse_stamps, shown
+from pairs_bt.cells import BadCell, Note, parse_numbers, shown
 from pairs_bt.errors import DataError
 from pairs_bt.readers import Columns
+from pairs_bt.stamps import parse_stamps
+from pairs_bt.suspects import suspect_names
 
 __all__ = ["DATE_NAMES", "WideTable", "between", "refuse_bad_values", "to_wide"]
 
@@ -51,42 +53,7 @@ def _long_columns(source: Columns) -> tuple[int, int, int] | None:
     return found[0], found[1], found[2]
 
 
-def _stamps(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
-    """Wall-clock time of every row as datetime64[us]."""
-    if column.null_count:
-        row = int(pc.index(pc.is_null(column), True).as_py())
-        raise DataError(f"Data row {row + 1} has no date. Every row needs one; write it as YYYY-MM-DD.")
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = pc.cast(column, kind.value_type)
-        kind = column.type
-    notes: list[Note] = []
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        text = f"the time zone {kind.tz} was dropped; each row keeps its local date"
-        notes = [Note("repaired", "time_zone", "", "", len(column), text)]
-        column = _local(column)
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return column.to_numpy().astype("datetime64[us]"), notes
-    if pa.types.is_integer(kind):
-        column = pc.cast(column, pa.string())
-    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise DataError(f"The date column holds {kind}, not dates. Write dates as YYYY-MM-DD.")
-    stamps = parse_stamps(column.to_pylist())
-    return stamps.values, list(stamps.notes)
-
-
-def _local(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    try:
-        return pc.local_timestamp(column)
-    except pa.ArrowInvalid:
-        raise DataError(
-            f"The dates carry the unknown time zone {shown(column.type.tz)}. Write dates without a zone."
-        ) from None
-
-
-def _numbers(
-    columns: list[pa.ChunkedArray], names: list[str]
-) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
+def _numbers(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
     """Price columns of any type as float64."""
     values: list[np.ndarray | None] = []
     texts: list[int] = []
@@ -104,9 +71,7 @@ def _numbers(
         elif pa.types.is_null(kind):
             values.append(np.full(len(column), np.nan))
         else:
-            raise DataError(
-                f"Ticker {shown(name)}: the column holds {kind}, not prices. Write prices as numbers."
-            )
+            raise DataError(f"Ticker {shown(name)}: the column holds {kind}, not prices. Write prices as numbers.")
     parsed, bad, notes = parse_numbers([columns[j] for j in texts])
     for j, numbers in zip(texts, parsed, strict=True):
         values[j] = numbers
@@ -119,7 +84,7 @@ def _read_wide(source: Columns) -> tuple[WideTable, list[Note]]:
     names = [name for j, name in enumerate(source.names) if j != at]
     columns = [column for j, column in enumerate(source.columns) if j != at]
     tickers, notes = _tickers(names)
-    stamps, more = _stamps(source.columns[at])
+    stamps, more = parse_stamps(source.columns[at])
     numbers, bad, marks = _numbers(columns, tickers)
     days, times = _to_days(stamps)
     order = np.argsort(stamps, kind="stable")
@@ -137,15 +102,14 @@ def _read_long(source: Columns, at: tuple[int, int, int], max_cells: int) -> tup
     labels = pc.dictionary_encode(pc.fill_null(pc.cast(ticker, pa.string()), "")).combine_chunks()
     tickers, notes = _tickers([str(name) for name in labels.dictionary.to_pylist()])
     codes = labels.indices.to_numpy().astype(np.int64)
-    stamps, more = _stamps(date)
+    stamps, more = parse_stamps(date)
     (numbers,), bad, marks = _numbers([price], [source.names[at[2]]])
     days, times = _to_days(stamps)
     unique, row = np.unique(days, return_inverse=True)
     if len(unique) * len(tickers) > max_cells:
         raise DataError(
             f"Prices {shown(source.name)} have {len(unique):,} days x {len(tickers):,} tickers, more than "
-            "the limit "
-            f"of {max_cells:,} cells. Cut the table, or raise max_cells."
+            f"the limit of {max_cells:,} cells. Cut the table, or raise max_cells."
         )
     cell = row * len(tickers) + codes
     order = np.argsort(cell, kind="stable")
@@ -182,16 +146,14 @@ def _tickers(names: list[str]) -> tuple[list[str], list[Note]]:
         if not ticker:
             raise DataError(f"Ticker column {position + 1} has an empty name. Every column needs a ticker.")
         if ticker in seen:
-            raise DataError(
-                f"Ticker {shown(ticker)} appears twice among the columns. Keep one column for each ticker."
-            )
+            raise DataError(f"Ticker {shown(ticker)} appears twice among the columns. Keep one column for each ticker.")
         if len(ticker) > MAX_NAME or not ticker.isprintable():
             raise DataError(
-                f"Ticker {shown(ticker)} is longer than {MAX_NAME} characters or has control characters. "
-                "Rename it."
+                f"Ticker {shown(ticker)} is longer than {MAX_NAME} characters or has characters that do not "
+                "print. Rename it."
             )
         seen.add(ticker)
-    return tickers, []
+    return tickers, suspect_names(names)
 
 
 def _to_days(stamps: np.ndarray) -> tuple[np.ndarray, list[Note]]:
@@ -215,8 +177,7 @@ def _refuse_repeats(stamps: np.ndarray, days: np.ndarray, ticker: str = "", coun
     if stamps[i] == stamps[i + 1]:
         raise DataError(
             f"Duplicate dates: {days[i]} appears more than once{whose} ({count} repeats in all). Keep one "
-            "row "
-            "for each day."
+            "row for each day."
         )
     raise DataError(
         f"Intraday prices: {days[i]} has several rows{whose}, at {str(stamps[i])[11:19]} and "
@@ -239,9 +200,7 @@ def refuse_bad_values(wide: WideTable) -> None:
     if wide.bad:
         cell = min(wide.bad, key=lambda c: (c.row, c.column))
         place = f"ticker {shown(wide.tickers[cell.column])} on {wide.days[cell.row]}"
-        problems.append(
-            f"{place} has text {shown(cell.text)} as its price (cells like this: {len(wide.bad)})"
-        )
+        problems.append(f"{place} has text {shown(cell.text)} as its price (cells like this: {len(wide.bad)})")
     v = wide.values
     with np.errstate(invalid="ignore"):
         rules = (
@@ -259,6 +218,6 @@ def refuse_bad_values(wide: WideTable) -> None:
     if problems:
         raise DataError(
             f"Bad prices: {'; '.join(problems)}. A price is a number between {MIN_PRICE:g} and "
-            f"{MAX_PRICE:g}; correct "
-            "the cells, leave them empty when there is no price, or cut the dates with start and end."
+            f"{MAX_PRICE:g}; correct the cells, leave them empty when there is no price, or cut the dates "
+            "with start and end."
         )

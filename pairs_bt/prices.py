@@ -159,14 +159,11 @@ def fingerprint_frame(prices: pd.DataFrame) -> str:
 
 def _from_frame(frame: pd.DataFrame, source: str) -> Columns:
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(
-            f"Prices are a {type(frame).__name__}, not a DataFrame. Pass a frame, dates x tickers."
-        )
+        raise DataError(f"Prices are a {type(frame).__name__}, not a DataFrame. Pass a frame, dates x tickers.")
     if isinstance(frame.columns, pd.MultiIndex) or isinstance(frame.index, pd.MultiIndex):
         raise DataError(
             "Prices have several levels of columns or index; one level of tickers and one of dates is "
-            "needed. "
-            "Select one field first, for example frame['Close'], and reset_index() a long table."
+            "needed. Select one field first, for example frame['Close'], and reset_index() a long table."
         )
     names = ["" if _missing(name) else str(name) for name in frame.columns]
     columns = [_arrow(frame.iloc[:, j]) for j in range(frame.shape[1])]
@@ -187,32 +184,27 @@ def _missing(value: object) -> bool:
 def _arrow(column: pd.Series) -> pa.ChunkedArray:
     """Numbers and times as they are, everything else as text."""
     dtype = column.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "iufb":
-        array = pa.array(np.ascontiguousarray(column.to_numpy()))
-    elif isinstance(dtype, pd.DatetimeTZDtype):
-        array = pa.array(column.dt.tz_localize(None).to_numpy())
-    elif isinstance(dtype, np.dtype) and dtype.kind == "M":
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        array = pa.array(column.to_numpy(dtype=np.float64))
+    elif isinstance(dtype, np.dtype) and dtype.kind in "iub":
         array = pa.array(column.to_numpy())
+    elif isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
+        array = pa.Array.from_pandas(column)
     else:
-        array = pa.array(
-            [None if _missing(v) or v is pd.NaT or v is pd.NA else str(v) for v in column], pa.string()
-        )
+        array = pa.array([None if _missing(v) or v is pd.NaT or v is pd.NA else str(v) for v in column], pa.string())
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
 # ------------------------------------------------------------------------------------------ columns to wide
 
 
-def _check(
-    source: Columns, start: Day | None, end: Day | None, today: Day | None, max_cells: int
-) -> PriceData:
+def _check(source: Columns, start: Day | None, end: Day | None, today: Day | None, max_cells: int) -> PriceData:
     first, last, now = _day(start, "start"), _day(end, "end"), _day(today, "today")
     if first is not None and last is not None and first > last:
         raise DataError(f"start {first} is after end {last}. Give a start on or before the end.")
     if source.rows == 0:
         raise DataError(
-            f"Prices {shown(source.name)} have a header only and no rows. Pass a table with one row for "
-            "each day."
+            f"Prices {shown(source.name)} have a header only and no rows. Pass a table with one row for each day."
         )
     wide, notes = to_wide(source, max_cells)
     if len(wide.tickers) < 2:
@@ -239,13 +231,19 @@ def _check(
 def _day(value: Day | None, name: str) -> np.datetime64 | None:
     if value is None:
         return None
+    day: object = value
     try:
-        stamp = pd.Timestamp(value)
-    except (ValueError, TypeError):
-        raise DataError(f"{name} is {shown(value)}, which is not a date. Write it as YYYY-MM-DD.") from None
-    if stamp is pd.NaT:
+        if isinstance(value, str):
+            day = dt.date.fromisoformat(value.strip())
+        elif isinstance(value, np.datetime64):
+            day = value.astype("datetime64[D]").item()
+        elif isinstance(value, dt.datetime):
+            day = value.date()
+    except ValueError:
+        day = None
+    if not isinstance(day, dt.date) or day is pd.NaT:
         raise DataError(f"{name} is {shown(value)}, which is not a date. Write it as YYYY-MM-DD.")
-    return np.datetime64(stamp.date(), "D")
+    return np.datetime64(day, "D")
 
 
 def _frame(wide: WideTable) -> pd.DataFrame:
