@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pairs_bt.errors import DataError
-from pairs_bt.kernels.kalman import PATH, STATE, hedge_path, local_level_paths
+from pairs_bt.kernels.kalman import PATH, STATE, factor_state, hedge_path, local_level_paths
 
 Floats = NDArray[np.float64]
 
@@ -144,8 +144,8 @@ def hedge_ratio_filter(
 
     Notes
     -----
-    Model and defaults: Chan, *Algorithmic Trading* (2013), chapter 3. The covariance update is the one that
-    `pairs_bt.kernels.kalman` derives: equal to ``(I - K H) P``, without its cancellation.
+    Model and defaults: Chan, *Algorithmic Trading* (2013), chapter 3. The covariance is
+    carried in factors (see `pairs_bt.kernels.kalman`): equal to ``(I - K H) P``, without its cancellation.
     """
     delta = check_number("delta", delta, low=0.0)
     if delta >= 1.0:
@@ -166,24 +166,27 @@ def hedge_ratio_filter(
 
 
 def unpack_state(state: Floats) -> tuple[Floats, Floats]:
-    """Mean (2,) and covariance (2, 2) of a kernel state (6,)."""
-    return state[:2].copy(), np.array([[state[2], state[3]], [state[3], state[4]]])
+    """Mean (2,) and covariance (2, 2) of a kernel state (5,)."""
+    beta, alpha, a, c, v = state
+    return np.array([beta, alpha]), np.array([[a, -c * a], [-c * a, v + c * c * a]])
 
 
 def check_state(mean: ArrayLike, cov: ArrayLike) -> Floats:
-    """Kernel state (6,) of a mean (beta, alpha) and a covariance (2, 2), or ValueError."""
+    """Kernel state (5,) of a mean (beta, alpha) and a covariance (2, 2), or ValueError."""
     m = _parameter_array("initial_mean", mean, (2,))
     p = _parameter_array("initial_cov", cov, (2, 2))
     trace = p[0, 0] + p[1, 1]
     det = p[0, 0] * p[1, 1] - p[0, 1] * p[1, 0]
     rounding = 1e-12 * p[0, 0] * p[1, 1]
+    if any(0.0 < variance < SMALLEST_VARIANCE for variance in (p[0, 0], p[1, 1])):
+        raise ValueError(f"initial_cov is {p.tolist()}; a variance is 0 or at least {SMALLEST_VARIANCE:g}")
     if abs(p[0, 1] - p[1, 0]) > 1e-12 * abs(trace) or min(p[0, 0], p[1, 1]) < 0.0 or det < -rounding:
         raise ValueError(
             f"initial_cov is {p.tolist()}; a covariance is symmetric and has no negative eigenvalue: "
             "try [[1, 0], [0, 1]]"
         )
     state = np.empty(STATE)
-    state[:] = (m[0], m[1], p[0, 0], p[0, 1], p[1, 1], max(det, 0.0))
+    factor_state(m, p, state)
     return state
 
 

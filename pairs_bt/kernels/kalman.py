@@ -5,17 +5,18 @@ Model of the regression filter (y, x scalars, state ``(beta, alpha)`` a random w
     y_t = beta_t x_t + alpha_t + e_t,   e_t ~ N(0, R)
     (beta, alpha)_t = (beta, alpha)_{t-1} + w_t,   w_t ~ N(0, diag(q_beta, q_alpha))
 
-The textbook update ``P - p p' / S`` (p = P H', H = (x, 1)) subtracts nearly equal numbers and can leave a
-covariance that is negative. The kernels carry the determinant ``d = P00 P11 - P01**2`` beside the
-covariance. With it the same update is a sum of terms of one sign::
+The textbook update ``P - p p' / S`` (p = P H', H = (x, 1)) subtracts nearly equal numbers: beta and alpha are almost
+collinear where prices move little for their level, and P loses digits, then its sign. The kernels carry P in factors
+(Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977, chapter 5), which for a line have a meaning::
 
-    P00 <- (d + R P00) / S,   P11 <- (x**2 d + R P11) / S,   P01 <- (R P01 - x d) / S,   d <- R d / S
+    a = P00             variance of the slope
+    c = -P01 / P00      the x at which the line is known best
+    v = P11 - P01**2 / P00    variance of the line at c
 
-(expand ``P00 S - p0**2`` to see it) and the prediction is ``d <- d + q_alpha P00 + q_beta P11 + q_beta
-q_alpha``. The diagonal and the determinant stay non-negative by construction, and an error of ``d`` shrinks
-by ``(R / S)**2`` a bar.
+so that ``P = [[a, -c a], [-c a, v + c**2 a]]`` and the variance of the line at x is ``a (x - c)**2 + v``. No step
+subtracts variances, hence a and v cannot turn negative.
 
-A state is six numbers: beta, alpha, P00, P01, P11, d. A bar with NaN in y or x is predicted, never corrected.
+A state is five numbers: beta, alpha, a, c, v. A bar with NaN in y or x is predicted, never corrected.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-LANES = 8  # pairs that move through time together, so that the latency of one division hides behind the others
-STATE = 6  # beta, alpha, P00, P01, P11, determinant
-UNKNOWN = -1
+LANES = 8  # pairs that move through time together, so that the latency of a division hides behind the others
+STATE = 5  # beta, alpha, a, c, v
 PATH = 7  # beta, alpha, P00, P01, P11, innovation, innovation variance
+UNKNOWN = -1
+TINY = 1e-300
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -51,25 +53,41 @@ def local_level_paths(prices: Floats, q: float, r: float, m0: float, p0: float, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _predict(q_beta: float, q_alpha: float, p00: float, p11: float, d: float) -> tuple[float, float, float]:
-    return p00 + q_beta, p11 + q_alpha, d + (q_alpha * p00 + q_beta * p11 + q_beta * q_alpha)
+def factor_state(m0: Floats, cov0: Floats, state: Floats) -> None:
+    """Kernel state (5,) of a mean (2,) and a covariance (2, 2)."""
+    state[0] = m0[0]
+    state[1] = m0[1]
+    state[2] = cov0[0, 0]
+    if cov0[0, 0] > 0.0:
+        state[3] = -cov0[0, 1] / cov0[0, 0]
+        state[4] = max(cov0[1, 1] - cov0[0, 1] / cov0[0, 0] * cov0[0, 1], 0.0)
+    else:
+        state[3] = 0.0
+        state[4] = cov0[1, 1]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _predict(q_beta: float, q_alpha: float, a: float, c: float, v: float) -> tuple[float, float, float]:
+    # P00 + q_beta, P11 + q_alpha and the same P01: c a / (a + q), v + q_alpha + c**2 q a / (a + q)
+    total = a + q_beta
+    kept = c * (a / max(total, TINY))
+    return total, kept, v + (q_alpha + q_beta * (c * kept))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _correct(
-    y: float, x: float, r: float, beta: float, alpha: float, p00: float, p01: float, p11: float, d: float
-) -> tuple[float, float, float, float, float, float, float, float]:
-    p0 = x * p00 + p01
-    p1 = x * p01 + p11
-    # H P H' cannot be negative, its rounded sum can: a floor keeps S >= R whatever the condition of P
-    s = max(x * p0 + p1, 0.0) + r
+    y: float, x: float, r: float, beta: float, alpha: float, a: float, c: float, v: float
+) -> tuple[float, float, float, float, float, float, float]:
+    u = x - c
+    p0 = a * u
+    p1 = v - c * p0
+    vr = v + r
+    s = p0 * u + vr
     e = y - x * beta - alpha
-    inverse = 1.0 / s
-    w = e * inverse
-    g = r * inverse
-    h = d * inverse
-    xh = x * h
-    return (beta + p0 * w, alpha + p1 * w, h + g * p00, g * p01 - xh, x * xh + g * p11, g * d, e, s)
+    w = e / s
+    # the line is known best at the mean of the x so far, each weighted by what its bar told
+    share = v / vr
+    return beta + p0 * w, alpha + p1 * w, a * (vr / s), c + share * u, r * share, e, s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,43 +101,42 @@ def hedge_path(
     state: Floats,
     path: Floats,
 ) -> None:
-    """Move one pair's ``state`` (6,) through y, x (n,); every bar's result into ``path`` (7, n).
+    """Move one pair's ``state`` (5,) through y, x (n,); every bar's result into ``path`` (7, n).
 
-    ``predict_first`` is False where ``state`` is the prior of the first bar, True where it is the posterior
-    of the bar before. Rows of ``path``: beta, alpha, P00, P01, P11, innovation, its variance (NaN, NaN on a
-    masked bar).
+    ``predict_first`` is False where ``state`` is the prior of the first bar, True where it is the posterior of
+    the bar before. Rows of ``path``: beta, alpha, P00, P01, P11, innovation, its variance (NaN, NaN on a masked
+    bar).
     """
-    beta, alpha, p00, p01, p11, d = state[0], state[1], state[2], state[3], state[4], state[5]
+    beta, alpha, a, c, v = state[0], state[1], state[2], state[3], state[4]
     for t in range(y.shape[0]):
         if t > 0 or predict_first:
-            p00, p11, d = _predict(q_beta, q_alpha, p00, p11, d)
+            a, c, v = _predict(q_beta, q_alpha, a, c, v)
         e = np.nan
         s = np.nan
         if y[t] == y[t] and x[t] == x[t]:
-            beta, alpha, p00, p01, p11, d, e, s = _correct(y[t], x[t], r, beta, alpha, p00, p01, p11, d)
+            beta, alpha, a, c, v, e, s = _correct(y[t], x[t], r, beta, alpha, a, c, v)
         path[0, t] = beta
         path[1, t] = alpha
-        path[2, t] = p00
-        path[3, t] = p01
-        path[4, t] = p11
+        path[2, t] = a
+        path[3, t] = -c * a
+        path[4, t] = v + c * c * a
         path[5, t] = e
         path[6, t] = s
     state[0] = beta
     state[1] = alpha
-    state[2] = p00
-    state[3] = p01
-    state[4] = p11
-    state[5] = d
+    state[2] = a
+    state[3] = c
+    state[4] = v
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _masked_pair(y: Floats, x: Floats, q: float, r: float, start: Floats, beta_out: Floats, alpha_out: Floats) -> None:
-    beta, alpha, p00, p01, p11, d = start[0], start[1], start[2], start[3], start[4], start[5]
+    beta, alpha, a, c, v = start[0], start[1], start[2], start[3], start[4]
     for t in range(y.shape[0]):
         if t > 0:
-            p00, p11, d = _predict(q, q, p00, p11, d)
+            a, c, v = _predict(q, q, a, c, v)
         if y[t] == y[t] and x[t] == x[t]:
-            beta, alpha, p00, p01, p11, d, _, _ = _correct(y[t], x[t], r, beta, alpha, p00, p01, p11, d)
+            beta, alpha, a, c, v, _, _ = _correct(y[t], x[t], r, beta, alpha, a, c, v)
         beta_out[t] = beta
         alpha_out[t] = alpha
 
@@ -136,37 +153,26 @@ def _lanes(
     beta_out: Floats,
     alpha_out: Floats,
 ) -> None:
-    # ``work`` holds eight arrays of LANES numbers: constant distances between them let the compiler
-    # vectorise the lanes
+    # `work` holds seven arrays of LANES numbers: beta, alpha, a, c, v, y, x. Constant distances between them let
+    # the compiler see that the lanes are independent, and vectorise them.
     for lane in range(lanes):
         for i in range(STATE):
             work[i * LANES + lane] = start[i]
     for t in range(levels.shape[1]):
         for lane in range(lanes):
-            work[6 * LANES + lane] = levels[rows[0, lane], t]
-            work[7 * LANES + lane] = levels[rows[1, lane], t]
-        step_q = q if t > 0 else 0.0
+            work[5 * LANES + lane] = levels[rows[0, lane], t]
+            work[6 * LANES + lane] = levels[rows[1, lane], t]
+        step = q if t > 0 else 0.0  # with a step of 0 the prediction changes no bit
         for lane in range(lanes):
-            p00, p11, d = _predict(
-                step_q, step_q, work[2 * LANES + lane], work[4 * LANES + lane], work[5 * LANES + lane]
-            )
-            beta, alpha, p00, p01, p11, d, _, _ = _correct(
-                work[6 * LANES + lane],
-                work[7 * LANES + lane],
-                r,
-                work[lane],
-                work[LANES + lane],
-                p00,
-                work[3 * LANES + lane],
-                p11,
-                d,
+            a, c, v = _predict(step, step, work[2 * LANES + lane], work[3 * LANES + lane], work[4 * LANES + lane])
+            beta, alpha, a, c, v, _, _ = _correct(
+                work[5 * LANES + lane], work[6 * LANES + lane], r, work[lane], work[LANES + lane], a, c, v
             )
             work[lane] = beta
             work[LANES + lane] = alpha
-            work[2 * LANES + lane] = p00
-            work[3 * LANES + lane] = p01
-            work[4 * LANES + lane] = p11
-            work[5 * LANES + lane] = d
+            work[2 * LANES + lane] = a
+            work[3 * LANES + lane] = c
+            work[4 * LANES + lane] = v
         for lane in range(lanes):
             beta_out[rows[2, lane], t] = work[lane]
             alpha_out[rows[2, lane], t] = work[LANES + lane]
@@ -199,14 +205,9 @@ def hedge_paths(
     """
     q = delta / (1.0 - delta)
     start = np.empty(STATE)
-    start[0] = m0[0]
-    start[1] = m0[1]
-    start[2] = cov0[0, 0]
-    start[3] = cov0[0, 1]
-    start[4] = cov0[1, 1]
-    start[5] = max(cov0[0, 0] * cov0[1, 1] - cov0[0, 1] * cov0[1, 0], 0.0)
+    factor_state(m0, cov0, start)
     gaps = np.full(levels.shape[0], UNKNOWN, dtype=np.int8)
-    work = np.empty(8 * LANES)
+    work = np.empty((STATE + 2) * LANES)
     rows = np.empty((3, LANES), dtype=np.int64)
     lanes = 0
     for p in range(iy.shape[0]):
