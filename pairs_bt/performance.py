@@ -106,17 +106,7 @@ def _deviation(values: FloatArray) -> float:
 def sharpe(returns: Returns, *, risk_free: float = 0.0) -> float:
     """Mean excess return over its standard deviation (ddof 1), times sqrt(252).
 
-    Parameters
-    ----------
-    returns : array or Series (n,)
-        Daily simple returns.
-    risk_free : float
-        Daily simple rate.
-
-    Returns
-    -------
-    float
-        NaN for fewer than two days and for a constant series.
+    `risk_free` is a daily simple rate. NaN for fewer than two days and for a constant series.
     """
     excess = checked_values(returns) - risk_free
     deviation = _deviation(excess) if excess.size >= 2 else 0.0

@@ -30,9 +30,7 @@ def checked_values(values: object, name: str = "returns") -> FloatArray:
     """Values as a one-dimensional float64 array; ValueError on any other shape, on NaN and on infinities."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
-        raise ValueError(
-            f"{name} must be one-dimensional, got shape {array.shape}: pass one column at a time"
-        )
+        raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}: pass one column at a time")
     finite = np.isfinite(array)
     if not finite.all():
         position = int(np.argmin(finite))
@@ -83,14 +81,14 @@ def sharpe_moments(returns: Returns, *, risk_free: float = 0.0) -> SharpeMoments
 
 
 def _sharpe_variance(moments: SharpeMoments) -> float:
-    # (n - 1) Var(SR) = 1 - g3 SR + (g4 - 1)/4 SR^2                      (2012, eq. 8)
+    # (n - 1) Var(SR) = 1 - g3 SR + (g4 - 1)/4 SR^2 (2012)
     sharpe = moments.sharpe
     variance = 1.0 - moments.skew * sharpe + (moments.kurtosis - 1.0) / 4.0 * sharpe**2
     return variance if variance > 0.0 else math.nan
 
 
 def probabilistic_sharpe(returns: Returns | SharpeMoments, benchmark: float = 0.0) -> float:
-    """Probability that the true daily Sharpe exceeds `benchmark` (Bailey and Lopez de Prado 2012, eq. 11).
+    """Probability that the true daily Sharpe exceeds `benchmark` (Bailey and Lopez de Prado 2012).
 
     PSR = Phi[(SR - SR*) sqrt(n - 1) / sqrt(1 - g3 SR + (g4 - 1)/4 SR^2)], for independent returns: it
     knows of skew and fat tails, not of autocorrelation.
@@ -119,7 +117,7 @@ def probabilistic_sharpe(returns: Returns | SharpeMoments, benchmark: float = 0.
 def minimum_track_record_length(
     returns: Returns | SharpeMoments, benchmark: float = 0.0, *, level: float = 0.95
 ) -> float:
-    """Days needed before the observed Sharpe beats `benchmark` at `level` (2012, eq. 13).
+    """Days needed before the observed Sharpe beats `benchmark` at `level` (2012).
 
     MinTRL = 1 + [1 - g3 SR + (g4 - 1)/4 SR^2] (z_level / (SR - SR*))^2.
 
@@ -149,7 +147,7 @@ def minimum_track_record_length(
 
 
 def expected_maximum_sharpe(trials: float, trial_variance: float) -> float:
-    """Expected best daily Sharpe of `trials` independent strategies that have none (2014, eq. 1).
+    """Expected best daily Sharpe of `trials` independent strategies that have none (2014).
 
     SR0 = sqrt(V) [(1 - gamma) Phi^-1(1 - 1/N) + gamma Phi^-1(1 - 1/(N e))], gamma Euler's constant.
 
@@ -166,9 +164,7 @@ def expected_maximum_sharpe(trials: float, trial_variance: float) -> float:
         A daily Sharpe ratio; 0 for one trial, where nothing was chosen.
     """
     if not trials >= 1.0 or not math.isfinite(trials):
-        raise ValueError(
-            f"trials is {trials}: it counts the strategies tried, so it is finite and at least 1"
-        )
+        raise ValueError(f"trials is {trials}: it counts the strategies tried, so it is finite and at least 1")
     if not trial_variance >= 0.0 or not math.isfinite(trial_variance):
         raise ValueError(f"trial_variance is {trial_variance}: a variance is finite and not negative")
     if trials == 1.0:
@@ -180,7 +176,7 @@ def expected_maximum_sharpe(trials: float, trial_variance: float) -> float:
 
 
 def deflated_sharpe(returns: Returns | SharpeMoments, *, trials: float, trial_variance: float) -> float:
-    """Probability that the best of `trials` strategies has a true Sharpe above zero (2014, eq. 2).
+    """Probability that the best of `trials` strategies has a true Sharpe above zero (2014).
 
     DSR = PSR(SR0), with SR0 from `expected_maximum_sharpe`.
 

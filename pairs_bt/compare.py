@@ -1,0 +1,285 @@
+"""Variants side by side: metrics, intervals, paired tests, cohorts, concentration, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.inference import (
+    checked_frame,
+    model_confidence_set,
+    sharpe_intervals,
+    superior_predictive_ability,
+)
+from pairs_bt.ledoit_wolf import SharpeDifference, paired_differences, robustness, sharpe_difference
+from pairs_bt.performance import summary_metrics, tail_share
+from pairs_bt.verdict import Outcome, VerdictInputs, verdict
+
+__all__ = [
+    "Comparison",
+    "Outcome",
+    "SharpeDifference",
+    "VerdictInputs",
+    "WinMatrix",
+    "compare_variants",
+    "concentration",
+    "market_exposure",
+    "model_confidence_set",
+    "paired_differences",
+    "robustness",
+    "sharpe_difference",
+    "sharpe_intervals",
+    "superior_predictive_ability",
+    "verdict",
+    "win_matrix",
+]
+
+
+class WinMatrix(NamedTuple):
+    """Square frames, variant x variant: `wins` (the row beat the column) out of `windows` (both took part)."""
+
+    wins: pd.DataFrame
+    windows: pd.DataFrame
+
+
+def win_matrix(cohort_returns: pd.DataFrame) -> WinMatrix:
+    """How often each variant had the higher return of a cohort.
+
+    Parameters
+    ----------
+    cohort_returns : DataFrame
+        test_end x variant, return (or P&L) of the cohort. NaN where the variant took no part.
+
+    Returns
+    -------
+    WinMatrix
+        Integers. A tie is a win of neither, so wins of A over B and of B over A may not add up to the windows.
+        Cohorts overlap, so these are not independent contests.
+    """
+    names = cohort_returns.columns
+    values = cohort_returns.to_numpy(dtype=np.float64)
+    # (window, row, column); a comparison with NaN is false.
+    beaten = values[:, :, None] > values[:, None, :]
+    present = ~np.isnan(values)
+    both = present[:, :, None] & present[:, None, :]
+    return WinMatrix(
+        pd.DataFrame(beaten.sum(axis=0), index=names, columns=names),
+        pd.DataFrame(both.sum(axis=0), index=names, columns=names),
+    )
+
+
+def concentration(trades: pd.DataFrame, *, variants: Sequence[str] | None = None) -> pd.DataFrame:
+    """How much of each variant's net P&L came from few trades, one pair, one cohort.
+
+    Parameters
+    ----------
+    trades : DataFrame
+        Columns variant, y, x, test_end, net_pnl.
+    variants : sequence of str, optional
+        Rows of the result; default: those that traded, in order of appearance.
+
+    Returns
+    -------
+    DataFrame, index variant
+        trades, total_pnl (money), best_trades_share (best 1% of the trades, at least one), best_pair ("Y/X"),
+        best_pair_share, best_cohort (test_end), best_cohort_share. Shares are of the total and NaN where it
+        is not positive; above 1, everything else together lost.
+    """
+    names = list(variants) if variants is not None else list(trades["variant"].unique())
+    rows = []
+    for name in names:
+        mine = trades[trades["variant"] == name]
+        total = float(mine["net_pnl"].sum())
+        row: dict[str, object] = {
+            "trades": len(mine),
+            "total_pnl": total,
+            "best_trades_share": tail_share(mine["net_pnl"]),
+        }
+        pair = mine["y"].astype(str) + "/" + mine["x"].astype(str)
+        for key, labels in (("pair", pair), ("cohort", mine["test_end"])):
+            sums = mine["net_pnl"].groupby(labels, sort=True, observed=True).sum()
+            row[f"best_{key}"] = sums.idxmax() if len(sums) else None
+            row[f"best_{key}_share"] = float(sums.max()) / total if total > 0.0 else math.nan
+        rows.append(row)
+    keys = ["best_trades_share", "best_pair", "best_pair_share", "best_cohort", "best_cohort_share"]
+    return pd.DataFrame(rows, index=pd.Index(names, name="variant"), columns=["trades", "total_pnl", *keys])
+
+
+def market_exposure(returns: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
+    """Residual market beta of each variant, against an equal-weight index of the universe.
+
+    Parameters
+    ----------
+    returns : DataFrame (n, k)
+        Daily simple returns, date x variant, without NaN.
+    prices : DataFrame
+        Date x ticker. The index's return is the mean over the tickers with a price on the day and on the
+        row before it.
+
+    Returns
+    -------
+    DataFrame, index variant
+        beta (covariance over the index's variance), correlation, days (dates that both have). NaN for fewer
+        than three such dates or, for the correlation, constant returns.
+    """
+    frame = checked_frame(returns)
+    market = prices.pct_change(fill_method=None).mean(axis=1).dropna()
+    dates = frame.index.intersection(market.index)
+    index = market.loc[dates].to_numpy()
+    rows = []
+    for name in frame.columns:
+        own = frame.loc[dates, name].to_numpy()
+        beta = correlation = math.nan
+        if dates.size >= 3 and index.min() < index.max():
+            centred, market_part = own - own.mean(), index - index.mean()
+            covariance, variance = (centred * market_part).sum(), (market_part**2).sum()
+            beta = float(covariance / variance)
+            if own.min() < own.max():
+                correlation = float(covariance / math.sqrt(variance * (centred**2).sum()))
+        rows.append((beta, correlation, dates.size))
+    return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=["beta", "correlation", "days"])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything the report says about variants against each other; see the functions of the same names.
+
+    Attributes
+    ----------
+    settings : dict
+        draws, block, seed, level, days, first and last date.
+    metrics : DataFrame
+        Metric x variant (`summary_metrics`).
+    intervals, differences, robustness, confidence_set, superior : DataFrame
+        `sharpe_intervals`, `paired_differences`, `robustness`, `model_confidence_set`,
+        `superior_predictive_ability`.
+    wins, windows, concentration, exposure : DataFrame or None
+        None where the input they need was not given.
+    verdict : str
+        One sentence.
+    """
+
+    settings: dict[str, object]
+    metrics: pd.DataFrame
+    intervals: pd.DataFrame
+    differences: pd.DataFrame
+    robustness: pd.DataFrame
+    confidence_set: pd.DataFrame
+    superior: pd.DataFrame
+    wins: pd.DataFrame | None
+    windows: pd.DataFrame | None
+    concentration: pd.DataFrame | None
+    exposure: pd.DataFrame | None
+    verdict: str
+
+    def to_json(self) -> dict[str, object]:
+        """Plain dicts, lists, numbers and strings; frames as lists of rows, NaN and infinities as None."""
+        return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, pd.DataFrame):
+        table = value if isinstance(value.index, pd.RangeIndex) else value.rename_axis(index="name").reset_index()
+        return [_plain(row) for row in table.to_dict("records")]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (pd.Timestamp, np.datetime64)):
+        return pd.Timestamp(value).isoformat()[:10]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
+
+
+def _outcomes(differences: pd.DataFrame) -> tuple[Outcome, ...]:
+    columns = (differences[name] for name in ("first", "second", "difference", "pvalue_holm"))
+    return tuple(Outcome(*row) for row in zip(*columns, strict=True))
+
+
+def _verdict_inputs(
+    metrics: dict[str, dict[str, float]], traded: dict[str, bool], table: pd.DataFrame, block: int
+) -> VerdictInputs:
+    by_block = {int(str(length)): _outcomes(part) for length, part in table.groupby("block")}
+    # A block length that is too long for the sample says nothing, so it contradicts nothing.
+    others = {
+        length: rows
+        for length, rows in by_block.items()
+        if length != block and any(not math.isnan(row.pvalue_holm) for row in rows)
+    }
+    here = table[table["block"] == block]
+    both = here[here["first"].map(traded) & here["second"].map(traded)]
+    reasons = [reason for reason in both["reason"] if reason]
+    return VerdictInputs(
+        sharpes={name: values["sharpe"] for name, values in metrics.items()},
+        annual_returns={name: values["annual_return"] for name, values in metrics.items()},
+        traded=traded,
+        outcomes=by_block.get(block, ()),
+        block=block,
+        other_blocks=others,
+        reason=reasons[0] if reasons else "",
+    )
+
+
+def compare_variants(
+    returns: pd.DataFrame,
+    *,
+    draws: int = 1000,
+    block: int = 126,
+    seed: int = 7,
+    level: float = 0.95,
+    cohort_returns: pd.DataFrame | None = None,
+    trades: pd.DataFrame | None = None,
+    prices: pd.DataFrame | None = None,
+) -> Comparison:
+    """All comparisons of the variants of a run, with the uncertainty that the data leave.
+
+    Parameters
+    ----------
+    returns : DataFrame (n, k)
+        Daily simple net returns, date x variant, without NaN: a day without a position is 0.
+    draws, block, seed, level
+        Resamples, block length in days (at least the overlap of the cohorts), seed, level of the intervals.
+    cohort_returns : DataFrame, optional
+        test_end x variant, for the win matrix.
+    trades : DataFrame, optional
+        The run's trades, for the concentration. Without it a variant has traded if a return is not 0.
+    prices : DataFrame, optional
+        Date x ticker, for the market exposure.
+
+    Returns
+    -------
+    Comparison
+        The same bytes for the same input.
+    """
+    frame = checked_frame(returns)
+    names = list(frame.columns)
+    metrics = {str(name): summary_metrics(frame[name]) for name in names}
+    chosen = {"draws": draws, "block": block, "seed": seed}
+    table = robustness(frame, **chosen, level=level)
+    here = table[table["block"] == block].drop(columns="block").reset_index(drop=True)
+    traded = {name: bool(frame[name].ne(0.0).any()) for name in names}
+    if trades is not None:
+        present = set(trades["variant"].unique())
+        traded = {name: name in present for name in names}
+    matrix = win_matrix(cohort_returns) if cohort_returns is not None else None
+    span = {"first": frame.index[0], "last": frame.index[-1]} if len(frame) else {}
+    return Comparison(
+        settings={**chosen, "level": level, "days": len(frame), **span},
+        metrics=pd.DataFrame(metrics),
+        intervals=sharpe_intervals(frame, **chosen, level=level),
+        differences=here,
+        robustness=table,
+        confidence_set=model_confidence_set(frame, **chosen),
+        superior=superior_predictive_ability(frame, **chosen),
+        wins=matrix.wins if matrix else None,
+        windows=matrix.windows if matrix else None,
+        concentration=concentration(trades, variants=names) if trades is not None else None,
+        exposure=market_exposure(frame, prices) if prices is not None else None,
+        verdict=verdict(_verdict_inputs(metrics, traded, table, block)),
+    )
