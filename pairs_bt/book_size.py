@@ -11,7 +11,18 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.planted import SyntheticMarket, truth_row, truth_table
-from pairs_bt.walks import MARKET_STREAMS, FloatArray, LogWalks, Seed, ar1, labels, lift, require, stream
+from pairs_bt.walks import (
+    MARKET_STREAMS,
+    FloatArray,
+    LogWalks,
+    Seed,
+    ar1,
+    labels,
+    lift,
+    require,
+    require_finite,
+    stream,
+)
 
 __all__ = ["book_size_universe"]
 
@@ -72,6 +83,7 @@ def book_size_universe(
     ValueError
         A parameter outside its range, or a share for which the clusters need more tickers than there are.
     """
+    require_finite(half_life=sum(half_life), spread_vol=spread_vol)
     require(min(n_left, n_right) >= 1, f"n_left, n_right = {n_left}, {n_right}: both groups need a ticker.")
     require(0 <= cointegrated_share <= 1, f"cointegrated_share = {cointegrated_share}: a share lies in 0 to 1.")
     require(0 < half_life[0] <= half_life[1], f"half_life = {half_life}: write (low, high), 0 < low <= high.")

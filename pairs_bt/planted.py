@@ -9,7 +9,19 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from pairs_bt.walks import MARKET_STREAMS, Bar, FloatArray, Seed, ar1, lift, position, require, stream, unit_draws
+from pairs_bt.walks import (
+    MARKET_STREAMS,
+    Bar,
+    FloatArray,
+    Seed,
+    ar1,
+    lift,
+    position,
+    require,
+    require_finite,
+    stream,
+    unit_draws,
+)
 
 __all__ = ["PairKind", "PairPath", "PlantedPair", "SyntheticMarket", "plant", "truth_row", "truth_table"]
 
@@ -95,6 +107,8 @@ class PlantedPair:
     x: str = ""
 
     def __post_init__(self) -> None:
+        require_finite(half_life=self.half_life, beta=self.beta, spread_vol=self.spread_vol)
+        require_finite(beta_trend=self.beta_trend, beta_walk=self.beta_walk, beta_after=self.beta_after)
         require(self.kind in get_args(PairKind), f"kind = {self.kind!r}: one of {', '.join(get_args(PairKind))}.")
         require(self.half_life > 0, f"half_life = {self.half_life}: bars, above 0; 15, say.")
         require(self.beta != 0, "beta = 0: without a hedge ratio there is no pair; take 1, say.")

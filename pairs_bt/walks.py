@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -26,6 +27,12 @@ def require(condition: bool, message: str) -> None:
     """Raise ValueError with the message unless the condition holds."""
     if not condition:
         raise ValueError(message)
+
+
+def require_finite(**values: float | None) -> None:
+    """Raise ValueError unless every value is None or a finite number."""
+    for name, value in values.items():
+        require(value is None or isfinite(value), f"{name} = {value}: it must be a finite number.")
 
 
 def stream(seed: Seed, *key: int) -> np.random.Generator:
@@ -169,6 +176,7 @@ def random_walks(
     DataFrame, (n_bars, n_tickers)
         Strictly positive prices, indexed by ``date``.
     """
+    require_finite(first_price=first_price, volatility=volatility, drift=drift, step=step, tail_df=tail_df)
     require(n_tickers >= 1, f"n_tickers = {n_tickers}: ask for at least one ticker.")
     require(space in ("log", "level"), f"space = {space!r}: it is 'log' or 'level'.")
     require(first_price > 0, f"first_price = {first_price}: prices are positive; take 100, say.")
@@ -202,6 +210,8 @@ class LogWalks:
     factor: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
+        require_finite(first_price=sum(self.first_price), volatility=sum(self.volatility))
+        require_finite(drift=self.drift, tail_df=self.tail_df)
         low, high = self.first_price
         require(0 < low <= high, f"first_price = {self.first_price}: write (low, high), 0 < low <= high.")
         low, high = self.volatility

@@ -296,6 +296,13 @@ def test_book_size_truth_is_true(universe):
         assert engle_granger_pvalue(universe.prices[row.y], universe.prices[row.x]) < 0.01
 
 
+def test_book_size_truth_holds_where_prices_had_to_be_lifted():
+    market = book_size_universe(20, 15, seed=3, cointegrated_share=0.3, spread_vol=0.5)
+    assert (market.prices > 0).all().all()
+    assert (market.truth["alpha"].abs() > 1.0).any()
+    assert_identity(market)
+
+
 @pytest.mark.parametrize(
     ("n_left", "n_right", "share", "cluster", "count"),
     [
@@ -322,6 +329,11 @@ def test_book_size_plants_exactly_the_share(n_left, n_right, share, cluster, cou
     [
         (lambda: PlantedPair(half_life=0.0), "half_life = 0.0"),
         (lambda: PlantedPair(beta=0.0), "beta = 0"),
+        (lambda: PlantedPair(beta=np.nan), "beta = nan"),
+        (lambda: PlantedPair(half_life=np.inf), "half_life = inf"),
+        (lambda: make_market(seed=1, drift=np.nan), "drift = nan"),
+        (lambda: random_walks(1, 10, seed=1, tail_df=np.inf), "tail_df = inf"),
+        (lambda: book_size_universe(9, 5, seed=1, spread_vol=np.nan), "spread_vol = nan"),
         (lambda: PlantedPair(spread_vol=-1.0), "spread_vol = -1.0"),
         (lambda: PlantedPair(kind="jumping"), "one of constant, drifting, breaking"),
         (lambda: PlantedPair(kind="drifting"), "needs one of them"),
