@@ -297,7 +297,7 @@ def test_book_size_truth_is_true(universe):
 
 
 def test_book_size_truth_holds_where_prices_had_to_be_lifted():
-    market = book_size_universe(20, 15, seed=3, cointegrated_share=0.3, spread_vol=0.5)
+    market = book_size_universe(20, 15, seed=3, cointegrated_share=0.2, spread_vol=0.5)
     assert (market.prices > 0).all().all()
     assert (market.truth["alpha"].abs() > 1.0).any()
     assert_identity(market)
