@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pairs_bt.checks import check_values
 from pairs_bt.errors import DataError
-from pairs_bt.kalman import check_values
 from pairs_bt.kernels.rolling import reversion, rolling_zscores
 
 

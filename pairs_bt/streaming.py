@@ -10,16 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pairs_bt.checks import LARGEST, SMALLEST_VARIANCE, Floats, check_number, check_values
 from pairs_bt.errors import DataError
-from pairs_bt.kalman import (
-    LARGEST,
-    SMALLEST_VARIANCE,
-    Floats,
-    check_number,
-    check_state,
-    check_values,
-    unpack_state,
-)
+from pairs_bt.kalman import check_state, unpack_state
 from pairs_bt.kernels.kalman import PATH, hedge_path
 from pairs_bt.streaming_file import (
     FORMAT,
@@ -185,7 +178,7 @@ class KalmanOLS:
             for y, x in rows_from_json(document["updates"]):
                 model.update(X=x, Y=y)
             saved = np.array(document["state"], dtype=np.float64)
-        except (TypeError, ValueError, KeyError, DataError) as error:
+        except (TypeError, ValueError, KeyError, OverflowError, DataError) as error:
             raise DataError(
                 f"{source} is not a saved KalmanOLS that can be read: {error}; save the model again"
             ) from error
@@ -223,8 +216,9 @@ def _one_price(name: str, value: Any) -> float:
     try:
         number = check_number(name, value)
     except ValueError:
+        shown = value.item() if isinstance(value, np.generic) else value
         raise DataError(
-            f"{name} is {value!r}; an update needs one finite real number below {LARGEST:g}: "
+            f"{name} is {shown!r}; an update needs one finite real number below {LARGEST:g}: "
             "skip a bar that is missing. The state is as it was"
         ) from None
     return number

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pairs_bt.checks import Floats, check_number
 from pairs_bt.errors import DataError
-from pairs_bt.kalman import Floats, check_number
 
 FORMAT = "pairs_bt.KalmanOLS"
 VERSION = 1

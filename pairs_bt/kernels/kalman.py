@@ -5,9 +5,10 @@ Model of the regression filter (y, x scalars, state ``(beta, alpha)`` a random w
     y_t = beta_t x_t + alpha_t + e_t,   e_t ~ N(0, R)
     (beta, alpha)_t = (beta, alpha)_{t-1} + w_t,   w_t ~ N(0, diag(q_beta, q_alpha))
 
-The textbook update ``P - p p' / S`` (p = P H', H = (x, 1)) subtracts nearly equal numbers: beta and alpha are almost
-collinear where prices move little for their level, and P loses digits, then its sign. The kernels carry P in factors
-(Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977, chapter 5), which for a line have a meaning::
+The textbook update ``P - p p' / S`` (p = P H', H = (x, 1)) subtracts nearly equal numbers: beta and alpha
+are almost collinear where prices move little for their level, and P loses digits, then its sign. The kernels
+carry P in factors (Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977, chapter 5),
+which for a line have a meaning::
 
     a = P00             variance of the slope
     c = -P01 / P00      the x at which the line is known best
