@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pairs_bt.errors import DataError
 
-__all__ = ["BadCell", "Note", "parse_numbers", "shown"]
+__all__ = ["BadCell", "Note", "counted", "parse_numbers", "shown"]
 
 MAX_BAD_CELLS = 10_000
 
@@ -66,6 +66,11 @@ class BadCell:
     row: int
     column: int
     text: str
+
+
+def counted(count: int, noun: str) -> str:
+    """Number and noun for a message: 1 row, 2 rows."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def shown(value: object, limit: int = 40) -> str:
@@ -166,7 +171,7 @@ def _mark_notes(comma: bool, changed: int) -> list[Note]:
     if not changed:
         return []
     if comma:
-        text = f"{changed} prices with a decimal comma were read as decimals"
+        text = f"{counted(changed, 'price')} with a decimal comma read as such"
         return [Note("repaired", "decimal_comma", "", "", changed, text)]
-    text = f"thousands separators were removed from {changed} prices"
+    text = f"thousands separators were removed from {counted(changed, 'price')}"
     return [Note("repaired", "thousands_separator", "", "", changed, text)]

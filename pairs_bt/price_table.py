@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pairs_bt.cells import BadCell, Note, parse_numbers, shown
+from pairs_bt.cells import BadCell, Note, counted, parse_numbers, shown
 from pairs_bt.errors import DataError
 from pairs_bt.readers import Columns
-from pairs_bt.stamps import parse_stamps
+from pairs_bt.stamps import looks_like_date, parse_stamps
 from pairs_bt.suspects import suspect_names
 
 __all__ = ["DATE_NAMES", "WideTable", "between", "refuse_bad_values", "to_wide"]
@@ -83,6 +83,11 @@ def _read_wide(source: Columns) -> tuple[WideTable, list[Note]]:
     at = source.date_column
     names = [name for j, name in enumerate(source.names) if j != at]
     columns = [column for j, column in enumerate(source.columns) if j != at]
+    if looks_like_date(source.names[at]):
+        raise DataError(
+            f"Prices {shown(source.name)} have no header: the first line starts with {shown(source.names[at])}. "
+            "Add a first line with a name for the dates and the tickers."
+        )
     tickers, notes = _tickers(names)
     stamps, more = parse_stamps(source.columns[at])
     numbers, bad, marks = _numbers(columns, tickers)
@@ -176,7 +181,7 @@ def _refuse_repeats(stamps: np.ndarray, days: np.ndarray, ticker: str = "", coun
     count = count or len(repeats)
     if stamps[i] == stamps[i + 1]:
         raise DataError(
-            f"Duplicate dates: {days[i]} appears more than once{whose} ({count} repeats in all). Keep one "
+            f"Duplicate dates: {days[i]} appears more than once{whose} ({counted(count, 'repeat')} in all). Keep one "
             "row for each day."
         )
     raise DataError(
@@ -190,7 +195,7 @@ def _order_notes(stamps: np.ndarray) -> list[Note]:
     if not len(back):
         return []
     place = str(stamps[back[0] + 1].astype("datetime64[D]"))
-    text = f"{len(back)} rows were older than the row before, the first {place}; all were sorted by date"
+    text = f"{counted(len(back), 'row')} older than the row before, the first {place}; sorted by date"
     return [Note("repaired", "unsorted_dates", "", place, len(back), text)]
 
 

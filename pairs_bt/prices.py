@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pairs_bt.cells import Note, shown
+from pairs_bt.cells import Note, counted, shown
 from pairs_bt.errors import DataError
 from pairs_bt.price_table import DATE_NAMES, WideTable, between, refuse_bad_values, to_wide
 from pairs_bt.readers import Columns, read_columns
@@ -255,10 +255,10 @@ def _day_notes(days: np.ndarray, today: np.datetime64 | None) -> list[Note]:
     notes = []
     weekend = days[~np.is_busday(days)]
     if len(weekend):
-        text = f"{len(weekend)} rows are on a Saturday or Sunday, the first {weekend[0]}"
+        text = f"{counted(len(weekend), 'row')} on a Saturday or Sunday, the first {weekend[0]}"
         notes.append(Note("flagged", "weekend", "", str(weekend[0]), len(weekend), text))
     future = days[days > today] if today is not None else days[:0]
     if len(future):
-        text = f"{len(future)} rows are after {today}, the first {future[0]}"
+        text = f"{counted(len(future), 'row')} after {today}, the first {future[0]}"
         notes.append(Note("flagged", "future", "", str(future[0]), len(future), text))
     return notes

@@ -70,7 +70,7 @@ def read_columns(path: str | os.PathLike[str], *, max_bytes: int, max_cells: int
         date_column = 0
         wrong_name = file.suffix.lower() in (".parquet", ".pq")
     if wrong_name:
-        text = f"the file was read by its content, which is not what the ending {file.suffix} says"
+        text = f"the file was read by its content, which is not what the ending {shown(file.suffix)} says"
         notes.append(Note("flagged", "name_and_content", "", "", 1, text))
     return Columns(tuple(names), tuple(columns), date_column, tuple(notes), file.name, sha256)
 
@@ -91,13 +91,12 @@ def _read_bytes(file: Path, max_bytes: int) -> bytes:
                 f"{max_bytes:,}. Cut the file, or raise max_bytes."
             )
         with file.open("rb") as stream:
-            data = stream.read(max_bytes + 1)
+            data = stream.read(found.st_size + 1)
     except (OSError, ValueError) as error:
         raise DataError(_why_unreadable(file, error)) from None
-    if len(data) > max_bytes:
+    if len(data) != found.st_size:
         raise DataError(
-            f"Prices file {shown(str(file), 200)} grew past the limit of {max_bytes:,} bytes while it was "
-            "read. Pass a file that nothing is writing to, or raise max_bytes."
+            f"Prices file {shown(str(file), 200)} changed while it was read. Pass a file that nothing is writing to."
         )
     if not data:
         raise DataError(f"Prices file {shown(str(file), 200)} is empty (0 bytes). {REMEDY}")

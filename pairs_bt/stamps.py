@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pairs_bt.cells import Note, shown
 from pairs_bt.errors import DataError
 
-__all__ = ["parse_stamps"]
+__all__ = ["looks_like_date", "parse_stamps"]
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 
@@ -30,6 +30,11 @@ _ISO = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})" + _TIME, re.ASCII)
 _COMPACT = re.compile(r"(\d{4})()(\d{2})(\d{2})" + _TIME, re.ASCII)
 _LOCAL = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})" + _TIME, re.ASCII)
 _WRITE_ISO = "Write dates as YYYY-MM-DD."
+
+
+def looks_like_date(text: str) -> bool:
+    """Whether `parse_stamps` could take the text for a date."""
+    return any(pattern.fullmatch(text.strip()) for pattern in (_ISO, _COMPACT, _LOCAL))
 
 
 def parse_stamps(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:

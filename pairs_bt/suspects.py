@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pairs_bt.cells import Note, shown
+from pairs_bt.cells import Note, counted, shown
 
 __all__ = ["suspect_names", "suspect_prices"]
 
@@ -156,7 +156,9 @@ class _Some:
         early = (rows == last) & (n - 1 - last > GAP_BARS)
         return [
             *self._notes(
-                "gap", long, lambda i, j, c: f"{c} gaps of more than {GAP_BARS} bars, the first from {days[i]}"
+                "gap",
+                long,
+                lambda i, j, c: f"{counted(c, 'gap')} of more than {GAP_BARS} bars, the first from {days[i]}",
             ),
             *self._notes("starts_late", late, lambda i, j, c: f"its first price is on {days[i]}"),
             *self._notes("ends_early", early, lambda i, j, c: f"its last price is on {days[i]}"),
@@ -183,9 +185,15 @@ class _Some:
             return f"x {self.values[i, j] / self.previous[i, j]:.4g} on {self.days[i]}"
 
         return [
-            *self._notes("spike", spike, lambda i, j, c: f"{c} spikes that come back, the first {factor(i, j)}"),
-            *self._notes("split", split, lambda i, j, c: f"{c} likely unadjusted splits, the first {factor(i, j)}"),
-            *self._notes("jump", jump, lambda i, j, c: f"{c} moves beyond a factor of 3, the first {factor(i, j)}"),
+            *self._notes(
+                "spike", spike, lambda i, j, c: f"{counted(c, 'spike')} that came back, the first {factor(i, j)}"
+            ),
+            *self._notes(
+                "split", split, lambda i, j, c: f"{counted(c, 'likely unadjusted split')}, the first {factor(i, j)}"
+            ),
+            *self._notes(
+                "jump", jump, lambda i, j, c: f"{counted(c, 'move')} beyond a factor of 3, the first {factor(i, j)}"
+            ),
         ]
 
     def stale(self) -> list[Note]:
@@ -201,7 +209,7 @@ class _Some:
         return self._notes(
             "stale",
             where,
-            lambda i, j, c: f"{c} runs of {STALE_BARS} or more equal prices, the first from {self.days[i]}",
+            lambda i, j, c: f"{counted(c, 'run')} of {STALE_BARS} or more equal prices, the first from {self.days[i]}",
         )
 
     def ticks(self) -> list[Note]:

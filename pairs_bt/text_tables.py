@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from pairs_bt.cells import Note, shown
+from pairs_bt.cells import Note, counted, shown
 from pairs_bt.errors import DataError
 
 __all__ = ["REMEDY", "check_size", "read_csv", "to_utf8"]
@@ -26,6 +26,10 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "a zstd archive", "Unpack it first."),
     (b"7z\xbc\xaf", "a 7z archive", "Unpack it first."),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "Save it as CSV."),
+    *(
+        (bytes([0x80, n]), "a Python pickle, which is never opened", "Write it with DataFrame.to_parquet.")
+        for n in (2, 3, 4, 5)
+    ),
     (b"%PDF", "a PDF document", "Export the table as CSV."),
     (b"\x89HDF", "an HDF5 file", "Write it with DataFrame.to_parquet."),
     (b"ARROW1", "an Arrow or Feather file", "Write it with DataFrame.to_parquet."),
@@ -135,7 +139,7 @@ def read_csv(file: Path, data: bytes, max_cells: int) -> tuple[list[str], list[p
         if ragged:
             row, found = ragged[0]
             raise DataError(
-                f"Prices file {name}: line {row} has {found} columns, the header has {width}. Every line "
+                f"Prices file {name}: line {row} has {counted(found, 'column')}, the header has {width}. Every line "
                 "must have a cell, empty or not, for every column."
             ) from None
         reason = shown(str(error).split("\n")[0], 120)
@@ -157,7 +161,7 @@ def _without_blanks(table: pa.Table) -> tuple[pa.Table, list[Note]]:
         blank = table.filter(pc.invert(keep))
         if all(_blank(column) for column in blank.columns):
             table = table.filter(keep)
-            text = f"{blank.num_rows} rows without any cell were removed"
+            text = f"{counted(blank.num_rows, 'row')} without any cell removed"
             notes.append(Note("repaired", "blank_rows", "", "", blank.num_rows, text))
     if table.num_columns > 2 and _blank(table.column(table.num_columns - 1)):
         table = table.remove_column(table.num_columns - 1)
