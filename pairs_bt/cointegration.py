@@ -42,8 +42,9 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 VarOrder = Literal["theory", "book"]
 
-#: Fewer bars are refused: the largest lag orders would use up the observations.
-MIN_BARS = 30
+#: Fewer bars are refused: from here on even the largest regression that AIC may choose (Johansen's with
+#: round(12 (n/100)^(1/4)) lagged differences of both series) keeps eight degrees of freedom.
+MIN_BARS = 40
 
 #: Why a pair has no statistics, by `ScanResult.code`.
 REASONS: dict[int, str] = {
@@ -182,8 +183,8 @@ def _two_series(y: npt.ArrayLike, x: npt.ArrayLike) -> Floats:
 def _raise_refused(code: int) -> None:
     if code != kernel.TESTED:
         raise DataError(
-            f"The pair cannot be tested: {REASONS[code]}. statsmodels returns a p-value here that means nothing; "
-            "leave the pair out."
+            f"The pair cannot be tested: {REASONS[code]}. A p-value would be a number without a meaning; leave the "
+            "pair out."
         )
 
 
@@ -195,7 +196,7 @@ def engle_granger(y: npt.ArrayLike, x: npt.ArrayLike) -> EngleGranger:
     Parameters
     ----------
     y, x : (n,) array_like
-        Levels (prices or log prices), finite, 30 bars or more.
+        Levels (prices or log prices), finite, 40 bars or more.
 
     Returns
     -------
@@ -226,7 +227,7 @@ def johansen(y: npt.ArrayLike, x: npt.ArrayLike, k_ar_diff: int = 1) -> Johansen
     Parameters
     ----------
     y, x : (n,) array_like
-        Levels, finite, 30 bars or more.
+        Levels, finite, 40 bars or more.
     k_ar_diff : int
         Lagged differences, 1 or more. Zero is refused: statsmodels' own answer for it is wrong (its issue 7459).
 
@@ -248,7 +249,7 @@ def johansen(y: npt.ArrayLike, x: npt.ArrayLike, k_ar_diff: int = 1) -> Johansen
     """
     pair = _two_series(y, x)
     bars = pair.shape[1]
-    largest = (bars - 6) // 3
+    largest = (bars - 7) // 3
     if not 1 <= k_ar_diff <= largest:
         raise ValueError(
             f"k_ar_diff is {k_ar_diff}; with {bars} bars it must be from 1 to {largest}. Zero is not offered, because "
@@ -300,8 +301,8 @@ def _checked_levels(prices: pd.DataFrame) -> Floats:
     if bad.size:
         ticker, bar = bad[0]
         raise DataError(
-            f"Ticker {prices.columns[ticker]!r} is {levels[ticker, bar]} at {prices.index[bar]} (cells like it: {len(bad)}). "
-            "Tests need complete, finite series: fill short gaps, or leave the ticker out of this window."
+            f"Ticker {prices.columns[ticker]!r} is {levels[ticker, bar]} at {prices.index[bar]} ({len(bad)} such "
+            "cells). Tests need complete series: fill short gaps, or leave the ticker out of this window."
         )
     return levels
 
@@ -348,7 +349,7 @@ def scan(
     -------
     DataFrame
         One row a pair, in the order given: s1, s2, eg_stat_12, eg_pvalue_12 (s1 regressed on s2), eg_stat_21,
-        eg_pvalue_21, var_order (-1 if refused), trace0, trace1, reason ("" if tested; otherwise the statistics are NaN).
+        eg_pvalue_21, var_order (-1 if refused), trace0, trace1, reason ("" if tested; else the statistics are NaN).
 
     Raises
     ------
