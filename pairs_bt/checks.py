@@ -22,7 +22,10 @@ def check_number(name: str, value: Any, *, low: float = -LARGEST) -> float:
     """``value`` as a float in [low, 1e50], or ValueError naming it."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise ValueError(f"{name} is {value!r}; it must be one real number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = np.inf
     if not low <= number <= LARGEST:
         rule = "positive" if low > 0.0 else "at least 0" if low == 0.0 else "finite"
         raise ValueError(f"{name} is {number:g}; it must be {rule} and no larger than {LARGEST:g}")
@@ -31,12 +34,7 @@ def check_number(name: str, value: Any, *, low: float = -LARGEST) -> float:
 
 def check_values(name: str, values: Any, *, ndim: tuple[int, ...] = (1,)) -> Floats:
     """``values`` as contiguous float64, NaN allowed, infinity refused; DataError says where it is."""
-    if isinstance(values, (pd.Series, pd.DataFrame)):
-        array = values.to_numpy(dtype=np.float64, na_value=np.nan) if _numeric(values) else None
-    else:
-        raw = np.ma.filled(np.ma.asarray(values, dtype=None), np.nan) if np.ma.isMaskedArray(values) else values
-        candidate = np.asarray(raw)
-        array = candidate.astype(np.float64) if candidate.dtype.kind in "iuf" else None
+    array = _as_floats(values)
     if array is None:
         raise DataError(
             f"{name} holds something that is not a real number; convert it to floats, with NaN for a missing bar"
@@ -51,7 +49,20 @@ def check_values(name: str, values: Any, *, ndim: tuple[int, ...] = (1,)) -> Flo
             f"{name} is {array[place]:g} at bar {place[0]}; prices must be finite and below {LARGEST:g}: "
             "use NaN for a missing bar"
         )
-    return np.ascontiguousarray(array)
+    return array
+
+
+def _as_floats(values: Any) -> Floats | None:
+    # a copy that can be written to: the kernels are then compiled for one kind of array
+    if isinstance(values, (pd.Series, pd.DataFrame)):
+        plain = values.to_numpy(dtype=np.float64, na_value=np.nan) if _numeric(values) else None
+    else:
+        try:
+            raw = np.ma.asarray(values) if np.ma.isMaskedArray(values) else np.asarray(values)
+        except ValueError:
+            return None
+        plain = np.ma.filled(raw.astype(np.float64), np.nan) if raw.dtype.kind in "iuf" else None
+    return None if plain is None else np.array(plain, dtype=np.float64, order="C", copy=True)
 
 
 def _numeric(values: pd.Series | pd.DataFrame) -> bool:

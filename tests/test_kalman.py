@@ -263,6 +263,10 @@ def test_masked_arrays_and_integers_are_prices_too():
     got = hedge_ratio_filter(np.ma.array(y, mask=mask), x)
     assert_array_equal(got.beta, hedge_ratio_filter(np.where(mask, np.nan, y), x).beta)
     assert_array_equal(local_level_filter([1, 2, 3]), local_level_filter([1.0, 2.0, 3.0]))
+    whole = np.ma.array([1, 2, 3], mask=[False, True, False])
+    assert_array_equal(local_level_filter(whole), local_level_filter([1.0, np.nan, 3.0]))
+    nullable = pd.Series([1, None, 3], dtype="Int64")
+    assert_array_equal(local_level_filter(nullable), local_level_filter([1.0, np.nan, 3.0]))
 
 
 def test_inputs_are_left_as_they_were():
@@ -282,6 +286,7 @@ def test_inputs_are_left_as_they_were():
         ("delta", np.nan),
         ("delta", "0.1"),
         ("delta", True),
+        ("observation_cov", 10**400),
         ("observation_cov", 0.0),
         ("observation_cov", -1.0),
         ("observation_cov", np.inf),
@@ -326,6 +331,7 @@ def test_a_level_parameter_outside_its_range_is_named(name, value):
         (["a", "b"], [1.0, 2.0], "y holds something"),
         ([True, False], [1.0, 2.0], "y holds something"),
         ([[1.0, 2.0]], [1.0, 2.0], "y has shape"),
+        ([[1.0, 2.0], [1.0]], [1.0, 2.0], "y holds something"),
         (pd.Series(["a", "b"]), [1.0, 2.0], "y holds something"),
         (pd.Series([1.0, 2.0]), pd.Series([1.0, 2.0], index=[1, 2]), "indexes differ"),
     ],

@@ -85,10 +85,11 @@ def _correct(
     vr = v + r
     s = p0 * u + vr
     e = y - x * beta - alpha
-    w = e / s
+    inverse = 1.0 / s
+    w = e * inverse
     # the line is known best at the mean of the x so far, each weighted by what its bar told
     share = v / vr
-    return beta + p0 * w, alpha + p1 * w, a * (vr / s), c + share * u, r * share, e, s
+    return beta + p0 * w, alpha + p1 * w, a * (vr * inverse), c + share * u, r * share, e, s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
