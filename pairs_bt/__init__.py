@@ -1,0 +1,34 @@
+"""Pairs-trading research backtester: fast, paid for in shares, and honest about what it finds."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pairs_bt.config import Config
+    from pairs_bt.results import Run
+    from pairs_bt.runner import load_run, run
+    from pairs_bt.streaming import KalmanOLS
+
+__version__ = "0.1.0"
+__all__ = ["Config", "KalmanOLS", "Run", "load_run", "run"]
+
+# Resolved on first use, so that `pairs-bt --help` pays for neither pandas nor numba.
+_HOMES = {
+    "Config": "pairs_bt.config",
+    "KalmanOLS": "pairs_bt.streaming",
+    "Run": "pairs_bt.results",
+    "load_run": "pairs_bt.runner",
+    "run": "pairs_bt.runner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'pairs_bt' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

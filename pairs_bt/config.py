@@ -1,0 +1,262 @@
+"""The config of a run: its tables, their defaults and the rules between them.
+
+Every table is strict (no unknown key, no silent conversion, no NaN) and frozen. Reading files, overrides
+and error texts live in :mod:`pairs_bt.config_io`; this module says what a config *is*.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+HELD_RULES = ("fixed_first", "averaged", "fixed_last")
+MOVING_RULES = ("dynamic",)
+RULES = MOVING_RULES + HELD_RULES
+
+_PERIOD = re.compile(r"^([1-9][0-9]{0,3})([YMWD])$")
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_period(value: Any) -> Any:
+    if isinstance(value, str) and not _PERIOD.match(value):
+        raise ValueError("a period is a whole number and a unit, Y, M, W or D: '2Y', '6M', '90D'")
+    return value
+
+
+def split_period(text: str) -> tuple[int, str]:
+    """Split a period into its number and unit: ``'6M'`` gives ``(6, 'M')``."""
+    match = _PERIOD.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a period such as '2Y', '6M', '90D'")
+    return int(match[1]), match[2]
+
+
+Period = Annotated[str, BeforeValidator(_check_period)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Table(BaseModel):
+    """One table of the config: strict, frozen, nothing unknown, nothing infinite."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+
+class SyntheticUniverse(Table):
+    """A seeded market of known truth in place of a file (see :mod:`pairs_bt.synthetic`)."""
+
+    left: Annotated[int, Field(ge=1, le=5000)] = 172
+    right: Annotated[int, Field(ge=1, le=5000)] = 139
+    cointegrated_share: Annotated[float, Field(ge=0, le=1)] = 0.02
+    seed: Annotated[int, Field(ge=0)] = 7
+
+
+class Data(Table):
+    """Where prices come from and which dates of them are used."""
+
+    path: str = ""
+    synthetic: SyntheticUniverse | None = None
+    start: date | None = None
+    end: date | None = None
+    fill_limit: Annotated[int, Field(ge=0, le=60)] = 5
+
+
+class PairGroups(Table):
+    """Every pair of one ticker on the left with one on the right."""
+
+    left: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    right: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+
+
+class Universe(Table):
+    """Which pairs are looked at, and when a ticker may take part."""
+
+    pairs: str | PairGroups = "all"
+    membership: str = ""
+    complete_over: Literal["train", "sample"] = "train"
+
+
+class Windows(Table):
+    """Lengths of the train and trade windows and the step between test ends."""
+
+    train: Period = "2Y"
+    trade: Period = "6M"
+    step: Period = "3M"
+    entry_within: Period = "3M"
+
+
+Test = Literal["engle_granger", "johansen"]
+
+
+class Selection(Table):
+    """How tested pairs become candidates."""
+
+    tests: Annotated[tuple[Test, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (
+        "engle_granger",
+        "johansen",
+    )
+    combine: Literal["all", "any"] = "all"
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    two_way: Literal["bonferroni", "none"] = "bonferroni"
+    johansen: Literal["rank_one", "book"] = "rank_one"
+    var_order: Literal["theory", "book"] = "theory"
+    multiplicity: Literal["none", "bh", "by"] = "none"
+    max_pairs: Annotated[int, Field(ge=1)] = 50
+
+
+class Smooth(Table):
+    """Noise of the local level filter on prices."""
+
+    transition_cov: NonNegative = 0.05
+    observation_cov: Positive = 1.0
+
+
+class HedgeFilter(Table):
+    """Noise of the regression filter on the hedge ratio."""
+
+    delta: Annotated[float, Field(ge=0, lt=1)] = 1e-3
+    observation_cov: Positive = 2.0
+
+
+class Filter(Table):
+    """The filters, and the space they work in."""
+
+    price_space: Literal["raw", "normalised", "log"] = "normalised"
+    spread_on: Literal["raw", "filtered"] = "raw"
+    smooth: Smooth = Smooth()
+    hedge: HedgeFilter = HedgeFilter()
+
+
+class Band(Table):
+    """Re-hedge when the ratio has moved by more than this share of the ratio held."""
+
+    band: Positive
+
+
+Rule = Literal["dynamic", "fixed_first", "averaged", "fixed_last"]
+Rehedge = Literal["never", "daily"] | Band
+
+
+class Hedge(Table):
+    """Which hedge ratios are compared and which shares are held for them."""
+
+    variants: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = RULES  # type: ignore[assignment]
+    rehedge: Annotated[tuple[Rehedge, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("never",)
+    reject_negative: bool = True
+    max_leg_share: Share = 1.0
+
+
+class Signal(Table):
+    """When a trade is opened and closed."""
+
+    entry: Positive = 2.0
+    exit: float = 0.0
+    half_life: Literal["reject", "book"] = "reject"
+    side: Literal["reversion", "book"] = "reversion"
+    stop: Positive | None = None
+    stop_loss: Share | None = None
+    time_stop: Positive | None = None
+
+
+class Execution(Table):
+    """Fills and what they cost."""
+
+    lag: Annotated[int, Field(ge=0, le=20)] = 1
+    cost_bps: NonNegative = 5.0
+    spread: NonNegative = 0.0
+    borrow_bps: NonNegative = 100.0
+    borrow_table: str = ""
+    delisting_loss: Annotated[float, Field(ge=0, le=1)] = 0.0
+    unconverged: Literal["close", "drop"] = "close"
+    pnl: Literal["shares", "spread"] = "shares"
+
+
+class Portfolio(Table):
+    """Capital, sizes and limits."""
+
+    capital: Positive = 1_000_000.0
+    sizing: Literal["hedge_ratio", "dollar_neutral", "volatility"] = "hedge_ratio"
+    volatility: Share = 0.1
+    max_pairs_held: Annotated[int, Field(ge=1)] | None = None
+    max_ticker_share: Share | None = None
+    max_gross: Positive | None = None
+    netting: bool = False
+    cash_rate: Annotated[float, Field(ge=-0.5, le=1)] = 0.0
+    compounding: bool = False
+
+
+class Comparison(Table):
+    """The bootstrap behind the comparison of variants."""
+
+    draws: Annotated[int, Field(ge=100, le=1_000_000)] = 1000
+    block: Annotated[int, Field(ge=1)] = 126
+    seed: Annotated[int, Field(ge=0)] = 7
+
+
+class RunOptions(Table):
+    """What is kept, and the seed of whatever is drawn."""
+
+    seed: Annotated[int, Field(ge=0)] = 7
+    spreads: Literal["all", "traded", "none"] = "all"
+
+
+class Config(Table):
+    """The whole config. Build it with :meth:`load`, :meth:`from_dict` or keyword tables.
+
+    Examples
+    --------
+    >>> Config.from_dict({"signal": {"entry": 1.5}}).signal.entry
+    1.5
+    """
+
+    data: Data = Data()
+    universe: Universe = Universe()
+    windows: Windows = Windows()
+    selection: Selection = Selection()
+    filter: Filter = Filter()
+    hedge: Hedge = Hedge()
+    signal: Signal = Signal()
+    execution: Execution = Execution()
+    portfolio: Portfolio = Portfolio()
+    comparison: Comparison = Comparison()
+    run: RunOptions = RunOptions()
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, overrides: tuple[str, ...] | list[str] = ()) -> Config:
+        """Read a TOML file (None: the built-in demo) and apply ``a.b=value`` overrides to it.
+
+        Paths in the file are taken from the file's folder, paths in an override from the current one.
+
+        Raises
+        ------
+        ConfigError
+            Naming every offending key with its path, its value, the rule and the nearest known name.
+        """
+        from pairs_bt.config_io import load_config
+
+        return load_config(path, overrides)
+
+    @classmethod
+    def from_dict(cls, tables: dict[str, Any], base: str | Path | None = None) -> Config:
+        """Check a dictionary of tables; relative paths are taken from `base` (default: as they are)."""
+        from pairs_bt.config_io import config_from_dict
+
+        return config_from_dict(tables, base)
+
+    def with_changes(self, *overrides: str) -> Config:
+        """Return a copy with ``a.b=value`` overrides applied, checked like a file."""
+        from pairs_bt.config_io import apply_overrides, config_from_dict
+
+        return config_from_dict(apply_overrides(self.to_dict(), overrides))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every key with its value, defaults included; keys without a value (None) are left out."""
+        return self.model_dump(mode="python", exclude_none=True)

@@ -1,0 +1,261 @@
+"""Reading configs: TOML, overrides, errors that name everything at once, and writing them back."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pairs_bt.config import Config, split_period
+from pairs_bt.errors import ConfigError
+
+MAX_CONFIG_BYTES = 1_000_000
+_PATH_KEYS = (("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table"))
+
+
+def builtin(name: str) -> Path:
+    """Path of a config that travels with the package: `configs/` of a clone, or the wheel's copy."""
+    root = Path(str(files("pairs_bt")))
+    for folder in (root / "assets" / "configs", root.parent / "configs"):
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"The built-in config {name!r} is missing from this installation: install pairs-bt again.")
+
+
+def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Read, override and check a config file (see :meth:`pairs_bt.Config.load`)."""
+    source = builtin("demo.toml") if path is None else Path(path)
+    tables = _anchor(_read_toml(source), source.resolve().parent)
+    return config_from_dict(apply_overrides(tables, overrides))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder, not a config: give the path of a .toml file.")
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no config file {path}. Give the path of a .toml file, or none for the built-in demo."
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"The config {path} cannot be read: {error.strerror or error}.") from None
+    if len(raw) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"{path} has {len(raw):,} bytes; a config has at most {MAX_CONFIG_BYTES:,}. Is it data?")
+    try:
+        return tomllib.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start}): save the config as UTF-8.") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}. Text values need quotes.") from None
+
+
+def _anchor(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make the paths of a config absolute, taken from `folder`."""
+    out = {name: dict(table) if isinstance(table, dict) else table for name, table in tables.items()}
+    for table, key in _PATH_KEYS:
+        section = out.get(table)
+        if isinstance(section, dict) and _is_path(table, key, section.get(key)):
+            section[key] = str((folder / section[key]).resolve())
+    return out
+
+
+def _is_path(table: str, key: str, value: Any) -> bool:
+    if not isinstance(value, str) or not value or "\0" in value:
+        return False
+    return (table, key) != ("universe", "pairs") or value != "all"
+
+
+def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Apply ``a.b=value`` assignments; a value that is not TOML is taken as text."""
+    out = _copy(tables)
+    for item in overrides:
+        key, sign, text = item.partition("=")
+        parts = [part.strip() for part in key.split(".")]
+        if not sign or not all(parts):
+            raise ConfigError(f"The override {item!r} is not of the form table.key=value, such as signal.entry=1.5.")
+        node = out
+        for part in parts[:-1]:
+            child = node.get(part)
+            node[part] = child if isinstance(child, dict) else {}
+            node = node[part]
+        value = _toml_value(text.strip())
+        if len(parts) == 2 and _is_path(parts[0], parts[1], value) and tuple(parts) in _PATH_KEYS:
+            value = str(Path(value).resolve())
+        node[parts[-1]] = value
+    return out
+
+
+def _copy(node: Any) -> Any:
+    return {key: _copy(value) for key, value in node.items()} if isinstance(node, dict) else node
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return parsed["value"] if set(parsed) == {"value"} else text
+
+
+def config_from_dict(tables: dict[str, Any], base: str | Path | None = None) -> Config:
+    """Check a dictionary of tables and return the config, or name every error at once."""
+    if base is not None:
+        tables = _anchor(tables, Path(base).resolve())
+    problems: list[str] = []
+    config = None
+    try:
+        config = Config.model_validate(tables)
+    except ValidationError as error:
+        problems = [_say(item) for item in error.errors(include_url=False, include_context=False)]
+    problems += _rules_between_keys(tables)
+    if problems or config is None:
+        count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
+        unique = list(dict.fromkeys(problems))
+        raise ConfigError(f"The config has {count}: " + " | ".join(unique))
+    return config
+
+
+def _say(item: Any) -> str:
+    """One pydantic error as 'path = value: rule' in the config's own words."""
+    # Members of unions and internal validator names are noise in a location.
+    keys = [str(part) for part in item["loc"] if not _is_internal(str(part))]
+    where = ".".join(keys)
+    if item["type"] == "extra_forbidden":
+        names = _names_at(keys[:-1])
+        near = difflib.get_close_matches(keys[-1], names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}."
+        return f"{where}: unknown key; {hint}"
+    if item["type"] in ("model_type", "model_attributes_type"):
+        return f"{where} = {_short(item['input'])}: a table is expected here ([{where}])."
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{where} = {_short(item['input'])}: {message[:1].lower()}{message[1:]}."
+
+
+def _is_internal(part: str) -> bool:
+    return "[" in part or part in {"str", "PairGroups", "Band", "SyntheticUniverse", "literal"}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _names_at(keys: list[str]) -> list[str]:
+    model: type[BaseModel] = Config
+    for key in keys:
+        field = model.model_fields.get(key)
+        annotation = field.annotation if field else None
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        tables = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+        if not tables:
+            return []
+        model = tables[0]
+    return sorted(model.model_fields)
+
+
+def _rules_between_keys(tables: dict[str, Any]) -> list[str]:
+    """Rules that join two keys, checked on raw values so that they are told together with the rest."""
+    problems = []
+
+    def get(table: str, key: str) -> Any:
+        section = tables.get(table)
+        default = getattr(Config.model_fields[table].default, key)
+        return section.get(key, default) if isinstance(section, dict) else default
+
+    def number(value: Any) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+    entry, leave, stop = get("signal", "entry"), get("signal", "exit"), get("signal", "stop")
+    if number(entry) and number(leave) and entry <= leave:
+        problems.append(
+            f"signal.entry = {entry}: must be above signal.exit = {leave}, or a trade would close as it opens."
+        )
+    if number(entry) and number(stop) and stop <= entry:
+        problems.append(f"signal.stop = {stop}: must be beyond signal.entry = {entry}, or every entry is a stop.")
+    start, end = get("data", "start"), get("data", "end")
+    if isinstance(start, date) and isinstance(end, date) and end <= start:
+        problems.append(f"data.end = {end}: must be after data.start = {start}.")
+    tests = get("selection", "tests")
+    if get("selection", "multiplicity") in ("bh", "by") and "engle_granger" not in tests:
+        problems.append(
+            "selection.multiplicity: needs p-values, which only 'engle_granger' gives; add it to selection.tests."
+        )
+    if get("data", "path") and get("data", "synthetic") is not None:
+        problems.append("data.path and data.synthetic: give one of the two.")
+    problems += _period_rules(get)
+    problems += _double_entries(get)
+    return problems
+
+
+def _period_rules(get: Any) -> list[str]:
+    def days(text: Any) -> float | None:
+        try:
+            number, unit = split_period(text)
+        except (ValueError, TypeError):
+            return None
+        return number * {"Y": 365.25, "M": 30.4375, "W": 7, "D": 1}[unit]
+
+    trade, within = days(get("windows", "trade")), days(get("windows", "entry_within"))
+    if trade is not None and within is not None and within > trade + 1:
+        return [
+            f"windows.entry_within = {get('windows', 'entry_within')!r}: cannot be longer than "
+            f"windows.trade = {get('windows', 'trade')!r}."
+        ]
+    return []
+
+
+def _double_entries(get: Any) -> list[str]:
+    problems = []
+    for table, key in (("hedge", "variants"), ("hedge", "rehedge"), ("selection", "tests")):
+        values = get(table, key)
+        if isinstance(values, (list, tuple)) and len({repr(v) for v in values}) < len(values):
+            problems.append(f"{table}.{key} = {_short(list(values))}: lists the same entry twice.")
+    return problems
+
+
+def to_json(config: Config) -> str:
+    """The resolved config as JSON: every key, sorted, dates as text."""
+    return json.dumps(config.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+
+
+def fingerprint(config: Config) -> str:
+    """sha256 of everything in the config that can change a number (paths are covered by the data's own)."""
+    tables = config.model_dump(mode="json")
+    for table, key in _PATH_KEYS:
+        value = tables[table][key]
+        if _is_path(table, key, value):
+            tables[table][key] = Path(value).name
+    return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
+
+
+def to_toml(config: Config) -> str:
+    """The resolved config as TOML that :meth:`pairs_bt.Config.load` reads back to an equal config."""
+    lines = []
+    for name, table in config.to_dict().items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {_toml_text(value)}" for key, value in table.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml_text(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml_text(item) for item in value) + "]"
+    return json.dumps(value)  # a TOML basic string takes JSON's escapes

@@ -1,0 +1,1 @@
+"""Bare Numba loops: no checks, no pandas. The checked faces are one floor up."""

@@ -1,0 +1,321 @@
+"""Bar-by-bar trading of many pairs: signals, fills, shares held, and every cent of their P&L.
+
+One row is one pair under one hedge ratio. Each close runs in a fixed order: mark the shares held since the last
+close; read the signal; fill what was decided `lag` closes ago; re-hedge. So a decision at a close never touches
+shares that earned before it.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+from numba import njit
+
+# Why a trade ended; index into REASONS.
+OPEN, CONVERGED, STOP, STOP_LOSS, TIME_STOP, DELISTED, WINDOW_END = range(7)
+REASONS = ("open", "converged", "stop", "stop_loss", "time_stop", "delisted", "window_end")
+
+ENTRY_FILL, EXIT_FILL, REHEDGE_FILL = range(3)
+FILL_KINDS = ("entry", "exit", "rehedge")
+
+NEVER, DAILY, BAND = range(3)
+
+# Columns of the daily output.
+CONVERGENCE, DRIFT, TRADE_COST, REHEDGE_COST, BORROW, TURNOVER, NAIVE, GROSS_VALUE, NET_VALUE, HELD, OPENED = range(11)
+N_DAILY = 11
+
+TRADE = np.dtype(
+    [
+        ("row", "i8"), ("side", "i8"), ("signal_bar", "i8"), ("entry_bar", "i8"), ("exit_bar", "i8"), ("reason", "i8"),
+        ("hedge_ratio", "f8"), ("units_y", "f8"), ("units_x", "f8"),
+        ("entry_y", "f8"), ("entry_x", "f8"), ("exit_y", "f8"), ("exit_x", "f8"), ("capital", "f8"),
+        ("convergence", "f8"), ("hedge_drift", "f8"), ("trade_cost", "f8"), ("rehedge_cost", "f8"),
+        ("borrow", "f8"), ("naive_pnl", "f8"), ("turnover", "f8"),
+    ]
+)  # fmt: skip
+FILL = np.dtype(
+    [("trade", "i8"), ("row", "i8"), ("bar", "i8"), ("leg", "i8"), ("kind", "i8"), ("shares", "f8"), ("price", "f8")]
+)
+# What one row remembers from close to close.
+STATE = np.dtype(
+    [
+        ("want", "i8"), ("want_bar", "i8"), ("bet", "i8"), ("trade", "i8"), ("entry_bar", "i8"),
+        ("blocked", "i8"), ("dead", "i8"), ("opened", "i8"),
+        ("n_y", "f8"), ("n_x", "f8"), ("n_x_entry", "f8"), ("ratio", "f8"), ("last_y", "f8"), ("last_x", "f8"),
+        ("spread_value", "f8"), ("last_spread", "f8"), ("pnl", "f8"),
+    ]
+)  # fmt: skip
+
+TradingRules = namedtuple(
+    "TradingRules",
+    [
+        "entry", "exit", "stop", "stop_loss", "lag", "side", "entry_stop", "closed", "drop_unconverged",
+        "cost_rate", "half_spread", "delisting_loss", "reject_negative", "max_leg_share", "volatility",
+        "rehedge", "band", "log_space", "book_spread", "capital",
+    ],
+)  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def trade_rows(
+    prices, iy, ix, beta, ratio, spread, z, time_stop, moments, borrow_rate, day_gap, rules, skip, trades, fills, daily
+):
+    """Trade every row; fill `trades`, `fills` and `daily`; return how many trades and fills were written.
+
+    `prices` (tickers, bars) are raw; `beta`, `ratio`, `spread`, `z` (rows, bars): the signal's share ratio, the
+    ratio to hold, the spread and its z-score; `time_stop` (rows,) in bars; `moments` (rows, 3): variances of the
+    daily changes of y and x and their covariance over the train window; `borrow_rate` (tickers,) per calendar day;
+    `day_gap` (bars,) calendar days since the last bar; `skip` flags the trades, by their number, that a limit of
+    the portfolio refuses; `daily` (rows, bars, N_DAILY) must be zero.
+    """
+    bars = prices.shape[1]
+    state = np.zeros(1, STATE)
+    target = np.zeros(bars, np.int64)
+    why = np.zeros(bars, np.int64)
+    n_trades = 0
+    n_fills = 0
+    for row in range(iy.size):
+        s = state[0]
+        s.want = s.want_bar = s.bet = s.blocked = s.dead = s.opened = 0
+        s.n_y = s.n_x = s.pnl = 0.0
+        y = prices[iy[row]]
+        x = prices[ix[row]]
+        day = daily[row]
+        first_trade = n_trades
+        first_fill = n_fills
+        for t in range(bars):
+            quoted = np.isfinite(y[t]) and np.isfinite(x[t])
+            if s.bet != 0:
+                _mark(s, y[t], x[t], spread[row, t], borrow_rate[iy[row]], borrow_rate[ix[row]], day_gap[t], rules,
+                      trades[s.trade], day[t])  # fmt: skip
+            if not quoted:
+                s.dead = 1
+            why[t] = _decide(s, t, bars, z[row, t], beta[row, t], time_stop[row], rules)
+            target[t] = s.want
+            due = target[t - rules.lag] if t >= rules.lag else 0
+            last = rules.closed and t == bars - 1
+            if s.bet != 0:
+                reason = OPEN
+                if not quoted:
+                    reason = DELISTED
+                elif due == 0:
+                    reason = why[t - rules.lag]
+                elif last:
+                    reason = WINDOW_END
+                if reason != OPEN:
+                    n_fills = _close(s, t, reason, row, rules, trades[s.trade], fills, n_fills, day[t])
+                    if _refused(skip, s.trade):
+                        day[s.entry_bar : t + 1] = 0.0
+                elif rules.rehedge != NEVER and t - rules.lag >= s.entry_bar:
+                    n_fills = _rehedge(
+                        s, t, ratio[row, t - rules.lag], row, rules, trades[s.trade], fills, n_fills, day[t]
+                    )
+            elif due != 0 and not last:
+                held = ratio[row, t]
+                if s.dead == 0 and _acceptable(beta[row, t], held, y[t], x[t], rules):
+                    n_fills = _open(s, t, due, held, y[t], x[t], spread[row, t], moments[row], row, rules,
+                                    n_trades, trades[n_trades], fills, n_fills, day[t])  # fmt: skip
+                    # employed capital counts a pair once, however often it trades
+                    if s.opened == 0 and not _refused(skip, s.trade):
+                        s.opened = 1
+                        day[t, OPENED] = 1.0
+                    n_trades += 1
+                else:
+                    _cancel(s, t, target, rules.lag)
+            if s.bet != 0:
+                day[t, HELD] = 1.0
+                day[t, GROSS_VALUE] = abs(s.n_y) * s.last_y + abs(s.n_x) * s.last_x
+                day[t, NET_VALUE] = s.n_y * s.last_y + s.n_x * s.last_x
+        if s.bet != 0:
+            trade = trades[s.trade]
+            trade.exit_y, trade.exit_x = s.last_y, s.last_x
+            if _refused(skip, s.trade):
+                day[s.entry_bar :] = 0.0
+        if rules.drop_unconverged and n_trades > first_trade and trades[n_trades - 1].reason in (OPEN, WINDOW_END):
+            day[:] = 0.0
+            n_trades = first_trade
+            n_fills = first_fill
+    return n_trades, n_fills
+
+
+@njit(cache=True, nogil=True)
+def _mark(s, y, x, spread, rate_y, rate_x, gap, rules, trade, day):
+    """Book the P&L and the borrow of the shares held since the last close."""
+    price_y = _closing_price(y, s.last_y, s.n_y, rules.delisting_loss)
+    price_x = _closing_price(x, s.last_x, s.n_x, rules.delisting_loss)
+    dy = price_y - s.last_y
+    dx = price_x - s.last_x
+    # P&L = n_y dy + n_x dx, split into what the entry's shares earned and what re-hedging changed
+    convergence = s.n_y * dy + s.n_x_entry * dx
+    drift = (s.n_x - s.n_x_entry) * dx
+    short = max(-s.n_y, 0.0) * s.last_y * rate_y + max(-s.n_x, 0.0) * s.last_x * rate_x
+    borrow = short * gap
+    naive = 0.0
+    if np.isfinite(spread):
+        # bet * u * (s_t - s_{t-1}): what differencing the spread claims, moving beta and all
+        naive = s.spread_value * (spread - s.last_spread)
+        s.last_spread = spread
+    if rules.book_spread:
+        convergence = naive
+        drift = 0.0
+    s.last_y = price_y
+    s.last_x = price_x
+    s.pnl += convergence + drift - borrow
+    day[CONVERGENCE] += convergence
+    day[DRIFT] += drift
+    day[BORROW] += borrow
+    day[NAIVE] += naive
+    trade.convergence += convergence
+    trade.hedge_drift += drift
+    trade.borrow += borrow
+    trade.naive_pnl += naive
+
+
+@njit(cache=True, nogil=True)
+def _closing_price(price, last, shares, loss):
+    """The price to mark at: the quote, or the last one (less the stress loss on a long leg) once quotes end."""
+    if np.isfinite(price):
+        return price
+    return last * (1.0 - loss) if shares > 0.0 else last
+
+
+@njit(cache=True, nogil=True)
+def _refused(skip, number):
+    """Whether a limit refuses a trade; trades of a row that is dropped later may lie beyond the flags."""
+    return number < skip.size and skip[number] > 0
+
+
+@njit(cache=True, nogil=True)
+def _cancel(s, t, target, lag):
+    """Take back the entry that was due at this close, and no later entry decided since."""
+    k = t - lag
+    while k <= t and target[k] != 0:
+        target[k] = 0
+        k += 1
+    if k > t:
+        s.want = 0
+
+
+@njit(cache=True, nogil=True)
+def _decide(s, t, bars, z, beta, time_stop, rules):
+    """Read the signal at a close: set the wanted bet and return the reason if a trade is to end."""
+    if np.isnan(z):
+        return OPEN
+    if s.want == 0:
+        if s.blocked == 1 and abs(z) < rules.entry:
+            s.blocked = 0
+        fillable = not rules.closed or t + rules.lag < bars - 1
+        usable = np.isfinite(beta) and (beta > 0.0 or not rules.reject_negative)
+        if s.blocked == 0 and s.dead == 0 and t < rules.entry_stop and fillable and usable and abs(z) >= rules.entry:
+            s.want = -1 if z > 0.0 else 1
+            s.want_bar = t
+        return OPEN
+    reason = OPEN
+    gain = s.want * z
+    # until the wanted trade is filled, the shares held may be those of the trade before it
+    filled = s.bet != 0 and s.entry_bar - rules.lag == s.want_bar
+    if gain >= -rules.exit:
+        reason = CONVERGED
+    elif gain <= -rules.stop:
+        reason = STOP
+    elif filled and s.pnl <= -rules.stop_loss * rules.capital:
+        reason = STOP_LOSS
+    elif filled and t - s.entry_bar >= time_stop:
+        reason = TIME_STOP
+    if reason != OPEN:
+        s.want = 0
+        # After a stop, z has to come back inside the band before the pair may be entered again.
+        s.blocked = 1 if reason != CONVERGED else 0
+    return reason
+
+
+@njit(cache=True, nogil=True)
+def _acceptable(beta, held, y, x, rules):
+    """Whether the ratio at the fill is one that the rules allow to be held."""
+    if not (np.isfinite(beta) and np.isfinite(held)):
+        return False
+    if rules.reject_negative and beta <= 0.0:
+        return False
+    return max(y, abs(held) * x) <= rules.max_leg_share * (y + abs(held) * x)
+
+
+@njit(cache=True, nogil=True)
+def _open(s, t, bet, held, y, x, spread, moments, row, rules, number, trade, fills, n_fills, day):
+    """Buy and sell the shares of a new trade at this close."""
+    # u (y + |beta| x) = capital
+    u = rules.capital / (y + abs(held) * x)
+    if rules.volatility > 0.0:
+        # u sd(dy - beta dx) sqrt(252) = volatility * capital, never more than fully invested
+        variance = moments[0] - 2.0 * held * moments[2] + held * held * moments[1]
+        if variance > 0.0:
+            u = min(u, rules.volatility * rules.capital / np.sqrt(252.0 * variance))
+    side = bet * rules.side
+    s.bet = bet
+    s.trade = number
+    s.entry_bar = t
+    s.n_y = side * u
+    s.n_x = -side * u * held
+    s.n_x_entry = s.n_x
+    s.ratio = held
+    s.last_y = y
+    s.last_x = x
+    s.spread_value = bet * u * (y if rules.log_space else 1.0)
+    s.last_spread = spread
+    s.pnl = 0.0
+    trade.row, trade.side, trade.signal_bar, trade.entry_bar = row, side, t - rules.lag, t
+    trade.exit_bar, trade.reason = -1, OPEN
+    trade.hedge_ratio, trade.units_y, trade.units_x = held, s.n_y, s.n_x
+    trade.entry_y, trade.entry_x, trade.capital = y, x, rules.capital
+    trade.convergence = trade.hedge_drift = trade.trade_cost = trade.rehedge_cost = 0.0
+    trade.borrow = trade.naive_pnl = trade.turnover = 0.0
+    n_fills = _fill(s, t, 0, ENTRY_FILL, s.n_y, y, row, rules, trade, fills, n_fills, day)
+    return _fill(s, t, 1, ENTRY_FILL, s.n_x, x, row, rules, trade, fills, n_fills, day)
+
+
+@njit(cache=True, nogil=True)
+def _close(s, t, reason, row, rules, trade, fills, n_fills, day):
+    """Sell what is held at the marked prices."""
+    n_fills = _fill(s, t, 0, EXIT_FILL, -s.n_y, s.last_y, row, rules, trade, fills, n_fills, day)
+    n_fills = _fill(s, t, 1, EXIT_FILL, -s.n_x, s.last_x, row, rules, trade, fills, n_fills, day)
+    trade.exit_bar, trade.reason = t, reason
+    trade.exit_y, trade.exit_x = s.last_y, s.last_x
+    if reason == DELISTED:
+        s.want = 0
+    s.bet = 0
+    s.n_y = s.n_x = 0.0
+    return n_fills
+
+
+@njit(cache=True, nogil=True)
+def _rehedge(s, t, wanted, row, rules, trade, fills, n_fills, day):
+    """Move the shares of x to the ratio decided `lag` closes ago; the shares of y stay."""
+    if not np.isfinite(wanted) or (rules.reject_negative and wanted <= 0.0):
+        return n_fills
+    moved = abs(wanted - s.ratio)
+    if moved == 0.0 or (rules.rehedge == BAND and moved <= rules.band * abs(s.ratio)):
+        return n_fills
+    change = -s.n_y * wanted - s.n_x
+    s.n_x += change
+    s.ratio = wanted
+    return _fill(s, t, 1, REHEDGE_FILL, change, s.last_x, row, rules, trade, fills, n_fills, day)
+
+
+@njit(cache=True, nogil=True)
+def _fill(s, t, leg, kind, shares, price, row, rules, trade, fills, n_fills, day):
+    """Record one fill and charge it: cost = |shares| (rate * price + half the quoted spread)."""
+    notional = abs(shares) * price
+    cost = rules.cost_rate * notional + rules.half_spread * abs(shares)
+    s.pnl -= cost
+    day[TURNOVER] += notional
+    trade.turnover += notional
+    if kind == REHEDGE_FILL:
+        day[REHEDGE_COST] += cost
+        trade.rehedge_cost += cost
+    else:
+        day[TRADE_COST] += cost
+        trade.trade_cost += cost
+    fill = fills[n_fills]
+    fill.trade, fill.row, fill.bar, fill.leg, fill.kind = s.trade, row, t, leg, kind
+    fill.shares, fill.price = shares, price
+    return n_fills + 1

@@ -1,0 +1,207 @@
+"""The order of the stages: the only place that knows it.
+
+A window is scanned in chunks of pairs, its candidates are chosen, and the candidates are traded in chunks. Chunks
+are pure tasks; threads run them, because the kernels release the lock. Windows come out in order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt import tables
+from pairs_bt.hedge import variants
+from pairs_bt.ledger import BLOCK
+from pairs_bt.portfolio import Cohort, add_blocks
+from pairs_bt.selection import Choice, ScanColumns, choose
+from pairs_bt.study import Study
+from pairs_bt.tasks import Candidates, TradeResult, scan_task, trade_task
+
+SCAN_CHUNK = 8192
+TRADE_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """Everything one window leaves behind.
+
+    Attributes
+    ----------
+    k : int
+        Number of the window.
+    tests, half_lives, spreads, trades, fills : DataFrame
+        The window's rows of the tables.
+    cohort : Cohort
+        Its daily dollars.
+    tested, passed, selected : int
+        Pairs tested, passing the tests, and selected.
+    """
+
+    k: int
+    tests: pd.DataFrame
+    half_lives: pd.DataFrame
+    spreads: pd.DataFrame
+    trades: pd.DataFrame
+    fills: pd.DataFrame
+    cohort: Cohort
+    tested: int
+    passed: int
+    selected: int
+
+
+Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list]
+Refusals = dict[tuple[int, str], np.ndarray]
+
+
+def run_windows(
+    study: Study,
+    *,
+    jobs: int | None = None,
+    scan_chunk: int = SCAN_CHUNK,
+    trade_chunk: int = TRADE_CHUNK,
+    refusals: Refusals | None = None,
+    only: list[int] | None = None,
+) -> Iterator[WindowResult]:
+    """Run every window and yield the results in order, at most a few of them in memory at a time.
+
+    Parameters
+    ----------
+    study : Study
+    jobs : int, optional
+        Threads; None takes one per CPU. No number of them changes a result.
+    scan_chunk, trade_chunk : int
+        Pairs per task; `trade_chunk` is rounded up to whole blocks of 64. Neither changes a result.
+    refusals : dict, optional
+        Per window and variant, one flag a trade of the window, for trades refused by a portfolio limit.
+    only : list of int, optional
+        Numbers of the windows to run; None runs all.
+    """
+    jobs = max(1, jobs or os.cpu_count() or 1)
+    trade_chunk = -(-max(trade_chunk, 1) // BLOCK) * BLOCK
+    numbers = list(range(len(study.windows))) if only is None else only
+
+    def one(k: int, pool: Executor | None) -> WindowResult:
+        mapper = _serial if pool is None else threaded(pool)
+        return run_window(study, k, mapper, scan_chunk, trade_chunk, refusals)
+
+    if jobs == 1:
+        for k in numbers:
+            yield one(k, None)
+        return
+    # Two pools, so that a window that waits for its chunks never holds the thread a chunk needs.
+    with ThreadPoolExecutor(jobs) as chunks, ThreadPoolExecutor(jobs) as windows:
+        waiting: deque[Future[WindowResult]] = deque()
+        try:
+            for k in numbers:
+                waiting.append(windows.submit(one, k, chunks))
+                if len(waiting) > jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
+    return [function(lo, hi) for lo, hi in ranges]
+
+
+def threaded(pool: Executor) -> Mapper:
+    """Run the ranges of one window on a pool and return their results in order."""
+
+    def mapper(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
+        if len(ranges) <= 1:
+            return _serial(function, ranges)
+        return [future.result() for future in [pool.submit(function, lo, hi) for lo, hi in ranges]]
+
+    return mapper
+
+
+def run_window(
+    study: Study, k: int, mapper: Mapper, scan_chunk: int, trade_chunk: int, refusals: Refusals | None = None
+) -> WindowResult:
+    """Scan, choose and trade one window."""
+    scan = scan_window(study, k, mapper, scan_chunk)
+    choice = choose(scan, study.config.selection)
+    candidates = pick(scan, choice)
+    results = trade_window(study, k, candidates, mapper, trade_chunk, refusals)
+    return collect(study, k, scan, choice, candidates, results)
+
+
+def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:
+    """Test every pair of the universe in window `k`."""
+    parts = mapper(lambda lo, hi: scan_task(study, k, lo, hi), _ranges(study.pair_i.size, chunk))
+    return ScanColumns(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(ScanColumns)})
+
+
+def pick(scan: ScanColumns, choice: Choice) -> Candidates:
+    """The selected pairs, best first, y on the left of the better regression."""
+    first = scan.y_is_first[choice.order]
+    i, j = scan.i[choice.order], scan.j[choice.order]
+    return Candidates(np.where(first, i, j), np.where(first, j, i))
+
+
+def trade_window(
+    study: Study, k: int, candidates: Candidates, mapper: Mapper, chunk: int, refusals: Refusals | None
+) -> list[TradeResult]:
+    """Trade one window's candidates under every variant."""
+
+    def task(lo: int, hi: int) -> TradeResult:
+        return trade_task(study, k, candidates, lo, hi, _refused_in(refusals, k, study))
+
+    if refusals is not None:
+        # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
+        chunk = -(-max(candidates.y.size, 1) // BLOCK) * BLOCK
+    return mapper(task, _ranges(candidates.y.size, chunk))
+
+
+def _refused_in(refusals: Refusals | None, k: int, study: Study) -> dict[str, np.ndarray] | None:
+    if refusals is None:
+        return None
+    return {v.name: refusals[k, v.name] for v in variants(study.config.hedge) if (k, v.name) in refusals}
+
+
+def collect(
+    study: Study, k: int, scan: ScanColumns, choice: Choice, candidates: Candidates, results: list[TradeResult]
+) -> WindowResult:
+    """Turn a window's arrays into its rows of the tables and its cohort."""
+    bars = study.windows[k].n_trade
+    names = [variant.name for variant in variants(study.config.hedge)]
+    keep = study.config.run.spreads != "none" and results
+    spreads = [tables.spreads_frame(study, k, candidates, result) for result in results] if keep else []
+    return WindowResult(
+        k=k,
+        tests=tables.tests_frame(study, k, scan, choice),
+        half_lives=tables.half_lives_frame(study, k, candidates, results),
+        spreads=pd.concat(spreads, ignore_index=True) if spreads else tables.empty(tables.SPREADS),
+        trades=tables.trades_frame(study, k, candidates, results),
+        fills=tables.fills_frame(study, k, candidates, results),
+        cohort=Cohort(
+            k,
+            candidates.y.size,
+            {name: _sum(results, name, "blocks", bars) for name in names},
+            {name: _sum(results, name, "delayed", bars) for name in names},
+        ),
+        tested=int(scan.tested.sum()),
+        passed=int(choice.passed.sum()),
+        selected=int(choice.selected.sum()),
+    )
+
+
+def _sum(results: list[TradeResult], name: str, part: str, bars: int) -> np.ndarray:
+    from pairs_bt.kernels.trading import N_DAILY
+
+    if not results:
+        return np.zeros((bars, N_DAILY))
+    return add_blocks([getattr(result.variants[name], part) for result in results])
+
+
+def _ranges(size: int, chunk: int) -> list[tuple[int, int]]:
+    return [(lo, min(lo + chunk, size)) for lo in range(0, size, chunk)]

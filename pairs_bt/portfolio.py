@@ -1,0 +1,168 @@
+"""From cohorts to a portfolio: daily returns on committed and employed capital.
+
+The capital is divided into as many equal slots as cohorts live at once; each cohort trades one slot, divided into
+equal parts among its selected pairs. A day's committed return is the day's dollars over the capital of the live
+cohorts: the mean of the live cohorts' returns (Gatev, Goetzmann and Rouwenhorst 2006, section 2.3). Employed
+returns divide by the pairs that have opened so far in the window, so that a day's return never depends on a later
+entry; at the window's end that is the paper's count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.kernels import trading as kernel
+from pairs_bt.study import Study
+from pairs_bt.tables import RETURNS, empty
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One window's daily dollars, per variant: arrays (bars, components of the trading kernel).
+
+    Attributes
+    ----------
+    k : int
+        Number of the window.
+    selected : int
+        Pairs that capital was committed to.
+    daily, delayed : dict of str to numpy.ndarray
+        At the config's fill lag, and at the other one.
+    """
+
+    k: int
+    selected: int
+    daily: dict[str, np.ndarray]
+    delayed: dict[str, np.ndarray]
+
+
+def add_blocks(blocks: list[np.ndarray]) -> np.ndarray:
+    """Add block sums in the order of the pairs, one by one."""
+    total = np.zeros(blocks[0].shape[1:])
+    for part in blocks:
+        for block in part:
+            total += block
+    return total
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Dollars of one variant on the run's calendar."""
+
+    dollars: np.ndarray
+    capital: np.ndarray
+    employed_net: np.ndarray
+    employed_gross: np.ndarray
+    interest: np.ndarray
+
+
+def portfolio_returns(
+    study: Study, cohorts: list[Cohort], variants: list[str], *, delayed: bool = False
+) -> pd.DataFrame:
+    """Daily simple returns and exposures of every variant, one row a date and variant.
+
+    `cost` and `borrow` are positive fractions of committed capital: net = gross - cost - borrow + interest.
+    Exposures are dollars held at the close over committed capital. `capital` is that capital, in dollars.
+    """
+    if not cohorts:
+        return empty(RETURNS)
+    first = min(study.windows[c.k].split for c in cohorts)
+    last = max(study.windows[c.k].stop for c in cohorts)
+    dates = study.dates[first:last].to_numpy().astype("datetime64[us]")
+    frames = []
+    for name in variants:
+        sums = _add_up(study, cohorts, name, first, last, delayed)
+        base = np.where(sums.capital > 0, sums.capital, 1.0)
+        part = sums.dollars / base[:, None]
+        gross = part[:, kernel.CONVERGENCE] + part[:, kernel.DRIFT]
+        cost = part[:, kernel.TRADE_COST] + part[:, kernel.REHEDGE_COST]
+        interest = sums.interest / base
+        frames.append(
+            pd.DataFrame(
+                {
+                    "date": dates,
+                    "variant": name,
+                    "gross": gross,
+                    "cost": cost,
+                    "borrow": part[:, kernel.BORROW],
+                    "net": gross - cost - part[:, kernel.BORROW] + interest,
+                    "net_employed": sums.employed_net,
+                    "pairs_open": sums.dollars[:, kernel.HELD].astype(np.int64),
+                    "gross_exposure": part[:, kernel.GROSS_VALUE],
+                    "net_exposure": part[:, kernel.NET_VALUE],
+                    "gross_employed": sums.employed_gross,
+                    "convergence": part[:, kernel.CONVERGENCE],
+                    "hedge_drift": part[:, kernel.DRIFT],
+                    "rehedge_cost": part[:, kernel.REHEDGE_COST],
+                    "interest": interest,
+                    "turnover": part[:, kernel.TURNOVER],
+                    "naive": part[:, kernel.NAIVE],
+                    "capital": sums.capital,
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)[list(RETURNS)]
+
+
+def cohort_scales(study: Study, cohorts: list[Cohort], name: str, delayed: bool = False) -> list[float]:
+    """How many times the initial slot each cohort trades: 1, or under compounding the equity at its birth."""
+    options = study.config.portfolio
+    if not options.compounding:
+        return [1.0] * len(cohorts)
+    first = min(study.windows[c.k].split for c in cohorts)
+    earned = np.zeros(max(study.windows[c.k].stop for c in cohorts) - first)
+    scales = []
+    for cohort in sorted(cohorts, key=lambda c: c.k):
+        window = study.windows[cohort.k]
+        before = float(earned[: window.split - first].sum())
+        # A cohort cannot be given less than nothing.
+        scale = max(1.0 + before / options.capital, 0.0)
+        scales.append(scale)
+        daily = cohort.delayed[name] if delayed else cohort.daily[name]
+        earned[window.split - first : window.stop - first] += scale * net_dollars(daily)
+    return scales
+
+
+def net_dollars(daily: np.ndarray) -> np.ndarray:
+    """P&L after costs and borrow of each bar."""
+    return (
+        daily[:, kernel.CONVERGENCE]
+        + daily[:, kernel.DRIFT]
+        - daily[:, kernel.TRADE_COST]
+        - daily[:, kernel.REHEDGE_COST]
+        - daily[:, kernel.BORROW]
+    )
+
+
+def _add_up(study: Study, cohorts: list[Cohort], name: str, first: int, last: int, delayed: bool) -> _Sums:
+    options = study.config.portfolio
+    size = last - first
+    dollars = np.zeros((size, kernel.N_DAILY))
+    capital = np.zeros(size)
+    live = np.zeros(size)
+    employed = np.zeros((2, size))
+    scales = cohort_scales(study, cohorts, name, delayed)
+    for cohort, scale in zip(sorted(cohorts, key=lambda c: c.k), scales, strict=True):
+        window = study.windows[cohort.k]
+        at = slice(window.split - first, window.stop - first)
+        daily = (cohort.delayed if delayed else cohort.daily)[name]
+        scaled = daily * scale
+        scaled[:, kernel.HELD] = daily[:, kernel.HELD]
+        dollars[at] += scaled
+        slot = options.capital / study.slots
+        capital[at] += scale * slot
+        live[at] += 1.0
+        opened = np.cumsum(daily[:, kernel.OPENED])
+        base = np.where(opened > 0, opened, 1.0) * slot / max(cohort.selected, 1)
+        employed[0, at] += net_dollars(daily) / base
+        employed[1, at] += (daily[:, kernel.CONVERGENCE] + daily[:, kernel.DRIFT]) / base
+    employed /= np.where(live > 0, live, 1.0)
+    interest = np.zeros(size)
+    if options.cash_rate != 0.0:
+        # Idle cash is the committed capital that the close before left uninvested.
+        idle = np.maximum(capital - dollars[:, kernel.GROSS_VALUE], 0.0)[:-1]
+        interest[1:] = idle * options.cash_rate * study.day_gap[first + 1 : last] / 365.0
+    return _Sums(dollars, capital, employed[0], employed[1], interest)

@@ -1,0 +1,160 @@
+"""A finished run: its tables as frames, whether it has just been made or is read back from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pairs_bt.config import Config
+from pairs_bt.errors import DataError
+from pairs_bt.hedge import Variant, variants
+
+if TYPE_CHECKING:
+    from pairs_bt.compare import Comparison
+
+
+class ReturnsTable(pd.DataFrame):
+    """The returns table; called with a variant it gives that variant's daily returns as a Series."""
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __call__(self, variant: str, column: str = "net") -> pd.Series:
+        """Daily simple returns of one variant.
+
+        Parameters
+        ----------
+        variant : str
+            A name or label from the summary: ``'dynamic'`` and ``'dynamic-frozen'`` are the same.
+        column : str
+            ``'net'``, ``'gross'``, ``'net_employed'`` or another column of the table.
+
+        Returns
+        -------
+        Series
+            UTC DatetimeIndex, as pyfolio and quantstats take it.
+        """
+        known = list(dict.fromkeys(self["variant"]))
+        name = variant if variant in known else variant.removesuffix("-frozen")
+        if name not in known:
+            raise KeyError(f"no variant {variant!r} in this run; it has {known}")
+        rows = self[self["variant"] == name]
+        index = pd.DatetimeIndex(rows["date"]).tz_localize("UTC")
+        return pd.Series(rows[column].to_numpy(), index=index.rename("date"), name=variant)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    config : Config
+    tests, half_lives, trades, fills : DataFrame
+        See the tables of the run's folder.
+    returns : ReturnsTable
+        Daily returns of every variant; ``run.returns("dynamic")`` is one variant's Series.
+    summary : DataFrame
+        One row a variant.
+    chance : dict
+        ``rate``, ``std_error``, ``pairs``: share of independent random-walk pairs that pass the tests.
+    source : dict
+        Fingerprint of the prices.
+    notes : list of str
+        What was repaired, flagged or left out.
+    folder : Path or None
+        Where the run is stored.
+    """
+
+    config: Config
+    tests: pd.DataFrame
+    half_lives: pd.DataFrame
+    trades: pd.DataFrame
+    fills: pd.DataFrame
+    returns: ReturnsTable
+    summary: pd.DataFrame
+    chance: dict[str, float]
+    source: dict[str, Any]
+    notes: list[str]
+    folder: Path | None = None
+    _spreads: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
+    _prices: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def spreads(self) -> pd.DataFrame:
+        """Hedge ratio, spread, z-score and position by test end, date, pair and variant (read on first use)."""
+        if self._spreads is None:
+            raise DataError("This run kept no spreads: set run.spreads to 'all' or 'traded' and run it again.")
+        return self._spreads()
+
+    @cached_property
+    def prices(self) -> pd.DataFrame:
+        """The prices the run was made from (read again on first use, and checked to be the same)."""
+        if self._prices is None:
+            raise DataError("The prices of this run are not at hand.")
+        return self._prices()
+
+    @property
+    def variants(self) -> list[Variant]:
+        """The variants that were compared."""
+        return variants(self.config.hedge)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What a person reads for each variant."""
+        return {variant.name: variant.label for variant in self.variants}
+
+    @cached_property
+    def windows(self) -> pd.DataFrame:
+        """Pairs tested, passing the tests and selected, by test end."""
+        tests = self.tests
+        made = tests["eg_stat_12"].notna()
+        passed = tests["selected"] | (tests["reason"] == "max_pairs")
+        table = pd.DataFrame({"tested": made, "passed": passed, "selected": tests["selected"]})
+        return table.groupby(tests["test_end"]).sum().astype("int64")
+
+    @property
+    def expected_by_chance(self) -> float:
+        """Pairs that would pass the tests if every ticker were an independent random walk."""
+        return float(self.chance["rate"] * self.windows["tested"].sum())
+
+    @cached_property
+    def cohort_returns(self) -> pd.DataFrame:
+        """Net P&L of each cohort over its committed capital: test_end x variant."""
+        names = [variant.name for variant in self.variants]
+        pnl = self.trades.pivot_table(index="test_end", columns="variant", values="net_pnl", aggfunc="sum")
+        return pnl.reindex(index=self.windows.index, columns=names).fillna(0.0) / self.slot_capital
+
+    @property
+    def slot_capital(self) -> float:
+        """Dollars that one cohort trades."""
+        from pairs_bt.study import cohort_slots
+
+        return self.config.portfolio.capital / cohort_slots(self.config.windows)
+
+    @cached_property
+    def net(self) -> pd.DataFrame:
+        """Daily net returns on committed capital: date x variant."""
+        return self.wide("net")
+
+    def wide(self, column: str) -> pd.DataFrame:
+        """One column of the returns table as date x variant."""
+        names = [variant.name for variant in self.variants]
+        return self.returns.pivot(index="date", columns="variant", values=column)[names]
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The statistics of the variants against each other (computed on first use)."""
+        from pairs_bt.compare import compare_variants
+
+        options = self.config.comparison
+        return compare_variants(
+            self.net, draws=options.draws, block=options.block, seed=options.seed,
+            cohort_returns=self.cohort_returns, trades=self.trades,
+        )  # fmt: skip

@@ -1,0 +1,241 @@
+"""A config and its prices, resolved once: everything that the tasks of a run share and never change."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.cells import Note
+from pairs_bt.config import Config, Windows, split_period
+from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.ledger import Market
+from pairs_bt.prices import PriceData, fill_gaps, read_prices
+from pairs_bt.selection import read_membership, read_table, resolve_pairs, standing
+from pairs_bt.signals import Levels, prefilter, window_levels
+from pairs_bt.windows import Window, split_windows
+
+_CONTEXTS_KEPT = 4
+
+
+@dataclass(frozen=True)
+class WindowContext:
+    """One window's prices in the forms that its tasks read.
+
+    Attributes
+    ----------
+    window : Window
+    levels : Levels
+        Train and trade bars, one row a ticker.
+    codes : numpy.ndarray, shape (tickers,)
+        0 where the ticker takes part, else an index into `pairs_bt.selection.STANDING`.
+    market : Market
+        The trade bars as the ledger reads them.
+    """
+
+    window: Window
+    levels: Levels
+    codes: np.ndarray
+    market: Market
+
+    @cached_property
+    def train(self) -> np.ndarray:
+        """Raw filled train prices, contiguous."""
+        return np.ascontiguousarray(self.levels.raw[:, : self.window.n_train])
+
+
+@dataclass(frozen=True)
+class Study:
+    """Config, prices and windows of a run; see :func:`prepare`.
+
+    Attributes
+    ----------
+    config : Config
+    prices : DataFrame, shape (days, tickers)
+        As checked, gaps unfilled.
+    tickers : list of str
+    dates : DatetimeIndex
+    filled : numpy.ndarray, shape (tickers, days)
+        Prices after the forward fill.
+    spread_prices : numpy.ndarray, shape (tickers, days)
+        What enters the spread: `filled`, or filtered since the first day.
+    windows : list of Window
+    pair_i, pair_j : numpy.ndarray of int
+        The universe's pairs as rows of `filled`.
+    borrow_rate : numpy.ndarray, shape (tickers,)
+        Per calendar day.
+    day_gap : numpy.ndarray, shape (days,)
+        Calendar days since the bar before.
+    notes : tuple of Note
+    source : dict
+        Fingerprint of the data.
+    """
+
+    config: Config
+    prices: pd.DataFrame
+    tickers: list[str]
+    dates: pd.DatetimeIndex
+    filled: np.ndarray
+    spread_prices: np.ndarray
+    windows: list[Window]
+    pair_i: np.ndarray
+    pair_j: np.ndarray
+    membership: pd.DataFrame | None
+    sample_complete: np.ndarray | None
+    borrow_rate: np.ndarray
+    day_gap: np.ndarray
+    notes: tuple[Note, ...]
+    source: dict[str, Any]
+    _contexts: dict[int, WindowContext] = field(default_factory=dict, compare=False, repr=False)
+    _lock: Any = field(default_factory=Lock, compare=False, repr=False)
+
+    @property
+    def slots(self) -> int:
+        """Cohorts that are live at the same time once the run is under way."""
+        return cohort_slots(self.config.windows)
+
+    def context(self, k: int) -> WindowContext:
+        """Prices of window `k`; the last few are kept for the tasks that share them."""
+        with self._lock:
+            if k not in self._contexts:
+                while len(self._contexts) >= _CONTEXTS_KEPT:
+                    self._contexts.pop(next(iter(self._contexts)))
+                self._contexts[k] = self._make_context(self.windows[k])
+            return self._contexts[k]
+
+    def _make_context(self, window: Window) -> WindowContext:
+        bars = slice(window.first, window.stop)
+        raw = np.ascontiguousarray(self.filled[:, bars])
+        spread = raw if self.spread_prices is self.filled else np.ascontiguousarray(self.spread_prices[:, bars])
+        codes = standing(raw[:, : window.n_train], self.tickers, self.membership, window.test_end)
+        if self.sample_complete is not None:
+            codes[~self.sample_complete & (codes == 0)] = 1
+        market = Market(
+            prices=np.ascontiguousarray(raw[:, window.n_train :]),
+            day_gap=self.day_gap[window.split : window.stop],
+            borrow_rate=self.borrow_rate,
+            entry_bars=window.entry_stop - window.split,
+            closed=window.closed,
+        )
+        return WindowContext(window, window_levels(raw, spread, self.config.filter), codes, market)
+
+
+def cohort_slots(options: Windows) -> int:
+    """Cohorts that live at once: trade length over step, rounded up."""
+    trade, step = split_period(options.trade), split_period(options.step)
+    if trade[1] in "YM" and step[1] in "YM":
+        months = [n * (12 if unit == "Y" else 1) for n, unit in (trade, step)]
+        return math.ceil(months[0] / months[1])
+    days = [n * {"Y": 365.25, "M": 30.4375, "W": 7, "D": 1}[unit] for n, unit in (trade, step)]
+    return math.ceil(days[0] / days[1] - 1e-9)
+
+
+def load_prices(config: Config) -> PriceData:
+    """Read the prices that `[data]` names: a file, or a seeded synthetic universe."""
+    data = config.data
+    if data.synthetic is not None:
+        from pairs_bt.book_size import book_size_universe
+        from pairs_bt.prices import check_prices
+
+        made = data.synthetic
+        market = book_size_universe(made.left, made.right, cointegrated_share=made.cointegrated_share, seed=made.seed)
+        return check_prices(market.prices, start=data.start, end=data.end, source="synthetic universe")
+    if not data.path:
+        raise ConfigError("data.path is empty: name a CSV or Parquet file of adjusted closes (or data.synthetic).")
+    return read_prices(data.path, start=data.start, end=data.end)
+
+
+def prepare(config: Config, data: PriceData | None = None) -> Study:
+    """Resolve a config on its prices.
+
+    Parameters
+    ----------
+    config : Config
+    data : PriceData, optional
+        Prices already checked (see :func:`pairs_bt.prices.check_prices`); None reads what the config names.
+
+    Raises
+    ------
+    ConfigError, DataError
+        When tickers, tables or dates named in the config do not fit the prices.
+    """
+    if data is None:
+        data = load_prices(config)
+    prices = data.prices
+    tickers = [str(name) for name in prices.columns]
+    filled = np.ascontiguousarray(fill_gaps(prices, config.data.fill_limit).to_numpy(dtype=np.float64).T)
+    windows = split_windows(pd.DatetimeIndex(prices.index), config.windows)
+    pair_i, pair_j = resolve_pairs(config.universe, tickers)
+    days = prices.index.to_numpy().astype("datetime64[D]")
+    return Study(
+        config=config,
+        prices=prices,
+        tickers=tickers,
+        dates=pd.DatetimeIndex(prices.index),
+        filled=filled,
+        spread_prices=prefilter(filled, config.filter) if config.filter.spread_on == "filtered" else filled,
+        windows=windows,
+        pair_i=pair_i,
+        pair_j=pair_j,
+        membership=read_membership(config.universe.membership) if config.universe.membership else None,
+        sample_complete=np.isfinite(filled).all(axis=1) if config.universe.complete_over == "sample" else None,
+        borrow_rate=_borrow_rates(config, tickers),
+        day_gap=np.concatenate([[0.0], np.diff(days).astype(np.float64)]),
+        notes=data.notes,
+        source=data.source,
+    )
+
+
+def _borrow_rates(config: Config, tickers: list[str]) -> np.ndarray:
+    """Borrow per calendar day of each ticker: the config's, overridden by the borrow table's."""
+    annual = np.full(len(tickers), config.execution.borrow_bps)
+    path = config.execution.borrow_table
+    if path:
+        table = read_table(path, ("ticker", "borrow_bps"), "execution.borrow_table")
+        place = {name: k for k, name in enumerate(tickers)}
+        problems = []
+        for name, text in zip(table["ticker"], table["borrow_bps"], strict=True):
+            try:
+                rate = float(text)
+            except ValueError:
+                rate = math.nan
+            if name not in place:
+                problems.append(f"ticker {name!r} is not among the prices")
+            elif not (math.isfinite(rate) and rate >= 0):
+                problems.append(f"{name!r} has borrow_bps {text!r}, which is not a number of at least 0")
+            else:
+                annual[place[name]] = rate
+        if problems:
+            raise ConfigError(f"execution.borrow_table = {path!r}: " + "; ".join(problems[:20]) + ".")
+    return annual / 1e4 / 365.0
+
+
+def check_tradeable(study: Study) -> None:
+    """Refuse a study in which no window has two tickers that take part.
+
+    Raises
+    ------
+    DataError
+        Naming what the tickers of the last window lack.
+    """
+    for window in study.windows:
+        train = study.filled[:, window.first : window.split]
+        if int((standing(train, study.tickers, study.membership, window.test_end) == 0).sum()) >= 2:
+            return
+    last = study.windows[-1]
+    codes = standing(study.filled[:, last.first : last.split], study.tickers, study.membership, last.test_end)
+    lacks = ", ".join(
+        f"{name} ({('', 'incomplete prices', 'constant prices', 'not a member')[code]})"
+        for name, code in list(zip(study.tickers, codes, strict=True))[:8]
+        if code
+    )
+    raise DataError(
+        f"No pair can be formed: in none of the {len(study.windows)} windows do two tickers have complete, moving prices "
+        f"over the train period of {study.config.windows.train}. In the last one: {lacks}. Give a longer history, raise "
+        "data.fill_limit for short gaps, or shorten windows.train."
+    )

@@ -1,0 +1,148 @@
+"""The summary of a run: one row a variant, net and gross, committed and employed, and what costs and delay do."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.config import Config
+from pairs_bt.hedge import variants
+from pairs_bt.performance import (
+    annual_return,
+    annual_volatility,
+    break_even_cost_bps,
+    calmar,
+    hit_rate,
+    max_drawdown,
+    mean_trade_bp,
+    profit_factor,
+    sharpe,
+    sortino,
+    win_rate,
+)
+
+COST_CURVE_BPS = (0, 2, 5, 10, 20, 50)
+
+
+def summarise(config: Config, returns: pd.DataFrame, trades: pd.DataFrame, delayed: pd.DataFrame) -> pd.DataFrame:
+    """Summarise every variant.
+
+    Parameters
+    ----------
+    config : Config
+    returns, trades : DataFrame
+        The tables of the run.
+    delayed : DataFrame
+        The returns table at the other fill lag (0 where the config's is 1 or more); empty where a portfolio limit
+        makes trades of one lag meaningless at another.
+
+    Returns
+    -------
+    DataFrame
+        One row a variant. Returns and shares are fractions, trades in basis points of their capital, costs in basis
+        points of traded notional per leg and side, holding in calendar days. NaN where a metric has no meaning.
+    """
+    rows = []
+    for variant in variants(config.hedge):
+        own = returns[returns["variant"] == variant.name]
+        other = delayed[delayed["variant"] == variant.name]
+        rows.append(
+            {
+                "variant": variant.name,
+                "label": variant.label,
+                **_trade_metrics(trades[trades["variant"] == variant.name]),
+                **_return_metrics(own),
+                **_delay_metrics(config, own, other),
+                **_cost_metrics(own),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _trade_metrics(trades: pd.DataFrame) -> dict[str, float]:
+    net, gross, naive = (
+        mean_trade_bp(trades[column].to_numpy(), trades["capital"].to_numpy())
+        for column in ("net_pnl", "gross_pnl", "naive_pnl")
+    )
+    closed = trades[trades["exit_reason"] != "open"]
+    held = (closed["exit_date"] - closed["entry_date"]).dt.days
+    return {
+        "trades": len(trades),
+        "converged": float((closed["exit_reason"] == "converged").mean()) if len(closed) else math.nan,
+        "mean_trade_net_bp": net.mean_bp,
+        "mean_trade_net_t": net.t_stat,
+        "mean_trade_gross_bp": gross.mean_bp,
+        "mean_trade_gross_t": gross.t_stat,
+        "mean_trade_naive_bp": naive.mean_bp,
+        "mean_trade_phantom_bp": naive.mean_bp - gross.mean_bp,
+        "winning_trades": win_rate(trades["net_pnl"].to_numpy()),
+        "profit_factor": profit_factor(trades["net_pnl"].to_numpy()),
+        "holding_days": float(held.mean()) if len(held) else math.nan,
+    }
+
+
+def _return_metrics(own: pd.DataFrame) -> dict[str, float]:
+    out: dict[str, float] = {}
+    for basis, column in (
+        ("net", "net"),
+        ("gross", "gross"),
+        ("net_employed", "net_employed"),
+        ("gross_employed", "gross_employed"),
+    ):
+        values = own[column].to_numpy()
+        out |= {
+            f"{basis}_annual_return": annual_return(values),
+            f"{basis}_volatility": annual_volatility(values),
+            f"{basis}_sharpe": sharpe(values),
+            f"{basis}_max_drawdown": max_drawdown(values) if values.size else math.nan,
+        }
+    net = own["net"].to_numpy()
+    out |= {"net_sortino": sortino(net), "net_calmar": calmar(net), "net_hit_rate": hit_rate(net)}
+    return out
+
+
+def _delay_metrics(config: Config, own: pd.DataFrame, other: pd.DataFrame) -> dict[str, float]:
+    """Net metrics filled at the signal's own close and one close later."""
+    lag = config.execution.lag
+    tables = {lag: own, 0 if lag else 1: other}
+    out = {}
+    for delay in (0, 1):
+        values = tables[delay]["net"].to_numpy() if delay in tables else np.empty(0)
+        out[f"delay_{delay}_annual_return"] = annual_return(values)
+        out[f"delay_{delay}_sharpe"] = sharpe(values)
+    return out
+
+
+def _cost_metrics(own: pd.DataFrame) -> dict[str, float]:
+    turnover = own["turnover"].to_numpy()
+    before_costs = (own["gross"] - own["borrow"] + own["interest"]).to_numpy()
+    years = len(own) / 252
+    out = {
+        "turnover": float(turnover.sum()) / years if years else math.nan,
+        "cost_drag": annual_return(own["gross"].to_numpy()) - annual_return(own["net"].to_numpy()),
+        "break_even_cost_bps": break_even_cost_bps(
+            float(own["gross"].sum() + own["interest"].sum()), float(own["borrow"].sum()), float(turnover.sum())
+        ),
+    }
+    for bps in COST_CURVE_BPS:
+        # net(c) = gross - borrow + interest - c turnover: trades stay, only their price changes
+        values = before_costs - bps / 1e4 * turnover
+        out[f"cost_{bps}bp_annual_return"] = annual_return(values)
+        out[f"cost_{bps}bp_sharpe"] = sharpe(values)
+    return out
+
+
+def endings(trades: pd.DataFrame) -> pd.DataFrame:
+    """Count trades by variant and exit reason, with mean net P&L in bp of capital: nothing vanishes silently."""
+    if trades.empty:
+        return pd.DataFrame(columns=["variant", "exit_reason", "trades", "share", "mean_net_bp", "net_pnl"])
+    table = trades.assign(bp=trades["net_pnl"] / trades["capital"] * 1e4)
+    out = (
+        table.groupby(["variant", "exit_reason"], sort=False)
+        .agg(trades=("bp", "size"), mean_net_bp=("bp", "mean"), net_pnl=("net_pnl", "sum"))
+        .reset_index()
+    )
+    out.insert(3, "share", out["trades"] / out.groupby("variant")["trades"].transform("sum"))
+    return out

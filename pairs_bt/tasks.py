@@ -1,0 +1,178 @@
+"""The tasks of a run: pure functions of a study, a window and a range of pairs.
+
+A task returns the same bytes wherever and in whatever company it runs; what is summed over pairs is summed over
+fixed blocks of pairs, so that it does not depend on how a window is cut into tasks either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pairs_bt import cointegration
+from pairs_bt.hedge import Variant, variants
+from pairs_bt.ledger import BLOCK, Book, Market, trade_pairs
+from pairs_bt.selection import ScanColumns, standing_reasons
+from pairs_bt.signals import SignalSet, filter_pairs, make_signals, to_space
+from pairs_bt.study import Study, WindowContext
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The pairs selected in one window, best first: rows of the prices for y and x."""
+
+    y: np.ndarray
+    x: np.ndarray
+
+
+@dataclass(frozen=True)
+class VariantResult:
+    """What one variant gives for a range of candidates.
+
+    Attributes
+    ----------
+    trades, fills : numpy.ndarray
+        Records with `row` counted from the window's first candidate.
+    blocks : numpy.ndarray, shape (blocks, bars, components)
+        Daily dollars, summed over blocks of 64 candidates.
+    delayed : numpy.ndarray, shape (blocks, bars, components)
+        The same at the other fill lag (0 where the config's is 1 or more, 1 where it is 0).
+    position : numpy.ndarray of int8, shape (candidates, bars)
+        Side held after each close.
+    """
+
+    trades: np.ndarray
+    fills: np.ndarray
+    blocks: np.ndarray
+    delayed: np.ndarray
+    position: np.ndarray
+
+
+@dataclass(frozen=True)
+class TradeResult:
+    """Everything that a trade task makes."""
+
+    first: int
+    rules: dict[str, SignalSet]
+    variants: dict[str, VariantResult]
+
+
+def scan_task(study: Study, k: int, lo: int, hi: int) -> ScanColumns:
+    """Test the universe's pairs `lo` to `hi` in window `k`, on train prices only."""
+    context = study.context(k)
+    i, j = study.pair_i[lo:hi], study.pair_j[lo:hi]
+    reason = standing_reasons(context.codes, study.tickers, i, j).astype(object)
+    able = np.flatnonzero(context.codes == 0)
+    todo = np.flatnonzero(reason == "")
+    place = np.full(len(study.tickers), -1, dtype=np.int64)
+    place[able] = np.arange(able.size)
+    columns = {name: np.full(i.size, np.nan) for name in _SCAN_FLOATS}
+    order = np.full(i.size, -1, dtype=np.int64)
+    if todo.size:
+        inputs = _scan_inputs(study, context, able)
+        found = cointegration.scan_chunk(
+            inputs, place[i[todo]], place[j[todo]], var_order=study.config.selection.var_order
+        )
+        for name, column in columns.items():
+            column[todo] = getattr(found, name)
+        order[todo] = np.where(found.code == 0, found.var_order, -1)
+        for code, text in cointegration.REASONS.items():
+            if code:
+                reason[todo[found.code == code]] = text
+    return ScanColumns(i=i, j=j, var_order=order, reason=reason, **columns)
+
+
+_SCAN_FLOATS = ("eg_stat_12", "eg_pvalue_12", "eg_stat_21", "eg_pvalue_21", "trace0", "trace1")
+
+
+def _scan_inputs(study: Study, context: WindowContext, able: np.ndarray) -> cointegration.ScanInputs:
+    train = np.ascontiguousarray(context.train[able])
+    # Statistics of levels do not change with units; logs are another relation, the one the spread is formed in.
+    return cointegration.prepare(to_space(train, "log") if study.config.filter.price_space == "log" else train)
+
+
+def trade_task(
+    study: Study,
+    k: int,
+    candidates: Candidates,
+    lo: int,
+    hi: int,
+    refused: dict[str, np.ndarray] | None = None,
+) -> TradeResult:
+    """Filter, signal and trade the candidates `lo` to `hi` of window `k` under every variant.
+
+    `refused` holds, per variant, one flag a trade of this range, for trades that a portfolio limit refuses.
+    `lo` must be a multiple of the block size.
+    """
+    if lo % BLOCK:
+        raise ValueError(f"lo = {lo}; a trade task starts at a multiple of {BLOCK}, the block of the daily sums")
+    context = study.context(k)
+    config = study.config
+    y, x = candidates.y[lo:hi], candidates.x[lo:hi]
+    path = filter_pairs(context.levels, y, x, config.filter)
+    capital = config.portfolio.capital / study.slots / max(candidates.y.size, 1)
+    moments = _change_moments(context, y, x) if config.portfolio.sizing == "volatility" else None
+    rules: dict[str, SignalSet] = {}
+    results: dict[str, VariantResult] = {}
+    for variant in variants(config.hedge):
+        if variant.rule not in rules:
+            rules[variant.rule] = make_signals(path, variant.rule, context.levels, y, x, context.window.n_train, config)
+        signals = rules[variant.rule]
+        flags = refused.get(variant.name) if refused else None
+        results[variant.name] = _trade_variant(
+            study, context.market, signals, variant, y, x, lo, capital, moments, flags
+        )
+    return TradeResult(lo, rules, results)
+
+
+def _trade_variant(
+    study: Study,
+    market: Market,
+    signals: SignalSet,
+    variant: Variant,
+    y: np.ndarray,
+    x: np.ndarray,
+    lo: int,
+    capital: float,
+    moments: np.ndarray | None,
+    refused: np.ndarray | None,
+) -> VariantResult:
+    def trade(lag: int | None) -> Book:
+        return trade_pairs(
+            signals, market, y, x, config=study.config, pair_capital=capital, rehedge=variant.rehedge,
+            moments=moments, refused=refused if lag is None else None, lag=lag,
+        )  # fmt: skip
+
+    book = trade(None)
+    other = trade(1 if study.config.execution.lag == 0 else 0)
+    trades, fills = _without(book, refused)
+    position = np.zeros(signals.z.shape, dtype=np.int8)
+    for record in trades:
+        stop = record["exit_bar"] if record["exit_bar"] >= 0 else position.shape[1]
+        position[record["row"], record["entry_bar"] : stop] = record["side"]
+    trades["row"] += lo
+    fills["row"] += lo
+    return VariantResult(trades, fills, book.block_sums(), other.block_sums(), position)
+
+
+def _without(book: Book, refused: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Trades and fills less those that a portfolio limit refused, renumbered."""
+    if refused is None or not refused.any():
+        return book.trades, book.fills
+    kept = refused == 0
+    fills = book.fills[kept[book.fills["trade"]]]
+    fills["trade"] = (np.cumsum(kept) - 1)[fills["trade"]]
+    return book.trades[kept], fills
+
+
+def _change_moments(context: WindowContext, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Variances of the daily price changes of y and x over the train window, and their covariance."""
+    change = np.diff(context.train, axis=1)
+    change = change - change.mean(axis=1, keepdims=True)
+    degrees = change.shape[1] - 1
+    out = np.empty((y.size, 3))
+    out[:, 0] = (change[y] ** 2).sum(axis=1) / degrees
+    out[:, 1] = (change[x] ** 2).sum(axis=1) / degrees
+    out[:, 2] = (change[y] * change[x]).sum(axis=1) / degrees
+    return out
