@@ -149,7 +149,7 @@ def _tickers(names: list[str]) -> tuple[list[str], list[Note]]:
     seen: set[str] = set()
     for position, ticker in enumerate(tickers):
         if not ticker:
-            raise DataError(f"Ticker column {position + 1} has an empty name. Every column needs a ticker.")
+            raise DataError(f"Ticker {position + 1} of {len(tickers)} has an empty name. Every price needs a ticker.")
         if ticker in seen:
             raise DataError(f"Ticker {shown(ticker)} appears twice among the columns. Keep one column for each ticker.")
         if len(ticker) > MAX_NAME or not ticker.isprintable():

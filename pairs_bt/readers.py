@@ -133,7 +133,9 @@ def _read_parquet(
             )
         table = parquet.read(use_threads=False, use_pandas_metadata=False)
         table.validate(full=True)
+        # Names and time zones of a damaged file need not be text: spell them out where that is caught.
         names = [str(n) for n in table.schema.names]
+        _ = [getattr(field.type, "tz", None) for field in table.schema]
         return names, list(table.columns), _date_position(table.schema, names)
     except DataError:
         raise

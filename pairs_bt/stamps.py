@@ -78,26 +78,27 @@ def parse_stamps(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
 
 def _typed(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
     kind = column.type
-    stamps = column.to_numpy().astype("datetime64[us]")
-    notes = []
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        try:
-            stamps = pd.DatetimeIndex(stamps, tz="UTC").tz_convert(kind.tz).tz_localize(None).to_numpy()
-        except (ValueError, KeyError, TypeError, OSError):
-            raise DataError(
-                f"The dates carry the unknown time zone {shown(kind.tz)}. Write dates without a zone."
-            ) from None
-        text = f"the time zone {kind.tz} of the dates was dropped; each row keeps its local date"
-        notes.append(Note("repaired", "time_zone", "", "", len(column), text))
-    years = stamps.astype("datetime64[Y]").astype(np.int64) + 1970
+    raw = column.to_numpy()
+    # Checked in the unit of the file: a far year would overflow microseconds unseen.
+    years = raw.astype("datetime64[Y]").astype(np.int64) + 1970
     outside = np.flatnonzero((years < FIRST_YEAR) | (years > LAST_YEAR))
     if len(outside):
         row = int(outside[0])
         raise DataError(
-            f"Data row {row + 1}: the date {stamps[row]} lies outside {FIRST_YEAR}-{LAST_YEAR}. "
+            f"Data row {row + 1}: a date of the year {years[row]} lies outside {FIRST_YEAR}-{LAST_YEAR}. "
             "Correct or remove the row."
         )
-    return stamps, notes
+    stamps = raw.astype("datetime64[us]")
+    if not pa.types.is_timestamp(kind) or kind.tz is None:
+        return stamps, []
+    try:
+        stamps = pd.DatetimeIndex(stamps, tz="UTC").tz_convert(kind.tz).tz_localize(None).to_numpy()
+    except (ValueError, KeyError, TypeError, OSError):
+        raise DataError(
+            f"The dates carry the unknown time zone {shown(kind.tz)}. Write dates without a zone."
+        ) from None
+    text = f"the time zone {kind.tz} of the dates was dropped; each row keeps its local date"
+    return stamps, [Note("repaired", "time_zone", "", "", len(column), text)]
 
 
 def _parse_unique(texts: list[str], codes: np.ndarray) -> tuple[np.ndarray, list[Note]]:
@@ -165,7 +166,7 @@ def _zone_minutes(zone: str | None) -> int | None:
 
 def _check_one_family(texts: list[str], stamps: list[_Stamp]) -> None:
     for text, stamp in zip(texts, stamps, strict=True):
-        if stamp.family != stamps[0].family:
+        if (stamp.family, stamp.separator) != (stamps[0].family, stamps[0].separator):
             raise DataError(
                 f"Dates are written in two ways: {shown(texts[0])} and {shown(text)}. One file must use one "
                 f"format, or day and month could be swapped unseen. {_WRITE_ISO}"

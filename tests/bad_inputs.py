@@ -364,6 +364,22 @@ _frame(
     edit=lambda f: f.set_axis(pd.date_range("2020-01-01", periods=len(f), freq="6h")),
 )
 _text("US dates", "dates", "kept", edit=_dates("%m/%d/%Y"))
+_text(
+    "dates with dots are day.month.year",
+    "dates",
+    "flagged",
+    "2020-02-01",
+    rule="weekend",
+    edit=lambda t: "date,A,B\n1.2.2020,1,2\n3.2.2020,2,3\n",
+)
+_text(
+    "dates with dots, month first",
+    "dates",
+    "refused",
+    "'2.13.2020' the month",
+    "YYYY-MM-DD",
+    edit=lambda t: "date,A,B\n1.2.2020,1,2\n2.13.2020,2,3\n",
+)
 _text("European dates", "dates", "kept", edit=_dates("%d.%m.%Y"))
 _text("compact dates", "dates", "kept", edit=_dates("%Y%m%d"))
 _text(

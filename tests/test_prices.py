@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime as dt
 import re
@@ -215,6 +216,33 @@ def test_parquet_dates_with_a_zone_keep_the_local_day(tmp_path: Path) -> None:
         assert [note.rule for note in data.notes] == ["time_zone"]
 
 
+@pytest.mark.parametrize(("unit", "zone"), [("ms", "America/New_York"), ("us", "UTC"), ("ns", None)])
+@pytest.mark.parametrize("far", [-(2**63) + 2, 2**63 - 2])
+def test_parquet_dates_of_absurd_years(unit: str, zone: str | None, far: int, tmp_path: Path) -> None:
+    days = pa.array([0, far], pa.timestamp(unit, zone))
+    pq.write_table(pa.table({"date": days, "A": [1.0, 2.0], "B": [1.0, 2.0]}), tmp_path / "p.parquet", version="2.6")
+    with pytest.raises(DataError, match=r"Data row 2.*1900-2199"):
+        read_prices(tmp_path / "p.parquet")
+
+
+def test_parquet_dates_of_an_unknown_zone(tmp_path: Path) -> None:
+    days = pa.array([0, 10**9], pa.timestamp("us", "Mars/Olympus"))
+    pq.write_table(pa.table({"date": days, "A": [1.0, 2.0], "B": [1.0, 2.0]}), tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="unknown time zone 'Mars/Olympus'"):
+        read_prices(tmp_path / "p.parquet")
+
+
+def test_parquet_zone_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    good_frame().tz_localize("Asia/Tokyo").to_parquet(path)
+    schema = pq.read_metadata(path).metadata[b"ARROW:schema"]
+    damaged = base64.b64encode(base64.b64decode(schema).replace(b"Asia/Tokyo", b"Asia\xcdTokyo"))
+    assert len(damaged) == len(schema)
+    path.write_bytes(path.read_bytes().replace(schema, damaged))
+    with pytest.raises(DataError, match="damaged"):
+        read_prices(path)
+
+
 def test_parquet_metadata_is_not_trusted(tmp_path: Path) -> None:
     table = pa.Table.from_pandas(good_frame().reset_index(), preserve_index=False)
     for metadata in (b"\x80\x04not json", b'{"index_columns": [{"kind": "range"}]}', b"[" * 5000):
@@ -281,7 +309,16 @@ def test_later_rows_never_change_earlier_prices(case: BadInput, tmp_path: Path) 
 
 
 MARKS = st.sampled_from(["1.5", "12.345", "1,234", "1,5", "1,234.5", "1.234,5", "1,234,567", "7", "0.123", "10.250"])
-DATES = st.sampled_from(["1/2/2020", "2/13/2020", "13/3/2020", "3.4.2020", "4.13.2020", "2020-05-06", "20200607"])
+STYLES = (
+    ["1/2/2020", "2/13/2020", "13/3/2020", "4/5/2020", "6/12/2020", "7/7/2020"],
+    ["3.4.2020", "4.13.2020", "13.5.2020", "6.7.2020"],
+    ["2020-05-06", "2020-05-07", "2020-06-01", "20200607"],
+)
+LINES = st.sampled_from(STYLES).flatmap(
+    lambda dates: st.lists(
+        st.tuples(st.sampled_from(dates), MARKS, MARKS), min_size=2, max_size=4, unique_by=lambda row: row[0]
+    )
+)
 
 
 def rows_or_refusal(lines: list[tuple[str, str, str]], path: Path) -> dict[str, Any] | None:
@@ -295,9 +332,9 @@ def rows_or_refusal(lines: list[tuple[str, str, str]], path: Path) -> dict[str, 
 
 
 @settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(st.tuples(DATES, MARKS, MARKS), min_size=2, max_size=5, unique_by=lambda row: row[0]), st.data())
+@given(LINES, st.data())
 def test_a_reading_is_never_revised_by_later_rows(
     tmp_path: Path, lines: list[tuple[str, str, str]], data: st.DataObject
 ) -> None:
