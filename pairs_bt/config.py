@@ -51,7 +51,7 @@ class Table(BaseModel):
 
 
 class SyntheticUniverse(Table):
-    """A seeded market of known truth in place of a file (see :mod:`pairs_bt.synthetic`)."""
+    """A seeded market of known truth in place of a file; its pairs are left x right (see :mod:`pairs_bt.book_size`)."""
 
     left: Annotated[int, Field(ge=1, le=5000)] = 172
     right: Annotated[int, Field(ge=1, le=5000)] = 139

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.cells import Note
-from pairs_bt.config import Config, Windows, split_period
+from pairs_bt.config import Config, PairGroups, Universe, Windows, split_period
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.ledger import Market
 from pairs_bt.prices import PriceData, fill_gaps, read_prices
 from pairs_bt.selection import read_membership, read_table, resolve_pairs, standing
 from pairs_bt.signals import Levels, prefilter, window_levels
+from pairs_bt.walks import labels
 from pairs_bt.windows import Window, split_windows
 
 _CONTEXTS_KEPT = 4
@@ -170,7 +171,7 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
     tickers = [str(name) for name in prices.columns]
     filled = np.ascontiguousarray(fill_gaps(prices, config.data.fill_limit).to_numpy(dtype=np.float64).T)
     windows = split_windows(pd.DatetimeIndex(prices.index), config.windows)
-    pair_i, pair_j = resolve_pairs(config.universe, tickers)
+    pair_i, pair_j = resolve_pairs(_universe(config, tickers), tickers)
     days = prices.index.to_numpy().astype("datetime64[D]")
     return Study(
         config=config,
@@ -189,6 +190,18 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
         notes=data.notes,
         source=data.source,
     )
+
+
+def _universe(config: Config, tickers: list[str]) -> Universe:
+    """The universe's pairs; every pair of a synthetic universe is one of its left with one of its right group."""
+    made = config.data.synthetic
+    if made is None or config.universe.pairs != "all":
+        return config.universe
+    left, right = set(labels("S", made.left)), set(labels("E", made.right))
+    groups = PairGroups(
+        left=tuple(name for name in tickers if name in left), right=tuple(name for name in tickers if name in right)
+    )
+    return config.universe.model_copy(update={"pairs": groups})
 
 
 def _borrow_rates(config: Config, tickers: list[str]) -> np.ndarray:
