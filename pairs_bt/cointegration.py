@@ -57,6 +57,8 @@ REASONS: dict[int, str] = {
 }
 
 _CHUNK = 2048
+# One kind of array, so that no kernel is compiled twice: pandas hands out read-only ones.
+_PLAIN: list[Literal["C", "W"]] = ["C", "W"]
 
 
 class EngleGranger(NamedTuple):
@@ -118,7 +120,7 @@ def prepare(levels: Floats) -> ScanInputs:
     """
     bars = levels.shape[1]
     lags = max(_largest_lag(bars), 1)
-    return kernel.prepare(levels, lags, max(_largest_order(bars), 1))
+    return kernel.prepare(np.require(levels, np.float64, _PLAIN), lags, max(_largest_order(bars), 1))
 
 
 def scan_chunk(
@@ -146,7 +148,7 @@ def scan_chunk(
     codes = np.full(pairs, kernel.TOO_FEW_BARS, np.int8)
     fallback = np.zeros(pairs, np.bool_)
     if inputs.z.shape[1] >= MIN_BARS:
-        first, second = np.asarray(i, np.int64), np.asarray(j, np.int64)
+        first, second = np.require(i, np.int64, _PLAIN), np.require(j, np.int64, _PLAIN)
         kernel.scan_pairs(inputs, first, second, var_order == "book", values, orders, codes, fallback)
     stat12, p12, stat21, p21, trace0, trace1, eig0, eig1 = values
     return ScanResult(

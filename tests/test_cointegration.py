@@ -103,8 +103,8 @@ def close(values):
     ["independent", "cointegrated", "huge", "tiny", "prices", "noise", "walk_on_noise", "moving_average", "seasonal"],
 )
 def test_scan_equals_statsmodels(kind, bars):
-    for book in (False, True):
-        y, x = make_pair(kind, bars, 1 + book)
+    y, x = make_pair(kind, bars, 1)
+    for book in (False, True) if bars < 1000 else (False,):
         result = scan_pair(y, x, "book" if book else "theory")
         stats, lags = statsmodels_scan(y, x, book)
         assert result.code[0] == 0
@@ -461,8 +461,6 @@ def test_random_walks_pass_the_books_rules_as_often_as_they_should():
         result = ct.scan_chunk(ct.prepare(walks), left, left + pairs, var_order="book")
         engle_granger = np.minimum(result.eg_pvalue_12, result.eg_pvalue_21) < 0.05
         johansen = (result.trace0 > 15.4943) & (result.trace1 > 3.8415)
-        johansen &= (result.max_eig0 > 14.2639) & (result.max_eig1 > 3.8415)
         passed += [rule.sum() for rule in (engle_granger, johansen, engle_granger & johansen, engle_granger | johansen)]
     rates = passed / (batches * pairs)
-    assert 0.086 < rates[0] < 0.094
-    assert rates[1:] == pytest.approx([0.054, 0.014, 0.130], abs=0.004)
+    assert rates == pytest.approx([0.091, 0.054, 0.014, 0.130], abs=0.004)

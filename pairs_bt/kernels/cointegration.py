@@ -32,7 +32,10 @@ CONSTANT = 1e-13
 
 TESTED, CONSTANT_LEG, IDENTICAL, COLLINEAR_PAIR, TOO_FEW_BARS, SINGULAR = 0, 1, 2, 3, 4, 5
 
-_SUM = {"reassoc", "nsz", "contract"}
+# Division by zero gives inf or nan here, which the callers' tests refuse; it does not raise.
+_loop = njit(cache=True, nogil=True, error_model="numpy")
+# Sums may be reordered, so that they run in vector lanes; nothing else may.
+_sum = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
 
 
 class ScanInputs(NamedTuple):
@@ -76,7 +79,7 @@ class Work(NamedTuple):
 # -------------------------------------------------------------------------------------------- sums of products
 
 
-@njit(cache=True, nogil=True, fastmath=_SUM)
+@_sum
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
     total = 0.0
     for t in range(a.size):
@@ -84,7 +87,7 @@ def _dot(a: np.ndarray, b: np.ndarray) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=_SUM)
+@_sum
 def _lag_products(a: np.ndarray, b: np.ndarray, start: int, lags: int, out: np.ndarray) -> None:
     """out[d] = sum_{t=start}^{n-1} a[t] b[t-d], d = 0 .. lags; four lags a pass share the loads of a."""
     n = a.size
@@ -111,7 +114,7 @@ def _lag_products(a: np.ndarray, b: np.ndarray, start: int, lags: int, out: np.n
 # --------------------------------------------------------------------------------------------- once per ticker
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _standardise(level: np.ndarray, z: np.ndarray) -> tuple[float, bool]:
     """Centre `level` into z and scale it by a power of two; (scale, whether the level never moves)."""
     n = level.size
@@ -132,7 +135,6 @@ def _standardise(level: np.ndarray, z: np.ndarray) -> tuple[float, bool]:
         z[t] -= correction
         squares += z[t] * z[t]
     if high - low <= CONSTANT * max(abs(low), abs(high)):
-        z[:] = 0.0
         return 1.0, True
     exponent = math.frexp(math.sqrt(squares / n))[1]
     scale = math.ldexp(1.0, -exponent)
@@ -141,7 +143,7 @@ def _standardise(level: np.ndarray, z: np.ndarray) -> tuple[float, bool]:
     return scale, False
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def prepare(levels: np.ndarray, lags: int, order_max: int) -> ScanInputs:
     tickers, n = levels.shape
     z = np.zeros((tickers, n))
@@ -175,8 +177,8 @@ def prepare(levels: np.ndarray, lags: int, order_max: int) -> ScanInputs:
 # --------------------------------------------------------------------------------------- moments of one design
 
 
-@njit(cache=True, nogil=True)
-def _fill(w: Work, q: int, m: int, level_first: bool) -> int:
+@_loop
+def _fill(w: Work, q: int, m: int, level_first: int) -> int:
     """Moments of q series, m lags, from the first rows in `w` to w.factor (upper triangle); returns the size.
 
     Columns: [level, lags, target] or [lags, level, target], series interleaved within each lag.
@@ -213,8 +215,8 @@ def _fill(w: Work, q: int, m: int, level_first: bool) -> int:
     return last + q
 
 
-@njit(cache=True, nogil=True)
-def _centre(w: Work, q: int, m: int, level_first: bool, rows: int) -> None:
+@_loop
+def _centre(w: Work, q: int, m: int, level_first: int, rows: int) -> None:
     """Take the constant out of the moments: M -= s s' / rows. w.sums holds [level, target, lag 1, lag 2, ..]."""
     last = q * (m + 1)
     size = last + q
@@ -233,7 +235,7 @@ def _centre(w: Work, q: int, m: int, level_first: bool, rows: int) -> None:
             row[c] -= share * order[c]
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _cholesky(factor: np.ndarray, size: int, gross: np.ndarray) -> bool:
     """Upper Cholesky factor in place; False as soon as a pivot is below PIVOT_FLOOR of `gross`."""
     for r in range(size):
@@ -265,8 +267,8 @@ def _cholesky(factor: np.ndarray, size: int, gross: np.ndarray) -> bool:
 # --------------------------------------------------------------------------- the design itself, by reflections
 
 
-@njit(cache=True, nogil=True)
-def _design(series: np.ndarray, m: int, start: int, level_first: bool, centred: bool) -> np.ndarray:
+@_loop
+def _design(series: np.ndarray, m: int, start: int, level_first: int, centred: int) -> np.ndarray:
     """(columns, rows) design of the rows t = start .. n-1, columns ordered as in `_fill`."""
     q, n = series.shape
     rows = n - start
@@ -293,13 +295,13 @@ def _design(series: np.ndarray, m: int, start: int, level_first: bool, centred: 
     return x
 
 
-@njit(cache=True, nogil=True, fastmath=_SUM)
+@_sum
 def _axpy(scale: float, a: np.ndarray, b: np.ndarray) -> None:
     for t in range(a.size):
         b[t] += scale * a[t]
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _reflect(x: np.ndarray, factor: np.ndarray) -> bool:
     """Upper factor of the design x (columns, rows) by reflections; False where a column has no part of its own."""
     size = x.shape[0]
@@ -325,7 +327,7 @@ def _reflect(x: np.ndarray, factor: np.ndarray) -> bool:
 # ------------------------------------------------------------------------------------------ what a factor says
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _adf_lag(factor: np.ndarray, lags: int, rows: int) -> int:
     """Lag of the least AIC = rows log(ssr) + 2 (lag + 1), level first; ties go to the fewer lags, as in statsmodels."""
     last = lags + 1
@@ -340,7 +342,7 @@ def _adf_lag(factor: np.ndarray, lags: int, rows: int) -> int:
     return chosen
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _adf_t(factor: np.ndarray, lag: int, rows: int) -> float:
     """t-value of the level: coefficient R[k,y] / R[k,k], standard error sqrt(R[y,y]^2 / df) / R[k,k]."""
     return (
@@ -351,7 +353,7 @@ def _adf_t(factor: np.ndarray, lag: int, rows: int) -> float:
     )
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _var_order(factor: np.ndarray, m: int, rows: int, level_det: float) -> int:
     """VAR order of the least AIC = log det(Sigma) + 8 p / rows.
 
@@ -379,7 +381,7 @@ def _var_order(factor: np.ndarray, m: int, rows: int, level_det: float) -> int:
     return chosen
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _canonical(factor: np.ndarray, k: int) -> tuple[float, float, float, float]:
     """Squared canonical correlations of levels and differences (larger, smaller), the first one's weights on levels.
 
@@ -418,7 +420,7 @@ def _canonical(factor: np.ndarray, k: int) -> tuple[float, float, float, float]:
     return larger, smaller, weight1, weight2
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def mackinnon_pvalue(stat: float) -> float:
     """MacKinnon (1994, table 2; 2010) p-value of an Engle-Granger statistic: constant, two series."""
     if stat > 0.92:
@@ -435,7 +437,7 @@ def mackinnon_pvalue(stat: float) -> float:
 # -------------------------------------------------------------------------------------- one pair, from moments
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def make_work(lags: int) -> Work:
     d = lags + 1
     wide = 2 * (lags + 2)
@@ -460,7 +462,7 @@ def make_work(lags: int) -> Work:
     )
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _cross_moments(inputs: ScanInputs, w: Work, i: int, j: int) -> float:
     """Lagged products of the two tickers over t >= lags + 1; returns sum z1 z2 over all bars."""
     z1, z2, e1, e2 = inputs.z[i], inputs.z[j], inputs.e[i], inputs.e[j]
@@ -479,7 +481,7 @@ def _cross_moments(inputs: ScanInputs, w: Work, i: int, j: int) -> float:
     return _dot(z1, z2)
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _engle_granger_moments(inputs: ScanInputs, w: Work, i: int, j: int, product: float) -> tuple[bool, float, int]:
     """(trusted, statistic, lag) of ticker i on ticker j; w holds cross moments of (i, j) in this order or the other."""
     z1, z2 = inputs.z[i], inputs.z[j]
@@ -502,23 +504,22 @@ def _engle_granger_moments(inputs: ScanInputs, w: Work, i: int, j: int, product:
         w.uz[d] = z1[d] - beta * z2[d]
         w.ue[d] = inputs.e[i, d] - beta * inputs.e[j, d]
         w.ut[d] = inputs.e[i, n - 1 - d] - beta * inputs.e[j, n - 1 - d]
-    _residual_rows(w, lags, lags, u_square)
-    size = _fill(w, 1, lags, True)
-    w.gross[:size] = gross_diff
-    w.gross[0] = gross_level
-    if not _cholesky(w.factor, size, w.gross):
-        return False, math.nan, 0
-    lag = _adf_lag(w.factor, lags, n - start)
-    _residual_rows(w, lags, lag, u_square)
-    size = _fill(w, 1, lag, False)
-    w.gross[:size] = gross_diff
-    w.gross[lag] = gross_level
-    if not _cholesky(w.factor, size, w.gross):
-        return False, math.nan, 0
+    lag = lags
+    # All lags with the level first, to choose; then the chosen lag on its own rows, to test.
+    for level_first in range(1, -1, -1):
+        _residual_rows(w, lags, lag, u_square)
+        size = _fill(w, 1, lag, level_first)
+        for at in range(size):
+            w.gross[at] = gross_diff
+        w.gross[0 if level_first else lag] = gross_level
+        if not _cholesky(w.factor, size, w.gross):
+            return False, math.nan, 0
+        if level_first:
+            lag = _adf_lag(w.factor, lags, n - start)
     return True, _adf_t(w.factor, lag, n - 1 - lag), lag
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _residual_rows(w: Work, lags: int, lag: int, u_square: float) -> None:
     """First rows of the residual's moments with `lag` lags: those over t > lags plus the rows t = lag+1 .. lags."""
     w.square[0, 0] = u_square
@@ -535,7 +536,7 @@ def _residual_rows(w: Work, lags: int, lag: int, u_square: float) -> None:
             w.level[0, d] += level * w.ue[t - d]
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _pair_rows(inputs: ScanInputs, w: Work, i: int, j: int, product: float, m: int, start: int) -> None:
     """First rows of the pair's moments with m lags over t >= start, start <= lags + 1: series interleaved."""
     z1, z2, e1, e2 = inputs.z[i], inputs.z[j], inputs.e[i], inputs.e[j]
@@ -583,9 +584,9 @@ def _pair_rows(inputs: ScanInputs, w: Work, i: int, j: int, product: float, m: i
             w.level[1, 2 * d + 1] += l2 * f2
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _pair_factor(
-    inputs: ScanInputs, w: Work, i: int, j: int, product: float, m: int, start: int, level_first: bool
+    inputs: ScanInputs, w: Work, i: int, j: int, product: float, m: int, start: int, level_first: int
 ) -> bool:
     """Centred factor of the pair's design in w.factor; False where the moments cannot be trusted."""
     _pair_rows(inputs, w, i, j, product, m, start)
@@ -596,7 +597,7 @@ def _pair_factor(
     return _cholesky(w.factor, size, w.gross)
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _level_det(z1: np.ndarray, z2: np.ndarray, start: int) -> float:
     """Determinant of the centred products of the levels over t >= start (the VAR of order 0)."""
     rows = z1.size - start
@@ -614,7 +615,7 @@ def _level_det(z1: np.ndarray, z2: np.ndarray, start: int) -> float:
     return s11 * s22 - s12 * s12
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _k_ar_diff(order: int, book: bool) -> int:
     return max(order if book else order - 1, 1)
 
@@ -622,37 +623,38 @@ def _k_ar_diff(order: int, book: bool) -> int:
 # ---------------------------------------------------------------------------- one pair, from the design itself
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _engle_granger_design(z1: np.ndarray, z2: np.ndarray, beta: float, lags: int) -> tuple[bool, float, int]:
     n = z1.size
     u = np.empty((1, n))
     for t in range(n):
         u[0, t] = z1[t] - beta * z2[t]
     factor = np.zeros((lags + 2, lags + 2))
-    if not _reflect(_design(u, lags, lags + 1, True, False), factor):
-        return False, math.nan, 0
-    lag = _adf_lag(factor, lags, n - lags - 1)
-    if not _reflect(_design(u, lag, lag + 1, False, False), factor):
-        return False, math.nan, 0
+    lag = lags
+    for level_first in range(1, -1, -1):
+        if not _reflect(_design(u, lag, lag + 1, level_first, 0), factor):
+            return False, math.nan, 0
+        if level_first:
+            lag = _adf_lag(factor, lags, n - lags - 1)
     return True, _adf_t(factor, lag, n - 1 - lag), lag
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def johansen_design(pair: np.ndarray, k: int) -> tuple[bool, float, float, float, float]:
     """(regular, larger, smaller squared canonical correlation, two weights) of a (2, n) pair, k lagged differences."""
     factor = np.zeros((2 * k + 4, 2 * k + 4))
-    if not _reflect(_design(pair, k, k + 1, False, True), factor):
+    if not _reflect(_design(pair, k, k + 1, 0, 1), factor):
         return False, math.nan, math.nan, math.nan, math.nan
     larger, smaller, one, two = _canonical(factor, k)
     return larger < 1.0, larger, smaller, one, two
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def var_order_design(pair: np.ndarray, order_max: int) -> tuple[bool, int]:
     """(regular, order) of a (2, n) pair by AIC over orders 0 .. order_max."""
     size = 2 * order_max + 2
     factor = np.zeros((size, size))
-    if not _reflect(_design(pair, order_max - 1, order_max, True, True), factor):
+    if not _reflect(_design(pair, order_max - 1, order_max, 1, 1), factor):
         return False, 0
     det = _level_det(pair[0], pair[1], order_max)
     return True, _var_order(factor, order_max - 1, pair.shape[1] - order_max, det)
@@ -661,7 +663,7 @@ def var_order_design(pair: np.ndarray, order_max: int) -> tuple[bool, int]:
 # -------------------------------------------------------------------------------------------------- many pairs
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _refusal(inputs: ScanInputs, i: int, j: int) -> int:
     """Code of a pair that must not be tested (TESTED if it may)."""
     if inputs.constant[i] or inputs.constant[j]:
@@ -675,7 +677,7 @@ def _refusal(inputs: ScanInputs, i: int, j: int) -> int:
     return IDENTICAL if same else COLLINEAR_PAIR
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def engle_granger_pair(inputs: ScanInputs, i: int, j: int) -> tuple[int, float, int]:
     """(code, statistic, lag) of ticker i on ticker j by reflections."""
     code = _refusal(inputs, i, j)
@@ -686,44 +688,44 @@ def engle_granger_pair(inputs: ScanInputs, i: int, j: int) -> tuple[int, float, 
     return (TESTED if regular and math.isfinite(stat) else SINGULAR), stat, lag
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _scan_moments(
     inputs: ScanInputs, w: Work, i: int, j: int, book: bool, stats: np.ndarray, orders: np.ndarray
 ) -> bool:
     """Stats: EG 12, EG 21, larger, smaller eigenvalue; orders: lag 12, lag 21, VAR order. False: not trusted."""
     product = _cross_moments(inputs, w, i, j)
-    trusted, stats[0], orders[0] = _engle_granger_moments(inputs, w, i, j, product)
-    if not trusted:
-        return False
-    trusted, stats[1], orders[1] = _engle_granger_moments(inputs, w, j, i, product)
-    if not trusted:
-        return False
-    n, order_max = inputs.z.shape[1], inputs.order_max
-    if not _pair_factor(inputs, w, i, j, product, order_max - 1, order_max, True):
-        return False
-    det = _level_det(inputs.z[i], inputs.z[j], order_max)
-    orders[2] = _var_order(w.factor, order_max - 1, n - order_max, det)
-    k = _k_ar_diff(orders[2], book)
-    if not _pair_factor(inputs, w, i, j, product, k, k + 1, False):
-        return False
+    for side in range(2):
+        y, x = (i, j) if side == 0 else (j, i)
+        trusted, stats[side], orders[side] = _engle_granger_moments(inputs, w, y, x, product)
+        if not trusted:
+            return False
+    n, m, begin, k = inputs.z.shape[1], inputs.order_max - 1, inputs.order_max, 0
+    for level_first in range(1, -1, -1):
+        if not _pair_factor(inputs, w, i, j, product, m, begin, level_first):
+            return False
+        if level_first:
+            det = _level_det(inputs.z[i], inputs.z[j], begin)
+            orders[2] = _var_order(w.factor, m, n - begin, det)
+            k = _k_ar_diff(orders[2], book)
+            m, begin = k, k + 1
     stats[2], stats[3], _, _ = _canonical(w.factor, k)
     return True
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def _scan_design(inputs: ScanInputs, i: int, j: int, book: bool, stats: np.ndarray, orders: np.ndarray) -> bool:
     """As `_scan_moments`, by reflections; False where a regression has no unique answer."""
     product = _dot(inputs.z[i], inputs.z[j])
-    z1, z2 = inputs.z[i], inputs.z[j]
-    regular, stats[0], orders[0] = _engle_granger_design(z1, z2, product / inputs.total[j], inputs.lags)
-    if not regular:
-        return False
-    regular, stats[1], orders[1] = _engle_granger_design(z2, z1, product / inputs.total[i], inputs.lags)
-    if not regular:
-        return False
-    pair = np.empty((2, z1.size))
-    pair[0] = z1
-    pair[1] = z2
+    for side in range(2):
+        y, x = (i, j) if side == 0 else (j, i)
+        beta = product / inputs.total[x]
+        regular, stats[side], orders[side] = _engle_granger_design(inputs.z[y], inputs.z[x], beta, inputs.lags)
+        if not regular:
+            return False
+    n = inputs.z.shape[1]
+    pair = np.empty((2, n))
+    for t in range(n):
+        pair[0, t], pair[1, t] = inputs.z[i, t], inputs.z[j, t]
     regular, orders[2] = var_order_design(pair, inputs.order_max)
     if not regular:
         return False
@@ -731,7 +733,7 @@ def _scan_design(inputs: ScanInputs, i: int, j: int, book: bool, stats: np.ndarr
     return regular
 
 
-@njit(cache=True, nogil=True)
+@_loop
 def scan_pairs(
     inputs: ScanInputs,
     first: np.ndarray,
@@ -742,15 +744,17 @@ def scan_pairs(
     codes: np.ndarray,
     fallback: np.ndarray,
 ) -> None:
-    """Rows of values: stat 12, p 12, stat 21, p 21, trace0, trace1, max_eig0, max_eig1; of orders: lags, VAR order."""
+    """Fill what can be tested; the rest of the outputs keeps what it holds (NaN, -1).
+
+    Rows of values: stat 12, p 12, stat 21, p 21, trace0, trace1, max_eig0, max_eig1.
+    Rows of orders: lag 12, lag 21, VAR order.
+    """
     w = make_work(inputs.lags)
     stats = np.empty(4)
     chosen = np.zeros(3, np.int64)
     n = inputs.z.shape[1]
     for pair in range(first.size):
         i, j = first[pair], second[pair]
-        values[:, pair] = math.nan
-        orders[:, pair] = -1
         codes[pair] = _refusal(inputs, i, j)
         fallback[pair] = False
         if codes[pair] != TESTED:
@@ -775,4 +779,5 @@ def scan_pairs(
         values[5, pair] = eig1
         values[6, pair] = eig0
         values[7, pair] = eig1
-        orders[:, pair] = chosen
+        for at in range(3):
+            orders[at, pair] = chosen[at]
