@@ -170,11 +170,12 @@ class _Some:
         size = np.abs(change)
         following = np.take_along_axis(change, self.after, axis=0)
         following[-1] = np.nan
-        spike = (size >= SPIKE) & (np.abs(change + following) <= REVERSAL * size)
-        # The way back from a spike is no second finding.
+        returns = (size >= SPIKE) & (np.abs(change + following) <= REVERSAL * size)
+        spike = np.zeros_like(returns)
+        for j, row in np.argwhere(returns.T):
+            # The way back from a spike is no second finding.
+            spike[row, j] = not spike[self.before[row, j], j]
         from_spike = np.take_along_axis(spike, self.before, axis=0)
-        from_spike[0] = False
-        spike &= ~from_spike
         plain = ~spike & ~from_spike
         split = np.zeros_like(plain)
         for ratio in SPLIT_RATIOS:

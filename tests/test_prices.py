@@ -353,8 +353,10 @@ def test_fingerprint_sees_every_part() -> None:
     assert same == check_prices(frame.iloc[::-1], end="2020-02-01").source["sha256"]
     other_nan = frame.copy()
     other_nan.iloc[0, 0] = np.nan
-    negative_nan = frame.copy()
-    negative_nan.iloc[0, 0] = -np.float64("nan")
+    values = other_nan.to_numpy(copy=True)
+    values.view(np.uint64)[0, 0] = 0xFFF8_0000_0000_0001  # another NaN
+    negative_nan = pd.DataFrame(values, frame.index, frame.columns)
+    assert negative_nan.to_numpy().tobytes() != other_nan.to_numpy().tobytes()
     assert fingerprint_frame(other_nan) == fingerprint_frame(negative_nan) != same
     assert fingerprint_frame(frame * (1 + 1e-15)) != same
     assert fingerprint_frame(frame.rename(columns={"A": "Z"})) != same
