@@ -16,6 +16,7 @@ from pairs_bt.hedge import Variant, variants
 
 if TYPE_CHECKING:
     from pairs_bt.compare import Comparison
+    from pairs_bt.exports import Pyfolio
 
 
 class ReturnsTable(pd.DataFrame):
@@ -147,6 +148,12 @@ class Run:
         """One column of the returns table as date x variant."""
         names = [variant.name for variant in self.variants]
         return self.returns.pivot(index="date", columns="variant", values=column)[names]
+
+    def to_pyfolio(self, variant: str) -> Pyfolio:
+        """Returns, positions and transactions of one variant, as pyfolio takes them."""
+        from pairs_bt.exports import to_pyfolio
+
+        return to_pyfolio(self, variant)
 
     @cached_property
     def comparison(self) -> Comparison:

@@ -1,0 +1,91 @@
+"""A run in the shapes that tear-sheet libraries take: daily returns, positions with cash, transactions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.prices import fill_gaps
+
+if TYPE_CHECKING:
+    from pairs_bt.results import Run
+
+
+class Pyfolio(NamedTuple):
+    """Arguments of pyfolio's tear sheets.
+
+    Attributes
+    ----------
+    returns : Series
+        Daily simple net returns on the account's equity.
+    positions : DataFrame
+        Dollars held at each close, date x ticker, and ``cash``; rows sum to the equity.
+    transactions : DataFrame
+        One row a fill: ``amount`` (shares, negative sold), ``price``, ``symbol``.
+    """
+
+    returns: pd.Series
+    positions: pd.DataFrame
+    transactions: pd.DataFrame
+
+
+def resolve(run: Run, variant: str) -> str:
+    """The table key of a variant given by name or label."""
+    known = {v.name: v.name for v in run.variants} | {v.label: v.name for v in run.variants}
+    if variant not in known:
+        raise KeyError(f"no variant {variant!r} in this run; it has {[v.name for v in run.variants]}")
+    return known[variant]
+
+
+def equity(run: Run, variant: str) -> pd.Series:
+    """Dollars of the account at each close: the capital and everything earned since, not reinvested."""
+    rows = run.returns[run.returns["variant"] == resolve(run, variant)]
+    dollars = rows["net"].to_numpy() * rows["capital"].to_numpy()
+    return pd.Series(run.config.portfolio.capital + np.cumsum(dollars), index=_utc(rows["date"]), name="equity")
+
+
+def shares(run: Run, variant: str) -> pd.DataFrame:
+    """Shares held at each close, netted over pairs and cohorts: date x ticker."""
+    fills = run.fills[run.fills["variant"] == resolve(run, variant)]
+    dates = pd.DatetimeIndex(run.returns["date"].unique(), name="date")
+    changes = fills.pivot_table(index="date", columns="ticker", values="shares", aggfunc="sum")
+    return changes.reindex(dates).fillna(0.0).cumsum()
+
+
+def transactions(run: Run, variant: str) -> pd.DataFrame:
+    """Fills as pyfolio's transactions: UTC index, columns amount, price, symbol."""
+    fills = run.fills[run.fills["variant"] == resolve(run, variant)].sort_values("date", kind="stable")
+    return pd.DataFrame(
+        {"amount": fills["shares"].to_numpy(), "price": fills["price"].to_numpy(), "symbol": list(fills["ticker"])},
+        index=_utc(fills["date"]),
+    )
+
+
+def positions(run: Run, variant: str) -> pd.DataFrame:
+    """Dollars held at each close, and ``cash``: the rows sum to the account's equity."""
+    held = shares(run, variant)
+    prices = fill_gaps(run.prices, run.config.data.fill_limit).ffill()
+    # Rounding leaves dust where a position was closed; dust is not a position.
+    dust = held.abs() <= 1e-9 * held.abs().max().clip(lower=1e-300)
+    value = held.mask(dust, 0.0) * prices.reindex(index=held.index, columns=held.columns)
+    value = value.fillna(0.0)
+    value.columns.name = None
+    value.index = _utc(value.index)
+    value["cash"] = equity(run, variant).to_numpy() - value.sum(axis=1).to_numpy()
+    return value
+
+
+def to_pyfolio(run: Run, variant: str) -> Pyfolio:
+    """Everything that ``pyfolio.create_full_tear_sheet`` takes, for one variant.
+
+    The returns are those of the account: the day's dollars over the equity of the close before.
+    """
+    account = equity(run, variant)
+    before = account.shift(fill_value=run.config.portfolio.capital)
+    return Pyfolio((account / before - 1.0).rename(variant), positions(run, variant), transactions(run, variant))
+
+
+def _utc(dates: pd.Series | pd.Index) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(dates, name="date").tz_localize("UTC")
