@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pairs_bt.exports import Pyfolio
 
 
+_LAZY = ("tests", "half_lives", "trades", "fills")
+
+
 class ReturnsTable(pd.DataFrame):
     """The returns table; called with a variant it gives that variant's daily returns as a Series."""
 
@@ -74,11 +77,11 @@ class Run:
     """
 
     config: Config
-    tests: pd.DataFrame
-    half_lives: pd.DataFrame
-    trades: pd.DataFrame
-    fills: pd.DataFrame
-    returns: ReturnsTable
+    tests: pd.DataFrame = field(repr=False)
+    half_lives: pd.DataFrame = field(repr=False)
+    trades: pd.DataFrame = field(repr=False)
+    fills: pd.DataFrame = field(repr=False)
+    returns: ReturnsTable = field(repr=False)
     summary: pd.DataFrame
     chance: dict[str, float]
     source: dict[str, Any]
@@ -87,12 +90,33 @@ class Run:
     _spreads: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
     _prices: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        # A table given as a function is read on first use: a stored run can be larger than what is looked at.
+        loaders = {name: self.__dict__.pop(name) for name in _LAZY if callable(self.__dict__[name])}
+        self.__dict__["_loaders"] = loaders
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is not there (yet).
+        load = self.__dict__.get("_loaders", {}).get(name)
+        if load is None:
+            raise AttributeError(f"a Run has no attribute {name!r}")
+        self.__dict__[name] = load()
+        return self.__dict__[name]
+
     @cached_property
     def spreads(self) -> pd.DataFrame:
         """Hedge ratio, spread, z-score and position by test end, date, pair and variant (read on first use)."""
         if self._spreads is None:
             raise DataError("This run kept no spreads: set run.spreads to 'all' or 'traded' and run it again.")
-        return self._spreads()
+        return self._with_categories(self._spreads())
+
+    def _with_categories(self, spreads: pd.DataFrame) -> pd.DataFrame:
+        """Names as categories of the whole run, however its parts were stored."""
+        tickers = sorted({*self.tests["s1"].unique(), *self.tests["s2"].unique()})
+        names = [variant.name for variant in self.variants]
+        for column, categories in (("y", tickers), ("x", tickers), ("variant", names)):
+            spreads[column] = pd.Categorical(spreads[column], categories=categories)
+        return spreads
 
     @cached_property
     def prices(self) -> pd.DataFrame:

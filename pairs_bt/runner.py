@@ -223,7 +223,7 @@ def load_run(folder: str | Path) -> Run:
     manifest = store.read_manifest(folder)
     try:
         config = Config.from_dict(_from_json(json.loads((folder / "config.resolved.json").read_text(encoding="utf-8"))))
-        summary = pd.read_csv(folder / "summary.csv", float_precision="round_trip")
+        summary = pd.read_csv(folder / "summary.csv")
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} is damaged ({error}): make the run again.") from None
     frames = {name: store.read_table(folder, name) for name in store.TABLES}
