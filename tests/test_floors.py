@@ -82,6 +82,6 @@ ORDER = (
 
 def test_stages_import_only_stages_before_them() -> None:
     for place, name in enumerate(ORDER):
-            reached = {module.split(".")[1] for module in imports_of(PACKAGE / f"{name}.py")}
+        reached = {module.split(".")[1] for module in imports_of(PACKAGE / f"{name}.py")}
         above = reached & set(ORDER[place + 1 :])
         assert not above, f"{name} imports {above}"
