@@ -50,7 +50,7 @@ def random_prices(rng, bars, delist):
     if delist:
         ticker, bar = rng.integers(TICKERS), rng.integers(bars)
         # mostly for good, now and then a hole that is too long to be filled
-        prices[ticker, bar : None if rng.random() < 0.7 else bar + 3] = np.nan
+        prices[ticker, bar : None if rng.random() < 0.7 else bar + rng.integers(1, 4)] = np.nan
     return prices
 
 
