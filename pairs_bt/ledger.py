@@ -62,15 +62,10 @@ class Book:
 
     def block_sums(self) -> np.ndarray:
         """Sum `daily` over blocks of 64 pairs: (blocks, bars, N_DAILY)."""
-        rows = self.daily.shape[0]
-        return np.stack([_ordered_sum(self.daily[k : k + BLOCK]) for k in range(0, max(rows, 1), BLOCK)])
-
-
-def _ordered_sum(daily: np.ndarray) -> np.ndarray:
-    total = np.zeros(daily.shape[1:])
-    for row in daily:
-        total += row
-    return total
+        rows, bars, components = self.daily.shape
+        out = np.zeros((-(-max(rows, 1) // BLOCK), bars, components))
+        kernel.block_sums(self.daily, BLOCK, out)
+        return out
 
 
 def trade_pairs(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
@@ -17,6 +17,7 @@ import pandas as pd
 
 from pairs_bt import tables
 from pairs_bt.hedge import variants
+from pairs_bt.kernels.trading import N_DAILY
 from pairs_bt.ledger import BLOCK
 from pairs_bt.portfolio import Cohort, add_blocks
 from pairs_bt.selection import Choice, ScanColumns, choose
@@ -25,6 +26,7 @@ from pairs_bt.tasks import Candidates, TradeResult, scan_task, trade_task
 
 SCAN_CHUNK = 8192
 TRADE_CHUNK = 512
+TABLES = ("tests", "half_lives", "spreads", "trades", "fills")
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,15 @@ def run_windows(
     trade_chunk: int = TRADE_CHUNK,
     refusals: Refusals | None = None,
     only: list[int] | None = None,
+    wanted: Collection[str] = TABLES,
+    delayed: bool = True,
 ) -> Iterator[WindowResult]:
     """Run every window and yield the results in order, at most a few of them in memory at a time.
 
     Parameters
     ----------
     study : Study
+        Config and prices.
     jobs : int, optional
         Threads; None takes one per CPU. No number of them changes a result.
     scan_chunk, trade_chunk : int
@@ -81,6 +86,10 @@ def run_windows(
         Per window and variant, one flag a trade of the window, for trades refused by a portfolio limit.
     only : list of int, optional
         Numbers of the windows to run; None runs all.
+    wanted : collection of str
+        Tables to make, of `TABLES`; the others are left empty. Cohorts are always made.
+    delayed : bool
+        Keep the second ledger, at the other fill lag; without it `Cohort.delayed` is zero.
     """
     jobs = max(1, jobs or os.cpu_count() or 1)
     trade_chunk = -(-max(trade_chunk, 1) // BLOCK) * BLOCK
@@ -88,7 +97,7 @@ def run_windows(
 
     def one(k: int, pool: Executor | None) -> WindowResult:
         mapper = _serial if pool is None else threaded(pool)
-        return run_window(study, k, mapper, scan_chunk, trade_chunk, refusals)
+        return run_window(study, k, mapper, scan_chunk, trade_chunk, refusals, wanted=wanted, delayed=delayed)
 
     if jobs == 1:
         for k in numbers:
@@ -125,14 +134,22 @@ def threaded(pool: Executor) -> Mapper:
 
 
 def run_window(
-    study: Study, k: int, mapper: Mapper, scan_chunk: int, trade_chunk: int, refusals: Refusals | None = None
+    study: Study,
+    k: int,
+    mapper: Mapper,
+    scan_chunk: int,
+    trade_chunk: int,
+    refusals: Refusals | None = None,
+    *,
+    wanted: Collection[str] = TABLES,
+    delayed: bool = True,
 ) -> WindowResult:
     """Scan, choose and trade one window."""
     scan = scan_window(study, k, mapper, scan_chunk)
     choice = choose(scan, study.config.selection)
     candidates = pick(scan, choice)
-    results = trade_window(study, k, candidates, mapper, trade_chunk, refusals)
-    return collect(study, k, scan, choice, candidates, results)
+    results = trade_window(study, k, candidates, mapper, trade_chunk, refusals, delayed=delayed)
+    return collect(study, k, scan, choice, candidates, results, wanted)
 
 
 def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:
@@ -149,12 +166,19 @@ def pick(scan: ScanColumns, choice: Choice) -> Candidates:
 
 
 def trade_window(
-    study: Study, k: int, candidates: Candidates, mapper: Mapper, chunk: int, refusals: Refusals | None
+    study: Study,
+    k: int,
+    candidates: Candidates,
+    mapper: Mapper,
+    chunk: int,
+    refusals: Refusals | None,
+    *,
+    delayed: bool = True,
 ) -> list[TradeResult]:
     """Trade one window's candidates under every variant."""
 
     def task(lo: int, hi: int) -> TradeResult:
-        return trade_task(study, k, candidates, lo, hi, _refused_in(refusals, k, study))
+        return trade_task(study, k, candidates, lo, hi, _refused_in(refusals, k, study), delayed=delayed)
 
     if refusals is not None:
         # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
@@ -169,20 +193,28 @@ def _refused_in(refusals: Refusals | None, k: int, study: Study) -> dict[str, np
 
 
 def collect(
-    study: Study, k: int, scan: ScanColumns, choice: Choice, candidates: Candidates, results: list[TradeResult]
+    study: Study,
+    k: int,
+    scan: ScanColumns,
+    choice: Choice,
+    candidates: Candidates,
+    results: list[TradeResult],
+    wanted: Collection[str] = TABLES,
 ) -> WindowResult:
     """Turn a window's arrays into its rows of the tables and its cohort."""
     bars = study.windows[k].n_trade
     names = [variant.name for variant in variants(study.config.hedge)]
-    keep = study.config.run.spreads != "none" and results
-    spreads = [tables.spreads_frame(study, k, candidates, result) for result in results] if keep else []
+    makers = {
+        "tests": lambda: tables.tests_frame(study, k, scan, choice),
+        "half_lives": lambda: tables.half_lives_frame(study, k, candidates, results),
+        "spreads": lambda: tables.spreads_frame(study, k, candidates, results),
+        "trades": lambda: tables.trades_frame(study, k, candidates, results),
+        "fills": lambda: tables.fills_frame(study, k, candidates, results),
+    }
+    made = {name for name in wanted if name != "spreads" or study.config.run.spreads != "none"}
     return WindowResult(
         k=k,
-        tests=tables.tests_frame(study, k, scan, choice),
-        half_lives=tables.half_lives_frame(study, k, candidates, results),
-        spreads=pd.concat(spreads, ignore_index=True) if spreads else tables.empty(tables.SPREADS),
-        trades=tables.trades_frame(study, k, candidates, results),
-        fills=tables.fills_frame(study, k, candidates, results),
+        **{name: make() if name in made else empty_table(name) for name, make in makers.items()},
         cohort=Cohort(
             k,
             candidates.y.size,
@@ -195,9 +227,12 @@ def collect(
     )
 
 
-def _sum(results: list[TradeResult], name: str, part: str, bars: int) -> np.ndarray:
-    from pairs_bt.kernels.trading import N_DAILY
+def empty_table(name: str) -> pd.DataFrame:
+    """The table of that name without a row."""
+    return tables.empty(getattr(tables, name.upper()))
 
+
+def _sum(results: list[TradeResult], name: str, part: str, bars: int) -> np.ndarray:
     if not results:
         return np.zeros((bars, N_DAILY))
     return add_blocks([getattr(result.variants[name], part) for result in results])

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairs_bt.config import Config, Filter, Signal
+from pairs_bt.config import Config, Filter
 from pairs_bt.hedge import HEDGE_RULES, FilterPath
 from pairs_bt.kernels.kalman import hedge_paths, local_level_paths
-from pairs_bt.kernels.rolling import half_lives, rolling_zscores
+from pairs_bt.kernels.rolling import SpreadRules, spread_signals
 
 # Prices at the train start in the scale-free spaces; a level away from 0 keeps ratios of log levels defined.
 BASE = 100.0
@@ -123,49 +123,27 @@ def make_signals(
 ) -> SignalSet:
     """Turn the filter's path into hedge ratios, spreads, half-lives and z-scores under one rule."""
     beta = HEDGE_RULES[rule](path, n_train)
-    log_space = config.filter.price_space == "log"
-    if config.filter.price_space == "normalised":
-        # y/y0 - b x/x0 = (y - (b y0/x0) x) / y0: the same ratio in shares
-        beta = beta * (levels.spread[iy, :1] / levels.spread[ix, :1])
-    y, x = (path.y, path.x) if log_space else (levels.spread[iy], levels.spread[ix])
-    # s_t = y_t - beta_t x_t
-    spread = y - beta * x
-    life = np.empty(iy.size)
-    half_lives(spread, n_train, life)
-    share = beta * (levels.raw[iy] / levels.raw[ix]) if log_space else beta
-    window, refusal = _z_windows(life, n_train, config.signal)
-    _refuse_ratios(refusal, share[:, n_train - 1], levels.raw[iy, n_train - 1], levels.raw[ix, n_train - 1], config)
-    if config.signal.half_life == "book":
-        # max(round(.), 1) turns no reversion into the fastest pair
-        life = np.where(np.isfinite(life), np.maximum(np.round(life), 1.0), 1.0)
-    z = np.empty((iy.size, spread.shape[1] - n_train))
-    rolling_zscores(spread, n_train, np.where(refusal > 0, 0, window), z)
-    cut = np.s_[:, n_train:]
-    return SignalSet(
-        np.ascontiguousarray(beta[cut]), np.ascontiguousarray(share[cut]), np.ascontiguousarray(spread[cut]),
-        z, life, window, refusal,
+    space = config.filter.price_space
+    # y/y0 - b x/x0 = (y - (b y0/x0) x) / y0: the same ratio in shares
+    unit = levels.spread[:, 0].copy() if space == "normalised" else np.ones(levels.spread.shape[0])
+    pairs, bars = beta.shape
+    hedge, spread, z = (np.empty((pairs, bars - n_train)) for _ in range(3))
+    share = np.empty_like(hedge) if space == "log" else hedge
+    life, window, refusal = np.empty(pairs), np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.int8)
+    spread_signals(
+        levels.space if space == "log" else levels.spread, levels.raw, unit, iy, ix,
+        np.ascontiguousarray(beta[:, :1] if beta.strides[1] == 0 else beta),
+        _rules(n_train, config), hedge, share, spread, z, life, window, refusal,
     )  # fmt: skip
+    return SignalSet(hedge, share, spread, z, life, window, refusal)
 
 
-def _z_windows(life: np.ndarray, n_train: int, options: Signal) -> tuple[np.ndarray, np.ndarray]:
-    """Bars of the rolling z-score of each pair, and the pairs refused for want of one."""
-    refusal = np.zeros(life.size, dtype=np.int8)
-    if options.half_life == "book":
-        life = np.where(np.isfinite(life), np.maximum(np.round(life), 1.0), 1.0)
-    reverts = np.isfinite(life)
-    window = np.zeros(life.size, dtype=np.int64)
-    window[reverts] = np.minimum(np.round(2.0 * life[reverts]), n_train).astype(np.int64)
-    refusal[~reverts] = 1
-    if options.half_life != "book":
-        # |z| <= (w - 1) / sqrt(w) for any w values
-        reach = (window - 1) / np.sqrt(np.maximum(window, 1))
-        refusal[reverts & (reach < options.entry)] = 2
-    return window, refusal
-
-
-def _refuse_ratios(refusal: np.ndarray, ratio: np.ndarray, y: np.ndarray, x: np.ndarray, config: Config) -> None:
-    """Refuse what the train end already shows: a negative ratio, or one leg with too much of the capital."""
-    if config.hedge.reject_negative:
-        refusal[(refusal == 0) & ~(ratio > 0.0)] = 3
-    larger = np.maximum(y, np.abs(ratio) * x)
-    refusal[(refusal == 0) & (larger > config.hedge.max_leg_share * (y + np.abs(ratio) * x))] = 4
+def _rules(n_train: int, config: Config) -> SpreadRules:
+    return SpreadRules(
+        n_train=n_train,
+        entry=config.signal.entry,
+        book=config.signal.half_life == "book",
+        reject_negative=config.hedge.reject_negative,
+        max_leg_share=config.hedge.max_leg_share,
+        log_space=config.filter.price_space == "log",
+    )

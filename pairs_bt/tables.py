@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pairs_bt.hedge import variants
-from pairs_bt.kernels.trading import FILL_KINDS, REASONS
+from pairs_bt.kernels.trading import FILL, FILL_KINDS, REASONS, TRADE
 from pairs_bt.selection import Choice, ScanColumns
 from pairs_bt.signals import REFUSALS
 from pairs_bt.study import Study
@@ -33,145 +34,153 @@ RETURNS = (
 )  # fmt: skip
 
 
-def names(study: Study) -> Any:
-    """Tickers as a pandas string array, to be taken by position."""
-    return pd.array(study.tickers, dtype="str")
-
-
 def tests_frame(study: Study, k: int, scan: ScanColumns, choice: Choice) -> pd.DataFrame:
     """One row a pair of the universe, tested or not."""
-    ticker = names(study)
-    y = np.where(scan.y_is_first, scan.i, scan.j)
-    x = np.where(scan.y_is_first, scan.j, scan.i)
-    columns = {
-        "test_end": _stamp(study, k, scan.i.size),
-        "s1": ticker.take(scan.i),
-        "s2": ticker.take(scan.j),
-        **{name: getattr(scan, name) for name in TESTS[3:7]},
-        "var_order": scan.var_order.astype(np.int32),
-        "trace0": scan.trace0,
-        "trace1": scan.trace1,
-        "y": ticker.take(y),
-        "x": ticker.take(x),
-        "selected": choice.selected,
-        "reason": pd.array(choice.reason, dtype="str"),
-    }
-    return pd.DataFrame(columns, columns=list(TESTS))
+    ticker = _texts(tuple(study.tickers))
+    first = scan.y_is_first
+    return _frame(
+        {
+            "test_end": _stamp(study, k, scan.i.size),
+            "s1": ticker.take(scan.i),
+            "s2": ticker.take(scan.j),
+            **{name: getattr(scan, name) for name in TESTS[3:7]},
+            "var_order": scan.var_order.astype(np.int32),
+            "trace0": scan.trace0,
+            "trace1": scan.trace1,
+            "y": ticker.take(np.where(first, scan.i, scan.j)),
+            "x": ticker.take(np.where(first, scan.j, scan.i)),
+            "selected": choice.selected,
+            "reason": pd.array(choice.reason, dtype="str"),
+        },
+        TESTS,
+    )
 
 
 def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
     """One row a candidate and variant: half-life, z-score window, and why it is not traded."""
-    parts = []
-    for variant in variants(study.config.hedge):
-        signals = [result.rules[variant.rule] for result in results]
-        parts.append(
-            pd.DataFrame(
-                {
-                    **_pair_columns(study, k, candidates, np.arange(candidates.y.size)),
-                    "variant": variant.name,
-                    "half_life": _join([s.half_life for s in signals]),
-                    "window": _join([s.window for s in signals]).astype(np.int64),
-                    "reason": pd.array(
-                        np.array(REFUSALS, dtype=object)[_join([s.refusal for s in signals]).astype(np.int64)],
-                        dtype="str",
-                    ),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)[list(HALF_LIVES)]
+    labels = _labels(study)
+    size = candidates.y.size
+    if not results:
+        return empty(HALF_LIVES)
+    signals = [result.rules[variant.rule] for variant in variants(study.config.hedge) for result in results]
+    return _frame(
+        {
+            **_pair_columns(study, k, candidates, np.tile(np.arange(size), len(labels))),
+            "variant": _texts(labels).take(np.repeat(np.arange(len(labels)), size)),
+            "half_life": np.concatenate([s.half_life for s in signals]),
+            "window": np.concatenate([s.window for s in signals]),
+            "reason": _texts(REFUSALS).take(np.concatenate([s.refusal for s in signals])),
+        },
+        HALF_LIVES,
+    )
 
 
-def spreads_frame(study: Study, k: int, candidates: Candidates, result: TradeResult) -> pd.DataFrame:
-    """One row a candidate, variant and trade bar, for the pairs that ``run.spreads`` keeps."""
-    window = study.windows[k]
-    dates = study.dates[window.split : window.stop]
-    ticker = study.tickers
+def spreads_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
+    """One row a candidate, variant and trade bar, for the pairs that ``run.spreads`` keeps.
+
+    In the order of variants, then of candidates, then of time.
+    """
     keep_all = study.config.run.spreads == "all"
-    labels = [variant.name for variant in variants(study.config.hedge)]
-    parts = []
+    window = study.windows[k]
+    bars = window.n_trade
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("pair", "variant", *SPREADS[5:])}
     for number, variant in enumerate(variants(study.config.hedge)):
-        signals = result.rules[variant.rule]
-        traded = np.zeros(signals.refusal.size, dtype=bool)
-        traded[result.variants[variant.name].trades["row"] - result.first] = True
-        rows = np.flatnonzero((signals.refusal == 0) & (keep_all | traded))
-        bars = len(dates)
-        pair = np.repeat(rows + result.first, bars)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "test_end": _stamp(study, k, pair.size),
-                    "date": np.tile(dates.to_numpy(), rows.size),
-                    "y": pd.Categorical.from_codes(candidates.y[pair], categories=ticker),
-                    "x": pd.Categorical.from_codes(candidates.x[pair], categories=ticker),
-                    "variant": pd.Categorical.from_codes(np.full(pair.size, number), categories=labels),
-                    "hedge_ratio": signals.hedge_ratio[rows].ravel(),
-                    "spread": signals.spread[rows].ravel(),
-                    "z_score": signals.z[rows].ravel(),
-                    "position": result.variants[variant.name].position[rows].ravel(),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)[list(SPREADS)]
+        for result in results:
+            done, signals = result.variants[variant.name], result.rules[variant.rule]
+            traded = np.zeros(signals.refusal.size, dtype=bool)
+            traded[done.trades["row"] - result.first] = True
+            rows = np.flatnonzero((signals.refusal == 0) & (keep_all | traded))
+            position = done.position(result.first, signals.refusal.size)
+            parts["pair"].append(rows + result.first)
+            parts["variant"].append(np.full(rows.size, number, dtype=np.int8))
+            for name, values in zip(
+                SPREADS[5:], (signals.hedge_ratio, signals.spread, signals.z, position), strict=True
+            ):
+                parts[name].append(values[rows].ravel())
+    if not any(part.size for part in parts["pair"]):
+        return empty(SPREADS)
+    joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    pair, which = joined.pop("pair"), joined.pop("variant")
+    dates = study.dates[window.split : window.stop].to_numpy().astype("datetime64[us]")
+    return _frame(
+        {
+            "test_end": _stamp(study, k, pair.size * bars),
+            "date": np.tile(dates, pair.size),
+            "y": _category(candidates.y[pair], study.tickers, bars),
+            "x": _category(candidates.x[pair], study.tickers, bars),
+            "variant": _category(which, _labels(study), bars),
+            **joined,
+        },
+        SPREADS,
+    )
 
 
 def trades_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
     """One row a trade, in the order of variants, then of candidates, then of time."""
-    parts = []
-    for variant in variants(study.config.hedge):
-        record = np.concatenate([r.variants[variant.name].trades for r in results]) if results else None
-        if record is None or not record.size:
-            continue
-        gross = record["convergence"] + record["hedge_drift"]
-        cost = record["trade_cost"] + record["rehedge_cost"]
-        parts.append(
-            pd.DataFrame(
-                {
-                    **_pair_columns(study, k, candidates, record["row"]),
-                    "variant": variant.name,
-                    "side": record["side"],
-                    "signal_date": _dates(study, k, record["signal_bar"]),
-                    "entry_date": _dates(study, k, record["entry_bar"]),
-                    "exit_date": _dates(study, k, record["exit_bar"]),
-                    "exit_reason": pd.array(np.array(REASONS, dtype=object)[record["reason"]], dtype="str"),
-                    **{name: record[name] for name in TRADES[9:17]},
-                    "gross_pnl": gross,
-                    "cost": cost,
-                    "borrow": record["borrow"],
-                    "net_pnl": gross - cost - record["borrow"],
-                    "naive_pnl": record["naive_pnl"],
-                    "phantom_pnl": record["naive_pnl"] - gross,
-                    **{name: record[name] for name in TRADES[23:]},
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)[list(TRADES)] if parts else empty(TRADES)
+    which, record = join_records(study, results, "trades")
+    if not record.size:
+        return empty(TRADES)
+    gross = record["convergence"] + record["hedge_drift"]
+    cost = record["trade_cost"] + record["rehedge_cost"]
+    return _frame(
+        {
+            **_pair_columns(study, k, candidates, record["row"]),
+            "variant": _texts(_labels(study)).take(which),
+            "side": record["side"],
+            "signal_date": _dates(study, k, record["signal_bar"]),
+            "entry_date": _dates(study, k, record["entry_bar"]),
+            "exit_date": _dates(study, k, record["exit_bar"]),
+            "exit_reason": _texts(REASONS).take(record["reason"]),
+            **{name: record[name] for name in TRADES[9:17]},
+            "gross_pnl": gross,
+            "cost": cost,
+            "borrow": record["borrow"],
+            "net_pnl": gross - cost - record["borrow"],
+            "naive_pnl": record["naive_pnl"],
+            "phantom_pnl": record["naive_pnl"] - gross,
+            **{name: record[name] for name in TRADES[23:]},
+        },
+        TRADES,
+    )
 
 
 def fills_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
     """One row a change of shares: what a broker would have seen."""
-    parts = []
-    for variant in variants(study.config.hedge):
-        for result in results:
-            done = result.variants[variant.name]
-            if not done.fills.size:
-                continue
-            fill = done.fills
-            leg = np.where(fill["leg"] == 0, candidates.y[fill["row"]], candidates.x[fill["row"]])
-            parts.append(
-                pd.DataFrame(
-                    {
-                        **_pair_columns(study, k, candidates, fill["row"]),
-                        "variant": variant.name,
-                        "date": _dates(study, k, fill["bar"]),
-                        "ticker": names(study).take(leg),
-                        "kind": pd.array(np.array(FILL_KINDS, dtype=object)[fill["kind"]], dtype="str"),
-                        "shares": fill["shares"],
-                        "price": fill["price"],
-                        "entry_date": _dates(study, k, done.trades["entry_bar"][fill["trade"]]),
-                    }
-                )
-            )
-    return pd.concat(parts, ignore_index=True)[list(FILLS)] if parts else empty(FILLS)
+    which, fill = join_records(study, results, "fills")
+    if not fill.size:
+        return empty(FILLS)
+    # a fill counts the trades of its own task
+    entry = np.concatenate(
+        [
+            done.trades["entry_bar"][done.fills["trade"]]
+            for variant in variants(study.config.hedge)
+            for done in (result.variants[variant.name] for result in results)
+        ]
+    )
+    leg = np.where(fill["leg"] == 0, candidates.y[fill["row"]], candidates.x[fill["row"]])
+    return _frame(
+        {
+            **_pair_columns(study, k, candidates, fill["row"]),
+            "variant": _texts(_labels(study)).take(which),
+            "date": _dates(study, k, fill["bar"]),
+            "ticker": _texts(tuple(study.tickers)).take(leg),
+            "kind": _texts(FILL_KINDS).take(fill["kind"]),
+            "shares": fill["shares"],
+            "price": fill["price"],
+            "entry_date": _dates(study, k, entry),
+        },
+        FILLS,
+    )
+
+
+def join_records(study: Study, results: Sequence[TradeResult], part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Join the records (``'trades'`` or ``'fills'``) of a window; also the number of each record's variant."""
+    names = _labels(study)
+    parts = [(number, getattr(r.variants[name], part)) for number, name in enumerate(names) for r in results]
+    if not parts:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=TRADE if part == "trades" else FILL)
+    which = np.repeat([number for number, _ in parts], [records.size for _, records in parts])
+    return which, np.concatenate([records for _, records in parts])
 
 
 _STAMPS = {"test_end", "date", "signal_date", "entry_date", "exit_date"}
@@ -190,12 +199,35 @@ def empty(columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([], dtype=kind(name)) for name in columns})
 
 
+def _frame(columns: dict[str, Any], order: Sequence[str]) -> pd.DataFrame:
+    # plain columns: one contiguous array each, neither copied into blocks nor kept as a view of the records
+    plain = {
+        name: np.ascontiguousarray(columns[name]) if isinstance(columns[name], np.ndarray) else columns[name]
+        for name in order
+    }
+    return pd.DataFrame(plain, copy=False)
+
+
+@lru_cache(maxsize=16)
+def _texts(values: tuple[str, ...]) -> Any:
+    """Texts as a pandas string array, to be taken by position."""
+    return pd.array(values, dtype="str")
+
+
+def _labels(study: Study) -> tuple[str, ...]:
+    return tuple(variant.name for variant in variants(study.config.hedge))
+
+
+def _category(codes: np.ndarray, categories: Sequence[str], bars: int) -> Any:
+    return pd.Categorical.from_codes(np.repeat(codes, bars), categories=pd.Index(list(categories)))
+
+
 def _stamp(study: Study, k: int, size: int) -> np.ndarray:
-    return np.full(size, study.windows[k].test_end).astype("datetime64[us]")
+    return np.full(size, study.windows[k].test_end.astype("datetime64[us]"))
 
 
 def _pair_columns(study: Study, k: int, candidates: Candidates, rows: np.ndarray) -> dict[str, Any]:
-    ticker = names(study)
+    ticker = _texts(tuple(study.tickers))
     return {
         "test_end": _stamp(study, k, rows.size),
         "y": ticker.take(candidates.y[rows]),
@@ -205,11 +237,7 @@ def _pair_columns(study: Study, k: int, candidates: Candidates, rows: np.ndarray
 
 def _dates(study: Study, k: int, bars: np.ndarray) -> np.ndarray:
     """Dates of trade bars; NaT for bar -1, a trade that is still open."""
-    stamps = study.dates.to_numpy().astype("datetime64[us]")
-    out = stamps[np.minimum(study.windows[k].split + np.maximum(bars, 0), len(stamps) - 1)]
-    out[bars < 0] = np.datetime64("NaT")
-    return out
-
-
-def _join(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.empty(0)
+    window = study.windows[k]
+    stamps = study.dates[window.split : window.stop].to_numpy().astype("datetime64[us]")
+    # position -1 is the last one
+    return np.append(stamps, np.datetime64("NaT", "us"))[bars]

@@ -12,6 +12,7 @@ import numpy as np
 
 from pairs_bt import cointegration
 from pairs_bt.hedge import Variant, variants
+from pairs_bt.kernels import trading as kernel
 from pairs_bt.ledger import BLOCK, Book, Market, trade_pairs
 from pairs_bt.selection import ScanColumns, standing_reasons
 from pairs_bt.signals import SignalSet, filter_pairs, make_signals, to_space
@@ -37,16 +38,22 @@ class VariantResult:
     blocks : numpy.ndarray, shape (blocks, bars, components)
         Daily dollars, summed over blocks of 64 candidates.
     delayed : numpy.ndarray, shape (blocks, bars, components)
-        The same at the other fill lag (0 where the config's is 1 or more, 1 where it is 0).
-    position : numpy.ndarray of int8, shape (candidates, bars)
-        Side held after each close.
+        The same at the other fill lag (0 where the config's is 1 or more, 1 where it is 0); no block where it was not
+        asked for.
     """
 
     trades: np.ndarray
     fills: np.ndarray
     blocks: np.ndarray
     delayed: np.ndarray
-    position: np.ndarray
+
+    def position(self, first: int, candidates: int) -> np.ndarray:
+        """Side held after each close: (candidates, bars) of int8, for the candidates from `first` on."""
+        own = self.trades.copy()
+        own["row"] -= first
+        out = np.zeros((candidates, self.blocks.shape[1]), dtype=np.int8)
+        kernel.held_sides(own, out)
+        return out
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,13 @@ def trade_task(
     lo: int,
     hi: int,
     refused: dict[str, np.ndarray] | None = None,
+    *,
+    delayed: bool = True,
 ) -> TradeResult:
     """Filter, signal and trade the candidates `lo` to `hi` of window `k` under every variant.
 
-    `refused` holds, per variant, one flag a trade of this range, for trades that a portfolio limit refuses.
+    `refused` holds, per variant, one flag a trade of this range, for trades that a portfolio limit refuses;
+    without `delayed` the second ledger, at the other fill lag, is left out.
     `lo` must be a multiple of the block size.
     """
     if lo % BLOCK:
@@ -121,7 +131,7 @@ def trade_task(
         signals = rules[variant.rule]
         flags = refused.get(variant.name) if refused else None
         results[variant.name] = _trade_variant(
-            study, context.market, signals, variant, y, x, lo, capital, moments, flags
+            study, context.market, signals, variant, y, x, lo, capital, moments, flags, delayed
         )
     return TradeResult(lo, rules, results)
 
@@ -137,6 +147,7 @@ def _trade_variant(
     capital: float,
     moments: np.ndarray | None,
     refused: np.ndarray | None,
+    delayed: bool,
 ) -> VariantResult:
     def trade(lag: int | None) -> Book:
         return trade_pairs(
@@ -145,15 +156,12 @@ def _trade_variant(
         )  # fmt: skip
 
     book = trade(None)
-    other = trade(1 if study.config.execution.lag == 0 else 0)
+    blocks = book.block_sums()
+    other = trade(1 if study.config.execution.lag == 0 else 0).block_sums() if delayed else np.zeros_like(blocks[:0])
     trades, fills = _without(book, refused)
-    position = np.zeros(signals.z.shape, dtype=np.int8)
-    for record in trades:
-        stop = record["exit_bar"] if record["exit_bar"] >= 0 else position.shape[1]
-        position[record["row"], record["entry_bar"] : stop] = record["side"]
     trades["row"] += lo
     fills["row"] += lo
-    return VariantResult(trades, fills, book.block_sums(), other.block_sums(), position)
+    return VariantResult(trades, fills, blocks, other)
 
 
 def _without(book: Book, refused: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

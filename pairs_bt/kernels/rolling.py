@@ -8,11 +8,14 @@ of the past.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 LN2 = np.log(2.0)
 EPS = np.finfo(np.float64).eps
@@ -135,6 +138,42 @@ def _add_squares(source: Floats, start: int, window: int, mean: Floats, total: F
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _zscore_row(
+    row: Floats, first: int, w: int, out: Floats, shifted: Floats, mean_work: Floats, square_work: Floats
+) -> None:
+    """Z-scores of bars first..n-1 of one spread into ``out`` (n - first,), over ``w`` bars each."""
+    n = row.shape[0]
+    if w < 2 or w > n:
+        out[:] = np.nan
+        return
+    start = max(first, w - 1)
+    out[: start - first] = np.nan
+    oldest = start - w + 1
+    base = 0.0
+    for t in range(oldest, n):
+        if row[t] == row[t]:
+            base = row[t]
+            break
+    for t in range(oldest, n):
+        shifted[t] = row[t] - base
+    mean = mean_work[: n - start]
+    square = square_work[: n - start]
+    _add_values(shifted, start, w, mean)
+    for j in range(n - start):
+        mean[j] /= w
+    _add_squares(shifted, start, w, mean, square)
+    z = out[start - first :]
+    last = shifted[start:n]
+    for j in range(n - start):
+        # a constant window leaves the rounding of its mean, no more
+        noise = w * EPS * mean[j]
+        if square[j] > w * noise * noise:
+            z[j] = (last[j] - mean[j]) / np.sqrt(square[j] / (w - 1))
+        else:
+            z[j] = np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def rolling_zscores(spread: Floats, first: int, window: NDArray[np.int64], out: Floats) -> None:
     """Z-scores of columns first..n-1 of ``spread`` (p, n) into ``out`` (p, n - first), over ``window[i]`` bars each.
 
@@ -146,33 +185,109 @@ def rolling_zscores(spread: Floats, first: int, window: NDArray[np.int64], out: 
     mean_work = np.empty(n - first)
     square_work = np.empty(n - first)
     for i in range(spread.shape[0]):
-        w = window[i]
-        if w < 2 or w > n:
-            out[i, :] = np.nan
-            continue
-        start = max(first, w - 1)
-        out[i, : start - first] = np.nan
-        oldest = start - w + 1
-        base = 0.0
-        for t in range(oldest, n):
-            if spread[i, t] == spread[i, t]:
-                base = spread[i, t]
-                break
-        row = spread[i]
-        for t in range(oldest, n):
-            shifted[t] = row[t] - base
-        mean = mean_work[: n - start]
-        square = square_work[: n - start]
-        _add_values(shifted, start, w, mean)
-        for j in range(n - start):
-            mean[j] /= w
-        _add_squares(shifted, start, w, mean, square)
-        z = out[i, start - first :]
-        last = shifted[start:n]
-        for j in range(n - start):
-            # a constant window leaves the rounding of its mean, no more
-            noise = w * EPS * mean[j]
-            if square[j] > w * noise * noise:
-                z[j] = (last[j] - mean[j]) / np.sqrt(square[j] / (w - 1))
-            else:
-                z[j] = np.nan
+        _zscore_row(spread[i], first, window[i], out[i], shifted, mean_work, square_work)
+
+
+# Why a pair is not traded; the order in which the reasons are looked for.
+TRADED, NO_REVERSION, SHORT_WINDOW, NEGATIVE_RATIO, LEG_SHARE = range(5)
+
+
+class SpreadRules(NamedTuple):
+    """How spreads become z-scores, and which pairs are refused."""
+
+    n_train: int
+    entry: float
+    book: bool  # max(round(half-life), 1), no pair refused for its half-life
+    reject_negative: bool
+    max_leg_share: float
+    log_space: bool
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _z_window(life: float, rules: SpreadRules) -> tuple[int, int]:
+    """Bars of the rolling z-score (0: none), and why a pair has no use for it."""
+    if not np.isfinite(life):
+        return 0, NO_REVERSION
+    w = int(min(np.rint(2.0 * life), float(rules.n_train)))
+    # |z| <= (w - 1) / sqrt(w) for any w values
+    if not rules.book and (w - 1) / np.sqrt(max(w, 1)) < rules.entry:
+        return w, SHORT_WINDOW
+    return w, TRADED
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _refused_ratio(ratio: float, y: float, x: float, rules: SpreadRules) -> int:
+    """Why the share ratio of the train end is refused: negative, or one leg with too much of the capital."""
+    if rules.reject_negative and not ratio > 0.0:
+        return NEGATIVE_RATIO
+    if max(y, abs(ratio) * x) > rules.max_leg_share * (y + abs(ratio) * x):
+        return LEG_SHARE
+    return TRADED
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def spread_signals(
+    levels: Floats,
+    raw: Floats,
+    unit: Floats,
+    iy: Integers,
+    ix: Integers,
+    ratio: Floats,
+    rules: SpreadRules,
+    hedge: Floats,
+    share: Floats,
+    spread: Floats,
+    z: Floats,
+    life: Floats,
+    window: Integers,
+    refusal: NDArray[np.int8],
+) -> None:
+    """Spread, half-life and z-score of many pairs, one pair at a time, so that nothing leaves the cache between.
+
+    ``levels``, ``raw`` (k, n): where the spread is formed, and prices; ``unit`` (k,): a ratio of the filter times
+    ``unit[iy] / unit[ix]`` is one of ``levels``; ``ratio`` (p, n), or (p, 1) where it is held. The trade bars go to
+    ``hedge``, ``share`` (left alone unless ``log_space``: the two are one), ``spread``, ``z`` (p, n - n_train), the
+    rest to ``life``, ``window``, ``refusal`` (p,).
+    """
+    n = levels.shape[1]
+    n_train = rules.n_train
+    held = ratio.shape[1] == 1
+    row = np.empty(n)
+    shifted = np.empty(n)
+    mean_work = np.empty(n - n_train)
+    square_work = np.empty(n - n_train)
+    for p in range(iy.shape[0]):
+        y = levels[iy[p]]
+        x = levels[ix[p]]
+        price_y = raw[iy[p]]
+        price_x = raw[ix[p]]
+        factor = unit[iy[p]] / unit[ix[p]]
+        beta = ratio[p]
+        # s_t = y_t - beta_t x_t
+        if held:
+            b = beta[0] * factor
+            for t in range(n):
+                row[t] = y[t] - b * x[t]
+            hedge[p, :] = b
+            last = b
+        else:
+            for t in range(n):
+                row[t] = y[t] - (beta[t] * factor) * x[t]
+            for t in range(n_train, n):
+                hedge[p, t - n_train] = beta[t] * factor
+            last = beta[n_train - 1] * factor
+        if rules.log_space:
+            last *= price_y[n_train - 1] / price_x[n_train - 1]
+            for t in range(n_train, n):
+                share[p, t - n_train] = hedge[p, t - n_train] * (price_y[t] / price_x[t])
+        spread[p, :] = row[n_train:]
+        _, bars = reversion(row[: n_train - 1], row[1:n_train])
+        if rules.book:
+            # max(round(.), 1) turns no reversion into the fastest pair
+            bars = max(np.rint(bars), 1.0) if np.isfinite(bars) else 1.0
+        life[p] = bars
+        window[p], reason = _z_window(bars, rules)
+        if reason == TRADED:
+            reason = _refused_ratio(last, price_y[n_train - 1], price_x[n_train - 1], rules)
+        refusal[p] = reason
+        _zscore_row(row, n_train, window[p] if reason == TRADED else 0, z[p], shifted, mean_work, square_work)

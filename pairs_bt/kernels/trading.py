@@ -319,3 +319,23 @@ def _fill(s, t, leg, kind, shares, price, row, rules, trade, fills, n_fills, day
     fill.trade, fill.row, fill.bar, fill.leg, fill.kind = s.trade, row, t, leg, kind
     fill.shares, fill.price = shares, price
     return n_fills + 1
+
+
+@njit(cache=True, nogil=True)
+def block_sums(daily, size, out):
+    """Add the rows of `daily` (rows, bars, components), in order, over blocks of `size` rows, into zeros `out`."""
+    for row in range(daily.shape[0]):
+        block = out[row // size]
+        for t in range(daily.shape[1]):
+            for c in range(daily.shape[2]):
+                block[t, c] += daily[row, t, c]
+
+
+@njit(cache=True, nogil=True)
+def held_sides(trades, out):
+    """Write the side held after each close into zeros `out` (rows, bars)."""
+    for k in range(trades.size):
+        trade = trades[k]
+        stop = trade.exit_bar if trade.exit_bar >= 0 else out.shape[1]
+        for t in range(trade.entry_bar, stop):
+            out[trade.row, t] = trade.side
