@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from pairs_bt import __version__
 from pairs_bt.errors import PairsError
-
-if TYPE_CHECKING:
-    from pairs_bt.results import Run
-
-INTERRUPTED = 130
+from pairs_bt.interrupt import EXIT_CODE as INTERRUPTED
+from pairs_bt.interrupt import ends_at_once, on_interrupt
 
 _config = click.argument("config", required=False, type=click.Path(path_type=Path))
 _set = click.option(
@@ -40,9 +39,15 @@ def cli() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME-OF-CONFIG).")
 @_set
 @_jobs
-@click.option("--fresh", is_flag=True, help="Replace what another config has left in the folder.")
-def run(config: Path | None, out: Path | None, overrides: tuple[str, ...], jobs: int | None, fresh: bool) -> None:
-    """Run a config and compare its hedge ratios (no CONFIG: the demo)."""
+@click.option("--fresh", is_flag=True, help="Begin anew, whatever an earlier run has left in the folder.")
+@click.option("--chunk", type=click.IntRange(min=1), hidden=True, help="Pairs per task. Results do not depend on it.")
+def run(
+    config: Path | None, out: Path | None, overrides: tuple[str, ...], jobs: int | None, fresh: bool, chunk: int | None
+) -> None:
+    """Run a config and compare its hedge ratios (no CONFIG: the demo).
+
+    A run that was interrupted goes on where it stopped when the same command is given again.
+    """
     from pairs_bt.config import Config
 
     settings = Config.load(config, overrides)
@@ -51,10 +56,29 @@ def run(config: Path | None, out: Path | None, overrides: tuple[str, ...], jobs:
         from pairs_bt import runner
     from pairs_bt.console import progress_bar, show_notes, show_run
 
+    on_interrupt(partial(_how_to_go_on, target))
     with progress_bar("windows") as advance:
-        done = runner.run(settings, out=target, jobs=jobs, fresh=fresh, progress=advance)
+        done = runner.run(
+            settings, out=target, jobs=jobs, fresh=fresh, progress=advance, say=_say,
+            scan_chunk=chunk or runner.SCAN_CHUNK, trade_chunk=chunk or runner.TRADE_CHUNK,
+        )  # fmt: skip
     show_notes(done.notes)
     show_run(done)
+
+
+def _say(text: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)
+
+
+def _how_to_go_on(folder: Path) -> str:
+    if (folder / "manifest.json").exists():
+        return f"Interrupted; the run in {folder} is finished."
+    parts = len(list((folder / "parts").glob("*.part")))
+    kept = f"{parts} finished windows are kept in {folder}" if parts else "Nothing was finished yet"
+    arguments = [part for part in sys.argv[1:] if part != "--fresh"]
+    return f"Interrupted. {kept}. To go on: pairs-bt {shlex.join(arguments)}"
 
 
 @cli.command()
@@ -89,10 +113,13 @@ def report(folder: Path, pairs: tuple[str, ...], out: Path | None) -> None:
     """Write the report of a finished run again."""
     from pairs_bt.report import write_report
     from pairs_bt.runner import load_run
+    from pairs_bt.store import record_file
 
     loaded = load_run(folder)
     target = out or folder / "report.html"
     write_report(loaded, target, pairs=[_pair(text) for text in pairs])
+    if out is None:
+        record_file(folder, target.name)
     click.echo(target)
 
 
@@ -133,28 +160,44 @@ class _quiet_start:
 
 def main() -> None:
     """Entry point: errors a user can mend are one paragraph on stderr and an exit code, never a traceback."""
+    with ends_at_once():
+        sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
     try:
         code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
     except PairsError as error:
-        _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code)
     except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except click.Abort:
-        _fail("Interrupted.", INTERRUPTED)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("Interrupted.", INTERRUPTED)
     except click.ClickException as error:
-        _fail(error.format_message(), 2)
-    except KeyboardInterrupt:
-        _fail("Interrupted.", INTERRUPTED)
+        return _fail(error.format_message(), 2)
     except BrokenPipeError:
         # The reader of a pipe has gone: nothing is left to say, and Python would complain at its own exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 0
+    except MemoryError:
+        return _fail("The memory is full: use fewer pairs, windows or --jobs, or a smaller --chunk.", 4)
+    except OSError as error:
+        return _fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.", 2)
+    except Exception as error:
+        if os.environ.get("PAIRS_BT_TRACEBACK"):
+            raise
+        return _fail(
+            f"This is a bug in pairs-bt, not in what you asked for: {type(error).__name__}: {error}. Please report it "
+            "with the output of the same command under PAIRS_BT_TRACEBACK=1.",
+            1,
+        )
 
 
-def _fail(text: str, code: int) -> None:
+def _fail(text: str, code: int) -> int:
     click.echo(f"pairs-bt: {text}", err=True)
-    sys.exit(code)
+    return code
 
 
 if __name__ == "__main__":

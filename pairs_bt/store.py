@@ -1,195 +1,218 @@
-"""The folder of a run: the only place that knows its files."""
+"""The folder of a run: the only place that knows its files, and whose they are.
+
+While a run is at work the folder holds `parts/`: the run's identity and one file a finished window. At the end the
+tables are put together from the parts, `manifest.json` is written last, and the parts go. So a folder with a
+manifest is a whole run, one with parts is a run that the same command takes up, and nothing else is a run.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairs_bt import __version__, tables
+from pairs_bt import tables
+from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, sha256_of, write_text
 from pairs_bt.config import Config
 from pairs_bt.config_io import fingerprint, to_json, to_toml
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.identity import FORMAT, config_differences, differences
+from pairs_bt.lock import LOCK
+from pairs_bt.parts import PARTS, spreads_path, to_arrow
 
 MANIFEST = "manifest.json"
+TIMING = "timing.json"
+REPORT = "report.html"
 TABLES = ("tests", "half_lives", "trades", "fills", "returns")
-_SCHEMAS = {
-    "tests": tables.TESTS,
-    "half_lives": tables.HALF_LIVES,
-    "trades": tables.TRADES,
-    "fills": tables.FILLS,
-    "returns": tables.RETURNS,
-}
-_PACKAGES = ("numpy", "pandas", "numba", "scipy", "statsmodels", "pykalman", "pyarrow", "matplotlib", "arch")
+_IDENTITY = "run.json"
+_CONFIGS = ("config.toml", "config.resolved.json")
+_OURS = {MANIFEST, TIMING, REPORT, "summary.csv", "spreads", PARTS, *_CONFIGS, *(f"{name}.parquet" for name in TABLES)}
+
+State = Literal["absent", "empty", "complete", "unfinished", "foreign"]
 
 
-def versions() -> dict[str, str]:
-    """Versions of this package and of those whose numbers or bytes enter a run."""
-    out = {"pairs_bt": __version__, "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            out[name] = version(name)
-        except PackageNotFoundError:
-            out[name] = "absent"
-    return out
+def state_of(folder: Path) -> State:
+    """What a folder holds: nothing, a whole run, an unfinished one, or something else."""
+    if not folder.exists():
+        return "absent"
+    if (folder / MANIFEST).exists():
+        return "complete"
+    if (folder / PARTS / _IDENTITY).exists():
+        return "unfinished"
+    # A run killed in its first moments has left its lock, an empty folder of parts or a temporary file.
+    left = (path for path in folder.rglob("*") if not path.is_dir() and path.name != LOCK)
+    return "foreign" if any(not path.name.endswith(TEMPORARY) for path in left) else "empty"
 
 
 def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
-    """Refuse a folder that is not this config's, before anything is written.
+    """Refuse a folder that is not this config's, before anything is read or written.
 
     Raises
     ------
     ConfigError
         When the folder belongs to another config, or holds files that no run has made.
     """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {folder} is a file: give the path of a folder.")
-    manifest = folder / MANIFEST
-    if fresh or not any(folder.iterdir()):
-        if any(folder.iterdir()) and not manifest.exists() and not (folder / "config.resolved.json").exists():
-            raise ConfigError(f"--fresh would empty {folder}, which no run has made. Give another folder with --out.")
+    state = state_of(folder)
+    if state == "foreign":
+        what = f"--fresh would empty {folder}" if fresh else f"{folder} is not empty"
+        raise ConfigError(f"{what}, and no run has made what is there. Give another folder with --out.")
+    if fresh or state in ("absent", "empty"):
         return
-    if not manifest.exists():
-        raise ConfigError(
-            f"{folder} is not empty and holds no finished run ({MANIFEST} is missing). Give another folder with --out, "
-            "or --fresh if it is what an interrupted run has left."
-        )
-    stored = read_manifest(folder)
+    stored = _stored_identity(folder, state)
     if stored.get("config_sha256") != fingerprint(config):
-        raise ConfigError(
-            f"{folder} belongs to another config ({_difference(folder, config)}). Give another folder with --out, or "
-            "--fresh to replace what is there."
-        )
+        changed = config_differences(_stored_config(folder, stored), config) or ["its config cannot be read"]
+        raise ConfigError(f"{folder} belongs to another config ({_some(changed)}). {_REMEDY}")
 
 
-def _difference(folder: Path, config: Config) -> str:
-    try:
-        stored = json.loads((folder / "config.resolved.json").read_text())
-    except (OSError, ValueError):
-        return "its config cannot be read"
-    here = json.loads(to_json(config))
-    changed = [
-        f"{table}.{key}: {stored.get(table, {}).get(key)!r} there, {value!r} here"
-        for table, section in here.items()
-        for key, value in section.items()
-        if stored.get(table, {}).get(key) != value
-    ]
-    return "; ".join(changed[:4]) + (f" and {len(changed) - 4} more" if len(changed) > 4 else "")
+_REMEDY = "Give another folder with --out, or --fresh to replace what is there."
 
 
-class FolderWriter:
-    """Writes a run's folder: tables are streamed window by window, and the manifest comes last.
+def check_identity(folder: Path, identity: dict[str, Any], state: State) -> None:
+    """Refuse to go on with a run whose data, versions or processor were others.
 
-    Everything is written into a hidden folder beside the target and takes its place in one rename, so that a
-    folder either holds a whole run or is left as it was.
+    Raises
+    ------
+    ConfigError
+        Naming what differs.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.partial = folder.parent / f".{folder.name}.partial"
-        self._writers: dict[str, pq.ParquetWriter] = {}
-
-    def __enter__(self) -> FolderWriter:
-        shutil.rmtree(self.partial, ignore_errors=True)
-        self.partial.mkdir(parents=True)
-        return self
-
-    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        for writer in self._writers.values():
-            writer.close()
-        if kind is not None:
-            shutil.rmtree(self.partial, ignore_errors=True)
-
-    def append(self, name: str, frame: pd.DataFrame) -> None:
-        """Append rows to a table."""
-        if frame.empty:
-            return
-        table = to_arrow(frame)
-        if name not in self._writers:
-            path = self.partial / f"{name}.parquet"
-            self._writers[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
-        self._writers[name].write_table(table)
-
-    def write_spreads(self, label: str, frame: pd.DataFrame) -> None:
-        """Write one window's partition of the spreads."""
-        if frame.empty:
-            return
-        folder = self.partial / "spreads" / f"test_end={label}"
-        folder.mkdir(parents=True)
-        pq.write_table(to_arrow(frame.drop(columns="test_end")), folder / "part-0.parquet", compression="zstd")
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write a text file."""
-        (self.partial / name).write_text(text, encoding="utf-8", newline="\n")
-
-    def finish(self, manifest: dict[str, Any], timing: dict[str, Any]) -> None:
-        """Close the tables, write the manifest and put the folder in its place."""
-        for name in TABLES:
-            if name in self._writers:
-                self._writers.pop(name).close()
-            else:
-                pq.write_table(to_arrow(tables.empty(_SCHEMAS[name])), self.partial / f"{name}.parquet")
-        self.write_text(MANIFEST, _json(manifest | {"files": checksums(self.partial)}))
-        self.write_text("timing.json", _json(timing))
-        with _out_of_the_way(self.folder):
-            os.replace(self.partial, self.folder)
+    changed = differences(_stored_identity(folder, state), identity)
+    if changed:
+        what = "was made" if state == "complete" else "was begun"
+        raise ConfigError(f"The run in {folder} {what} with something else: {_some(changed)}. {_REMEDY}")
 
 
-@contextmanager
-def _out_of_the_way(folder: Path) -> Iterator[None]:
-    """Move an old folder aside, and remove it once the new one is in place."""
-    aside = folder.parent / f".{folder.name}.old"
-    shutil.rmtree(aside, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, aside)
-    yield
-    shutil.rmtree(aside, ignore_errors=True)
+def _some(changed: list[str], most: int = 4) -> str:
+    return "; ".join(changed[:most]) + (f" and {len(changed) - most} more" if len(changed) > most else "")
 
 
-def to_arrow(frame: pd.DataFrame) -> pa.Table:
-    """A frame as an Arrow table without pandas' own metadata, so that bytes depend on the values alone."""
-    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+def _stored_identity(folder: Path, state: State) -> dict[str, Any]:
+    path = folder / (MANIFEST if state == "complete" else f"{PARTS}/{_IDENTITY}")
+    try:
+        return _read_signed(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is damaged ({error}), so that nothing says whose run this is. {_REMEDY}") from None
 
 
-def checksums(folder: Path) -> dict[str, str]:
-    """sha256 of every file of the folder but the manifest and the clock, by relative path."""
-    skip = {MANIFEST, "timing.json"}
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in skip)
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+def _stored_config(folder: Path, stored: dict[str, Any]) -> dict[str, Any]:
+    if "config" in stored:
+        return stored["config"]
+    try:
+        return json.loads((folder / "config.resolved.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def run_key(identity: dict[str, Any]) -> str:
+    """One text for an identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def begin(folder: Path, config: Config, identity: dict[str, Any]) -> None:
+    """Make the folder a run's: its identity first, then its config."""
+    remove_temporaries(folder)
+    write_text(folder / PARTS / _IDENTITY, _signed(identity | {"config": json.loads(to_json(config))}))
+    write_configs(folder, config)
+
+
+def write_configs(folder: Path, config: Config) -> None:
+    """Write the config as it was resolved, for people and for programs."""
+    write_text(folder / "config.toml", to_toml(config))
+    write_text(folder / "config.resolved.json", to_json(config))
+
+
+def clear(folder: Path) -> None:
+    """Remove what runs make from a folder and nothing else, the manifest first: no half passes for a whole."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in sorted(_OURS):
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def write_table(folder: Path, name: str, parts: Iterable[pa.Table]) -> None:
+    """Write one table from its parts, one row group each, holding one of them at a time."""
+    writer = None
+    with replacing(folder / f"{name}.parquet") as stream:
+        for part in parts:
+            if writer is None:
+                writer = pq.ParquetWriter(stream, part.schema, compression="zstd")
+            writer.write_table(part)
+        if writer is None:
+            empty = to_arrow(tables.empty(getattr(tables, name.upper())))
+            writer = pq.ParquetWriter(stream, empty.schema, compression="zstd")
+            writer.write_table(empty)
+        writer.close()
+
+
+def finish(folder: Path, manifest: dict[str, Any], labels: list[str], timing: dict[str, Any]) -> None:
+    """Write the clock, then the manifest: from here on the run is whole. The parts go last."""
+    write_text(folder / TIMING, _json(timing))
+    write_text(folder / MANIFEST, _signed(manifest | {"files": checksums(folder, labels)}))
+    drop_parts(folder)
+
+
+def drop_parts(folder: Path) -> None:
+    """Remove the parts of a run that is whole."""
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
+
+
+def checksums(folder: Path, labels: list[str]) -> dict[str, str]:
+    """sha256 of every file of a run but the manifest and the clock, by relative path."""
+    names = [*_CONFIGS, REPORT, "summary.csv", *(f"{name}.parquet" for name in TABLES), *map(spreads_path, labels)]
+    return {name: sha256_of(folder / name) for name in sorted(names) if (folder / name).is_file()}
+
+
+def damaged(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Files of a finished run that are missing or not what the manifest says."""
+    return [name for name, digest in manifest["files"].items() if not _is(folder / name, digest)]
+
+
+def _is(path: Path, digest: str) -> bool:
+    try:
+        return sha256_of(path) == digest
+    except OSError:
+        return False
+
+
+def record_file(folder: Path, name: str) -> None:
+    """Take a file that was written anew (a report with more pages) into the manifest."""
+    manifest = read_manifest(folder)
+    manifest["files"][name] = sha256_of(folder / name)
+    write_text(folder / MANIFEST, _signed(manifest))
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
-def base_manifest(config: Config, source: dict[str, Any]) -> dict[str, Any]:
-    """What identifies a run: config, data and versions; no clock."""
-    return {
-        "format": 1,
-        "config_sha256": fingerprint(config),
-        "data": source,
-        "versions": versions(),
-        "machine": {"architecture": platform.machine(), "system": platform.system()},
-        "seed": config.run.seed,
-    }
+def _signed(value: dict[str, Any]) -> str:
+    """JSON that holds its own checksum."""
+    return _json(value | {"self_sha256": _own_sha256(value)})
 
 
-def config_files(config: Config) -> dict[str, str]:
-    """The two config files of the folder."""
-    return {"config.toml": to_toml(config), "config.resolved.json": to_json(config)}
+def _own_sha256(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _read_signed(path: Path) -> dict[str, Any]:
+    """Read JSON that holds its own checksum; ValueError when it is not what was written."""
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError("it is no table of keys")
+    if value.pop("self_sha256", None) != _own_sha256(value):
+        raise ValueError("its checksum does not match")
+    return value
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -198,38 +221,75 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        When the folder holds no run, or the manifest is damaged.
+        When the folder holds no finished run, or the manifest is damaged.
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        manifest = _read_signed(path)
+    except (FileNotFoundError, NotADirectoryError):
+        if state_of(folder) == "unfinished":
+            raise DataError(
+                f"The run in {folder} is not finished: give the command that began it again, and it goes on."
+            ) from None
         raise DataError(
             f"{folder} holds no finished run: {MANIFEST} is missing. Make one with `pairs-bt run`."
         ) from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}): the run is damaged, make it again.") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != 1:
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read ({error}): the run is damaged, make it again with --fresh.") from None
+    if manifest.get("format") != FORMAT:
         raise DataError(
-            f"{path} was written by another version of pairs_bt (format {manifest.get('format')!r}, not 1)."
+            f"{path} was written by another version of pairs_bt (format {manifest.get('format')!r}, not {FORMAT})."
         )
     return manifest
 
 
-def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read one table of a run."""
-    path = folder / f"{name}.parquet"
+def verified_path(folder: Path, name: str, files: dict[str, str]) -> Path:
+    """Path of a run's file, after its bytes were compared with the manifest's checksum.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, cannot be read or is not what was written.
+    """
+    path = folder / name
     try:
-        return pq.read_table(path).to_pandas()
+        if sha256_of(path) == files.get(name):
+            return path
+        what = "is not what the run wrote (its checksum differs)"
+    except OSError as error:
+        what = f"cannot be read ({reason(error)})"
+    raise DataError(
+        f"{path} {what}. The command that made the run (`pairs-bt run CONFIG --out {folder}`) repairs it; "
+        f"`pairs-bt verify {folder}` checks the rest."
+    )
+
+
+def read_table(folder: Path, name: str, files: dict[str, str]) -> pd.DataFrame:
+    """Read one table of a finished run, checked against `files` of its manifest."""
+    return _to_frame(verified_path(folder, f"{name}.parquet", files))
+
+
+def read_fresh_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read one table that this process has just written."""
+    return _to_frame(folder / f"{name}.parquet")
+
+
+def _to_frame(path: Path) -> pd.DataFrame:
+    try:
+        return pq.ParquetFile(path, memory_map=False).read().to_pandas()
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read ({error}): the run is damaged, make it again.") from None
+        raise DataError(f"{path} cannot be read ({error}): make the run again with --fresh.") from None
 
 
-def read_spreads(folder: Path) -> pd.DataFrame:
-    """Read every partition of the spreads, in the order of test ends."""
+def read_spreads(folder: Path, files: dict[str, str] | None = None) -> pd.DataFrame:
+    """Read every partition of the spreads, in the order of test ends; checked where `files` are given."""
+    if files is None:
+        paths = sorted((folder / "spreads").glob("test_end=*/part-0.parquet"))
+    else:
+        paths = [verified_path(folder, name, files) for name in sorted(files) if name.startswith("spreads/")]
     parts = []
-    for path in sorted((folder / "spreads").glob("test_end=*/part-*.parquet")):
-        part = pq.ParquetFile(path).read().to_pandas()
+    for path in paths:
+        part = _to_frame(path)
         stamp = pd.Timestamp(path.parent.name.partition("=")[2]).as_unit("us")
         part.insert(0, "test_end", pd.Series([stamp] * len(part), dtype="datetime64[us]"))
         parts.append(part)

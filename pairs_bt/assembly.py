@@ -1,0 +1,65 @@
+"""From windows to a run: the portfolio's returns, the summary, and what chance alone would have selected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pairs_bt.chance import chance_rate
+from pairs_bt.hedge import variants
+from pairs_bt.portfolio import Cohort, portfolio_returns
+from pairs_bt.results import ReturnsTable, Run
+from pairs_bt.study import Study
+from pairs_bt.summary import summarise
+
+
+def assemble(
+    study: Study,
+    cohorts: list[Cohort],
+    tables: dict[str, Any],
+    *,
+    folder: Path | None = None,
+    spreads: Callable[[], pd.DataFrame] | None = None,
+) -> Run:
+    """Make the run of a study's windows.
+
+    Parameters
+    ----------
+    study : Study
+        Config, prices and windows.
+    cohorts : list of Cohort
+        Daily dollars, one entry a window.
+    tables : dict
+        tests, half_lives, trades and fills: frames, or functions that read them on first use. Trades are read.
+    folder : Path, optional
+        Where the run is stored.
+    spreads : callable, optional
+        Reads the spreads on first use; None when they are not kept.
+    """
+    config = study.config
+    names = [variant.name for variant in variants(config.hedge)]
+    returns = portfolio_returns(study, cohorts, names)
+    delayed = portfolio_returns(study, cohorts, names, delayed=True)
+    trades = tables["trades"]() if callable(tables["trades"]) else tables["trades"]
+    return Run(
+        config=config,
+        returns=ReturnsTable(returns),
+        summary=summarise(config, returns, trades, delayed),
+        chance=expected_chance(study),
+        source=study.source,
+        notes=[note.text for note in study.notes],
+        folder=folder,
+        _spreads=spreads,
+        _prices=lambda: study.prices,
+        **(tables | {"trades": trades}),
+    )
+
+
+def expected_chance(study: Study) -> dict[str, float]:
+    """Chance rate of the selection at the median train length of the study's windows."""
+    lengths = sorted(window.n_train for window in study.windows)
+    found = chance_rate(study.config.selection, lengths[len(lengths) // 2], seed=study.config.run.seed)
+    return {"rate": found.rate, "std_error": found.std_error, "pairs": found.pairs}

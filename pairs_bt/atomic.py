@@ -1,0 +1,83 @@
+"""Files that are either whole or absent: written under another name, synced to the disk, renamed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+TEMPORARY = ".tmp"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a stream whose bytes become `path` when the block ends, and nothing at all when it fails.
+
+    The bytes reach the disk before the name does, and the name before this returns: after a power cut there is
+    the old file or the new one, never a part of it.
+    """
+    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> str:
+    """Write a whole file and return its sha256."""
+    with replacing(path) as stream:
+        stream.write(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_text(path: Path, text: str) -> str:
+    """Write a whole UTF-8 file, line ends as they are, and return its sha256."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network disks that cannot
+            raise
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what a killed writer has left half-written."""
+    for path in folder.rglob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
+def reason(error: OSError) -> str:
+    """What the system says, in its own words, without the file's name."""
+    if error.errno == errno.ENOSPC:
+        return "no space is left on the disk"
+    if error.errno == errno.EROFS:
+        return "the disk is read-only"
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,272 @@
+"""A run in a folder: begun, gone on with, finished or repaired by the same call.
+
+Windows are made one by one and kept as they are made (:mod:`pairs_bt.parts`); the tables are put together from
+what was kept, so that a run that was killed and taken up gives the bytes of one that was not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pairs_bt import store
+from pairs_bt.assembly import assemble
+from pairs_bt.atomic import reason, replacing
+from pairs_bt.config import Config
+from pairs_bt.errors import ConfigError, PairsError, PartialError
+from pairs_bt.identity import identify
+from pairs_bt.loading import load_run
+from pairs_bt.lock import hold
+from pairs_bt.parts import TABLES as _FROM_PARTS
+from pairs_bt.parts import DamagedPart, Parts, spreads_path, to_arrow
+from pairs_bt.pipeline import WindowResult, run_windows
+from pairs_bt.results import Run
+from pairs_bt.study import Study
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """How a run is made; nothing here changes a byte of it.
+
+    Attributes
+    ----------
+    jobs : int or None
+        Threads.
+    scan_chunk, trade_chunk : int
+        Pairs per task.
+    report : bool
+        Write the report.
+    progress : callable or None
+        Called with (windows done, windows in all).
+    say : callable
+        Called with one line about what is gone on with, kept or repaired.
+    """
+
+    jobs: int | None
+    scan_chunk: int
+    trade_chunk: int
+    report: bool
+    progress: Progress | None
+    say: Callable[[str], None]
+
+
+def run_in_folder(config: Config, open_study: Callable[[], Study], folder: Path, *, fresh: bool, work: Work) -> Run:
+    """Make, go on with, or check a run in its folder.
+
+    Raises
+    ------
+    ConfigError, DataError
+        Before anything is written.
+    PartialError
+        When windows failed or the disk refused them; what was finished is kept.
+    """
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        if folder.is_dir():
+            stack.enter_context(hold(folder))
+        store.check_folder(folder, config, fresh=fresh)
+        study = open_study()
+        identity = identify(study)
+        if not folder.exists():
+            _make(stack, folder)
+            store.check_folder(folder, config, fresh=fresh)
+        try:
+            return _Session(study, identity, folder, work, started).run(fresh=fresh)
+        except OSError as error:
+            raise _disk_error(folder, error) from None
+
+
+def _make(stack: ExitStack, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder} cannot be made: {reason(error)}. Give another folder with --out."
+        ) from None
+    # Called last, after the lock has gone: a folder in which nothing was kept does not stay.
+    stack.callback(_remove_if_empty, folder)
+    stack.enter_context(hold(folder))
+
+
+def _remove_if_empty(folder: Path) -> None:
+    for path in (folder / "parts", folder / "spreads", folder):
+        with suppress(OSError):
+            path.rmdir()
+
+
+def _disk_error(folder: Path, error: OSError) -> PartialError:
+    return PartialError(
+        f"{folder} could not be written: {reason(error)}. What was finished before is kept: mend that, give the same "
+        "command again, and it goes on from there."
+    )
+
+
+class _Session:
+    """One call's work on one folder."""
+
+    def __init__(self, study: Study, identity: dict[str, Any], folder: Path, work: Work, started: float) -> None:
+        self.study = study
+        self.identity = identity
+        self.folder = folder
+        self.work = work
+        self.started = started
+        self.timing: dict[str, float] = {"prepare_s": time.perf_counter() - started}
+        self.labels = [window.label for window in study.windows]
+        self.parts = Parts(folder, store.run_key(identity), self.labels)
+
+    def run(self, *, fresh: bool) -> Run:
+        """Begin, go on or check, as the folder's state has it."""
+        state = store.state_of(self.folder)
+        if fresh:
+            store.clear(self.folder)
+        elif state in ("complete", "unfinished"):
+            store.check_identity(self.folder, self.identity, state)
+            if state == "complete":
+                return self._complete()
+        return self._make(unfinished=state == "unfinished" and not fresh)
+
+    def _make(self, *, unfinished: bool) -> Run:
+        store.begin(self.folder, self.study.config, self.identity)
+        missing = [k for k in range(len(self.labels)) if not self.parts.verified(k)]
+        kept = len(self.labels) - len(missing)
+        if unfinished:
+            self.work.say(f"going on in {self.folder}: {kept} of {len(self.labels)} windows are kept")
+        self._windows(missing, kept)
+        self.timing |= {"windows_s": time.perf_counter() - self.started, "windows_made": len(missing)}
+        return self._assemble()
+
+    def _windows(self, missing: list[int], kept: int) -> None:
+        """Make the missing windows and keep each as it is done; a window that fails does not stop the others."""
+        failed: dict[int, Exception] = {}
+        todo = list(missing)
+        self._advance(kept)
+        while todo:
+            try:
+                for result in self._results(todo):
+                    self._keep(result)
+                    todo.remove(result.k)
+                    self._advance(len(self.labels) - len(todo) - len(failed))
+            except PairsError:
+                raise
+            except Exception as error:
+                # Results come in order: the one that failed is the first that is still to do.
+                failed[todo.pop(0)] = error
+        if failed:
+            raise self._partial(failed)
+
+    def _results(self, numbers: list[int]) -> Any:
+        work = self.work
+        return run_windows(
+            self.study, jobs=work.jobs, scan_chunk=work.scan_chunk, trade_chunk=work.trade_chunk, only=list(numbers)
+        )
+
+    def _keep(self, result: WindowResult) -> None:
+        try:
+            self.parts.write(result)
+        except OSError as error:
+            raise _disk_error(self.folder, error) from None
+
+    def _advance(self, done: int) -> None:
+        if self.work.progress is not None:
+            self.work.progress(done, len(self.labels))
+
+    def _partial(self, failed: dict[int, Exception]) -> PartialError:
+        named = "; ".join(f"{self.labels[k]} ({type(e).__name__}: {e})" for k, e in list(failed.items())[:5])
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        return PartialError(
+            f"{len(failed)} of {len(self.labels)} windows failed: {named}{more}. The others are kept in {self.folder}; "
+            "the same command makes only the failed ones again."
+        )
+
+    def _assemble(self) -> Run:
+        """Put the tables together from the parts, and close the run with its manifest."""
+        for name in _FROM_PARTS:
+            store.write_table(self.folder, name, self._frames(name))
+        made = self._made_run()
+        store.write_table(self.folder, "returns", [to_arrow(pd.DataFrame(made.returns))])
+        with replacing(self.folder / "summary.csv") as stream:
+            stream.write(made.summary.to_csv(index=False, lineterminator="\n").encode())
+        if self.work.report:
+            self._report(made)
+        self.timing["total_s"] = time.perf_counter() - self.started
+        manifest = self.identity | {
+            "status": "complete", "chance": made.chance, "notes": made.notes, "windows": len(self.labels),
+        }  # fmt: skip
+        store.finish(self.folder, manifest, self.labels, self.timing)
+        return made
+
+    def _frames(self, name: str) -> Any:
+        try:
+            yield from self.parts.frames(name)
+        except DamagedPart as error:
+            raise PartialError(f"{error}: give the same command again, and that window is made again.") from None
+
+    def _made_run(self) -> Run:
+        folder = self.folder
+        tables = {name: partial(store.read_fresh_table, folder, name) for name in _FROM_PARTS}
+        kept = self.study.config.run.spreads != "none"
+        return assemble(
+            self.study,
+            self.parts.cohorts(),
+            tables,
+            folder=folder,
+            spreads=(lambda: store.read_spreads(folder)) if kept else None,
+        )
+
+    def _report(self, made: Run) -> None:
+        from pairs_bt.report import write_report
+
+        temporary = self.folder / f".{store.REPORT}.tmp"
+        write_report(made, temporary)
+        with replacing(self.folder / store.REPORT) as stream:
+            stream.write(temporary.read_bytes())
+
+    def _complete(self) -> Run:
+        """Check a finished run, and make again what is damaged."""
+        manifest = store.read_manifest(self.folder)
+        store.drop_parts(self.folder)
+        broken = store.damaged(self.folder, manifest)
+        if self.work.report and store.REPORT not in manifest["files"]:
+            broken.append(store.REPORT)
+        if not broken:
+            self.work.say(f"{self.folder} is complete: {len(manifest['files'])} checksums verified, nothing to do")
+        else:
+            self._repair(manifest, broken)
+        self._advance(len(self.labels))
+        return load_run(self.folder)
+
+    def _repair(self, manifest: dict[str, Any], broken: list[str]) -> None:
+        partitions = {spreads_path(label): k for k, label in enumerate(self.labels)}
+        if {*broken} & {"config.toml", "config.resolved.json"}:
+            store.write_configs(self.folder, self.study.config)
+        if any((name.endswith(".parquet") and name not in partitions) or name == "summary.csv" for name in broken):
+            # The tables' parts are gone: all windows are made again. The manifest stands until the new one is there.
+            self._remake()
+        elif lost := [partitions[name] for name in broken if name in partitions]:
+            for result in self._results(lost):
+                self.parts.write_spreads(result.k, result.spreads)
+        if store.REPORT in broken:
+            self._report(load_run(self.folder))
+            store.record_file(self.folder, store.REPORT)
+        still = store.damaged(self.folder, store.read_manifest(self.folder))
+        changed = [n for n, d in store.read_manifest(self.folder)["files"].items() if manifest["files"].get(n, d) != d]
+        if still or changed:
+            raise PartialError(
+                f"{self.folder} was damaged ({', '.join(broken[:5])}), and what was made again is not what was there "
+                f"before ({', '.join([*still, *changed][:5])}). Make the run anew with --fresh."
+            )
+        self.work.say(f"{self.folder} was damaged and is repaired: {', '.join(broken[:5])}{' ...' * (len(broken) > 5)}")
+
+    def _remake(self) -> None:
+        store.begin(self.folder, self.study.config, self.identity)
+        self._windows(list(range(len(self.labels))), 0)
+        self._assemble()

@@ -1,0 +1,77 @@
+"""A finished run, read back from its folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pairs_bt import store
+from pairs_bt.config import Config
+from pairs_bt.errors import DataError
+from pairs_bt.results import ReturnsTable, Run
+from pairs_bt.study import load_prices
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a finished run back from its folder.
+
+    Parameters
+    ----------
+    folder : path
+        What `pairs-bt run` wrote.
+
+    Returns
+    -------
+    Run
+        The same as :func:`pairs_bt.run` returned. Tables, spreads and prices are read on first use, and every file
+        is compared with its checksum before it is believed.
+
+    Raises
+    ------
+    DataError
+        When the folder holds no run or a file of it is damaged.
+    """
+    folder = Path(folder)
+    manifest = store.read_manifest(folder)
+    files = manifest["files"]
+    resolved = store.verified_path(folder, "config.resolved.json", files).read_text(encoding="utf-8")
+    summary = store.verified_path(folder, "summary.csv", files).read_bytes()
+    config = Config.from_dict(_from_json(json.loads(resolved)))
+    tables: dict[str, Any] = {
+        name: partial(store.read_table, folder, name, files) for name in store.TABLES if name != "returns"
+    }
+    return Run(
+        config=config,
+        returns=ReturnsTable(store.read_table(folder, "returns", files)),
+        summary=pd.read_csv(io.BytesIO(summary), float_precision="round_trip"),
+        chance=manifest["chance"],
+        source=manifest["data"],
+        notes=manifest["notes"],
+        folder=folder,
+        _spreads=None if config.run.spreads == "none" else lambda: store.read_spreads(folder, files),
+        _prices=lambda: _same_prices(config, manifest["data"]),
+        **tables,
+    )
+
+
+def _from_json(tables: dict[str, Any]) -> dict[str, Any]:
+    """Undo what JSON cannot say: dates are text there, and an absent value is null."""
+    from datetime import date
+
+    out = {name: {k: v for k, v in table.items() if v is not None} for name, table in tables.items()}
+    for key in ("start", "end"):
+        if key in out["data"]:
+            out["data"][key] = date.fromisoformat(out["data"][key])
+    return out
+
+
+def _same_prices(config: Config, source: dict[str, Any]) -> pd.DataFrame:
+    data = load_prices(config)
+    if data.source["sha256"] != source["sha256"]:
+        raise DataError(f"The prices at {config.data.path} are no longer those of this run (their checksum differs).")
+    return data.prices
