@@ -1,0 +1,126 @@
+"""``pairs-bt hedge``: the matrix of hedge ratios, overnight and in the morning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pairs_bt.matrix import HedgeMatrix
+    from pairs_bt.prices import PriceData
+
+_MOST_NOTES = 10
+
+
+@click.command(short_help="Hedge ratios of every y on every x, kept current bar by bar.")
+@click.argument("prices", type=click.Path(path_type=Path), required=False)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the matrix.")
+@click.option("--update", type=click.Path(path_type=Path), help="New bars: move the matrix in --out by them.")
+@click.option("--space", type=click.Choice(["levels", "log", "changes"]), help="What is regressed.  [default: levels]")
+@click.option("--start", metavar="DATE", help="First day of the prices to use (YYYY-MM-DD).")
+@click.option("--init-cov", type=float, help="Variance of ratio and intercept before the first bar.  [default: 1]")
+@click.option("--trans-cov", type=float, help="Variance of their step from bar to bar.  [default: 1]")
+@click.option("--obs-cov", type=float, help="Variance of the error, in squared units of y.  [default: 1]")
+@click.option("--window", type=int, help="Bars of the spread's z-score and half-life.  [default: 252]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all processors]")
+def hedge(
+    prices: Path | None, out: Path, update: Path | None, start: str | None, jobs: int | None, **options: Any
+) -> None:
+    """Filter a hedge ratio for every ordered pair of PRICES into the folder --out, or move it by new bars.
+
+    Overnight:  pairs-bt hedge PRICES --out matrix/
+
+    In the morning:  pairs-bt hedge --update TODAY.csv --out matrix/
+
+    With neither PRICES nor --update the tables are made again from the states in the folder. PRICES and TODAY are CSV
+    or Parquet, wide (date, then one column of closes for each ticker) or long (date, ticker, close).
+    """
+    from pairs_bt.errors import ConfigError
+    from pairs_bt.matrix_files import locked
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if prices is not None and update is not None:
+        raise ConfigError(
+            f"Both PRICES ({prices}) and --update ({update}) are given. Pass PRICES to make the matrix, --update to "
+            "move the one that --out holds."
+        )
+    if prices is None and given:
+        raise ConfigError(
+            f"--{', --'.join(name.replace('_', '-') for name in given)} can only be chosen when the matrix is made; "
+            f"the one in {out} keeps its own. Leave the option out, or pass PRICES to make the matrix again."
+        )
+    if prices is not None:
+        matrix, notes = _fit(prices, start, jobs, given)
+        with locked(out):
+            _keep(matrix, out, notes)
+    else:
+        _existing(out)
+        with locked(out):
+            _move(out, update, start, jobs)
+
+
+def _existing(out: Path) -> None:
+    # before the lock, which would make the folder
+    from pairs_bt.matrix_store import STATES, read_state
+
+    if not (out / STATES).is_file():
+        read_state(out)
+
+
+def _fit(prices: Path, start: str | None, jobs: int | None, options: dict[str, Any]) -> tuple[HedgeMatrix, list[str]]:
+    from pairs_bt.errors import ConfigError
+    from pairs_bt.matrix import HedgeMatrix
+    from pairs_bt.prices import read_prices
+
+    data = read_prices(prices, start=start)
+    try:
+        return HedgeMatrix.fit(data, jobs=jobs, **options), _price_notes(data)
+    except ValueError as error:
+        raise ConfigError(f"An option cannot be used: {error}.") from None
+
+
+def _move(out: Path, update: Path | None, start: str | None, jobs: int | None) -> None:
+    from copy import copy
+
+    from pairs_bt.matrix import HedgeMatrix
+    from pairs_bt.matrix_report import tables_are_current, write_tables
+    from pairs_bt.prices import read_prices
+
+    matrix = HedgeMatrix.load(out)
+    if update is None:
+        write_tables(matrix, out)
+        click.echo(f"tables of {matrix.last_bar} written again in {out}")
+        return
+    if not tables_are_current(matrix, out):
+        # the last update was killed after its state was kept and before its tables were
+        write_tables(matrix, out)
+    data = read_prices(update, start=start)
+    earlier = copy(matrix)
+    report = matrix.update(data, jobs=jobs)
+    _keep(matrix, out, [*report.lines, *_price_notes(data, new=True)], since=earlier)
+
+
+def _keep(matrix: HedgeMatrix, out: Path, notes: Sequence[str], since: HedgeMatrix | None = None) -> None:
+    from pairs_bt.matrix_report import write_tables
+
+    matrix.save(out)
+    write_tables(matrix, out, since=since, notes=notes)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    k = len(matrix.tickers)
+    click.echo(
+        f"{k:,} tickers, {k * (k - 1):,} hedge ratios, {matrix.state.bars:,} bars to {matrix.last_bar}, in {out}"
+    )
+
+
+def _price_notes(data: PriceData, *, new: bool = False) -> list[str]:
+    # a few new rows are too few to call a ticker stale, constant or short
+    notes = [note for note in data.notes if not new or note.kind == "repaired" or not note.ticker]
+    lines = [f"{note.ticker}: {note.text}" if note.ticker else note.text for note in notes]
+    if len(lines) > _MOST_NOTES:
+        lines[_MOST_NOTES:] = [f"and {len(lines) - _MOST_NOTES} more notes on the prices"]
+    return lines
