@@ -225,10 +225,7 @@ class _Session:
     def _report(self, made: Run) -> None:
         from pairs_bt.report import write_report
 
-        temporary = self.folder / f".{store.REPORT}.tmp"
-        write_report(made, temporary)
-        with replacing(self.folder / store.REPORT) as stream:
-            stream.write(temporary.read_bytes())
+        write_report(made, self.folder / store.REPORT)
 
     def _complete(self) -> Run:
         """Check a finished run, and make again what is damaged."""
