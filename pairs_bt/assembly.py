@@ -10,6 +10,8 @@ import pandas as pd
 
 from pairs_bt.chance import chance_rate
 from pairs_bt.hedge import variants
+from pairs_bt.limits import limited
+from pairs_bt.netting import savings
 from pairs_bt.portfolio import Cohort, portfolio_returns
 from pairs_bt.results import ReturnsTable, Run
 from pairs_bt.study import Study
@@ -33,7 +35,8 @@ def assemble(
     cohorts : list of Cohort
         Daily dollars, one entry a window.
     tables : dict
-        tests, half_lives, trades and fills: frames, or functions that read them on first use. Trades are read.
+        tests, half_lives, trades and fills: frames, or functions that read them on first use. Trades are read, and
+        under `portfolio.netting` fills. Both are at the capital of their cohorts (`pairs_bt.portfolio.compound`).
     folder : Path, optional
         Where the run is stored.
     spreads : callable, optional
@@ -41,9 +44,11 @@ def assemble(
     """
     config = study.config
     names = [variant.name for variant in variants(config.hedge)]
-    returns = portfolio_returns(study, cohorts, names)
-    delayed = portfolio_returns(study, cohorts, names, delayed=True)
-    trades = tables["trades"]() if callable(tables["trades"]) else tables["trades"]
+    trades = _read(tables["trades"])
+    saved = savings(_read(tables["fills"]), config) if config.portfolio.netting else None
+    returns = portfolio_returns(study, cohorts, names, saved=saved)
+    # Limits are decided on the trades of one fill lag: there is no other lag to compare with.
+    delayed = portfolio_returns(study, [] if limited(config) else cohorts, names, delayed=True)
     return Run(
         config=config,
         returns=ReturnsTable(returns),
@@ -56,6 +61,10 @@ def assemble(
         _prices=lambda: study.prices,
         **(tables | {"trades": trades}),
     )
+
+
+def _read(table: pd.DataFrame | Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    return table() if callable(table) else table
 
 
 def expected_chance(study: Study) -> dict[str, float]:

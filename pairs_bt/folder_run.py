@@ -27,6 +27,7 @@ from pairs_bt.lock import hold
 from pairs_bt.parts import TABLES as _FROM_PARTS
 from pairs_bt.parts import DamagedPart, Parts, spreads_path, to_arrow
 from pairs_bt.pipeline import WindowResult, run_windows
+from pairs_bt.portfolio import compound
 from pairs_bt.results import Run
 from pairs_bt.study import Study
 
@@ -206,7 +207,12 @@ class _Session:
 
     def _frames(self, name: str) -> Any:
         try:
-            yield from self.parts.frames(name)
+            if name not in ("trades", "fills") or not self.study.config.portfolio.compounding:
+                yield from self.parts.frames(name)
+                return
+            cohorts = self.parts.cohorts()
+            for table in self.parts.frames(name):
+                yield to_arrow(compound(table.to_pandas(), name, self.study, cohorts))
         except DamagedPart as error:
             raise PartialError(f"{error}: give the same command again, and that window is made again.") from None
 

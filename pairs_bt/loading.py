@@ -48,11 +48,12 @@ def load_run(folder: str | Path) -> Run:
     return Run(
         config=config,
         returns=ReturnsTable(store.read_table(folder, "returns", files)),
-        summary=pd.read_csv(io.BytesIO(summary), float_precision="round_trip"),
+        summary=pd.read_csv(io.BytesIO(summary)),
         chance=manifest["chance"],
         source=manifest["data"],
         notes=manifest["notes"],
         folder=folder,
+        versions=manifest["versions"],
         _spreads=None if config.run.spreads == "none" else lambda: store.read_spreads(folder, files),
         _prices=lambda: _same_prices(config, manifest["data"]),
         **tables,

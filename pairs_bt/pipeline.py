@@ -19,6 +19,7 @@ from pairs_bt import tables
 from pairs_bt.hedge import variants
 from pairs_bt.kernels.trading import N_DAILY
 from pairs_bt.ledger import BLOCK
+from pairs_bt.limits import Refusals, limited, refuse
 from pairs_bt.portfolio import Cohort, add_blocks
 from pairs_bt.selection import Choice, ScanColumns, choose
 from pairs_bt.study import Study
@@ -58,7 +59,6 @@ class WindowResult:
 
 
 Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list]
-Refusals = dict[tuple[int, str], np.ndarray]
 
 
 def run_windows(
@@ -83,7 +83,8 @@ def run_windows(
     scan_chunk, trade_chunk : int
         Pairs per task; `trade_chunk` is rounded up to whole blocks of 64. Neither changes a result.
     refusals : dict, optional
-        Per window and variant, one flag a trade of the window, for trades refused by a portfolio limit.
+        Per window and variant, one flag a trade of the window, for trades refused by a portfolio limit. None, with
+        a limit set, finds them in a first pass over all windows.
     only : list of int, optional
         Numbers of the windows to run; None runs all.
     wanted : collection of str
@@ -92,12 +93,16 @@ def run_windows(
         Keep the second ledger, at the other fill lag; without it `Cohort.delayed` is zero.
     """
     jobs = max(1, jobs or os.cpu_count() or 1)
+    if refusals is None and limited(study.config):
+        refusals = find_refusals(study, jobs=jobs, scan_chunk=scan_chunk, trade_chunk=trade_chunk)
     trade_chunk = -(-max(trade_chunk, 1) // BLOCK) * BLOCK
     numbers = list(range(len(study.windows))) if only is None else only
 
     def one(k: int, pool: Executor | None) -> WindowResult:
         mapper = _serial if pool is None else threaded(pool)
-        return run_window(study, k, mapper, scan_chunk, trade_chunk, refusals, wanted=wanted, delayed=delayed)
+        # Flags are counted on the trades of one fill lag, and mean nothing at the other.
+        other = delayed and refusals is None
+        return run_window(study, k, mapper, scan_chunk, trade_chunk, refusals, wanted=wanted, delayed=other)
 
     if jobs == 1:
         for k in numbers:
@@ -116,6 +121,14 @@ def run_windows(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def find_refusals(study: Study, *, jobs: int, scan_chunk: int, trade_chunk: int) -> Refusals:
+    """Trade every window without limits, and decide which trades the portfolio's limits refuse."""
+    windows = run_windows(
+        study, jobs=jobs, scan_chunk=scan_chunk, trade_chunk=trade_chunk, refusals={}, wanted=("trades",), delayed=False
+    )
+    return refuse([window.trades for window in windows], study.config)
 
 
 def _serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:

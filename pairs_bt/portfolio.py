@@ -60,12 +60,31 @@ class _Sums:
 
 
 def portfolio_returns(
-    study: Study, cohorts: list[Cohort], variants: list[str], *, delayed: bool = False
+    study: Study,
+    cohorts: list[Cohort],
+    variants: list[str],
+    *,
+    delayed: bool = False,
+    saved: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Daily simple returns and exposures of every variant, one row a date and variant.
 
     `cost` and `borrow` are positive fractions of committed capital: net = gross - cost - borrow + interest.
     Exposures are dollars held at the close over committed capital. `capital` is that capital, in dollars.
+
+    Parameters
+    ----------
+    study : Study
+        Config, calendar and windows.
+    cohorts : list of Cohort
+        Of every window.
+    variants : list of str
+        Keys of the variants.
+    delayed : bool
+        Take the cohorts' dollars at the other fill lag.
+    saved : DataFrame, optional
+        Columns date, variant, saving: dollars that netting took off the costs (:func:`pairs_bt.netting.savings`). It
+        belongs to the account, not to a cohort, so employed returns do not have it.
     """
     if not cohorts:
         return empty(RETURNS)
@@ -78,7 +97,8 @@ def portfolio_returns(
         base = np.where(sums.capital > 0, sums.capital, 1.0)
         part = sums.dollars / base[:, None]
         gross = part[:, kernel.CONVERGENCE] + part[:, kernel.DRIFT]
-        cost = part[:, kernel.TRADE_COST] + part[:, kernel.REHEDGE_COST]
+        netting = _saved_on(saved, name, dates) / base
+        cost = part[:, kernel.TRADE_COST] + part[:, kernel.REHEDGE_COST] - netting
         interest = sums.interest / base
         frames.append(
             pd.DataFrame(
@@ -100,11 +120,46 @@ def portfolio_returns(
                     "interest": interest,
                     "turnover": part[:, kernel.TURNOVER],
                     "naive": part[:, kernel.NAIVE],
+                    "netting": netting,
                     "capital": sums.capital,
                 }
             )
         )
     return pd.concat(frames, ignore_index=True)[list(RETURNS)]
+
+
+def _saved_on(saved: pd.DataFrame | None, name: str, dates: np.ndarray) -> np.ndarray:
+    out = np.zeros(dates.size)
+    if saved is not None:
+        own = saved[saved["variant"] == name]
+        out[np.searchsorted(dates, own["date"].to_numpy().astype("datetime64[us]"))] = own["saving"].to_numpy()
+    return out
+
+
+# Columns in dollars or shares, which grow with the capital of their cohort.
+_SCALED = {
+    "trades": (
+        "units_y", "units_x", "capital", "gross_pnl", "cost", "borrow", "net_pnl", "naive_pnl", "phantom_pnl",
+        "convergence", "hedge_drift", "rehedge_cost", "turnover",
+    ),
+    "fills": ("shares",),
+}  # fmt: skip
+
+
+def compound(table: pd.DataFrame, name: str, study: Study, cohorts: list[Cohort]) -> pd.DataFrame:
+    """Bring a table of trades or fills, made with equal slots, to the capital that each cohort had."""
+    if name not in _SCALED or not study.config.portfolio.compounding or table.empty:
+        return table
+    scale = pd.Series(
+        {
+            (pd.Timestamp(study.windows[c.k].test_end), variant): value
+            for variant in cohorts[0].daily
+            for c, value in zip(sorted(cohorts, key=lambda c: c.k), cohort_scales(study, cohorts, variant), strict=True)
+        }
+    )
+    factor = scale.reindex(pd.MultiIndex.from_frame(table[["test_end", "variant"]])).to_numpy()
+    columns = list(_SCALED[name])
+    return table.assign(**{column: table[column].to_numpy() * factor for column in columns})
 
 
 def cohort_scales(study: Study, cohorts: list[Cohort], name: str, delayed: bool = False) -> list[float]:

@@ -16,6 +16,7 @@ from pairs_bt.config import Config
 from pairs_bt.folder_run import Progress, Work, run_in_folder
 from pairs_bt.loading import load_run
 from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, WindowResult, run_windows, scan_window, threaded
+from pairs_bt.portfolio import compound
 from pairs_bt.prices import check_prices
 from pairs_bt.results import Run
 from pairs_bt.selection import choose
@@ -117,11 +118,12 @@ def _with_progress(study: Study, windows: Any, progress: Progress | None) -> Any
 def _in_memory(study: Study, windows: list[WindowResult]) -> Run:
     made = {name: [getattr(w, name) for w in windows] for name in ("tests", "half_lives", "spreads", "trades", "fills")}
     spreads = made.pop("spreads")
-    frames = {name: _concat(parts, name) for name, parts in made.items()}
+    cohorts = [window.cohort for window in windows]
+    frames = {name: compound(_concat(parts, name), name, study, cohorts) for name, parts in made.items()}
     kept = study.config.run.spreads != "none"
     return assemble(
         study,
-        [window.cohort for window in windows],
+        cohorts,
         frames,
         spreads=(lambda: pd.concat(spreads, ignore_index=True)) if kept and spreads else None,
     )

@@ -32,6 +32,7 @@ def summarise(config: Config, returns: pd.DataFrame, trades: pd.DataFrame, delay
     Parameters
     ----------
     config : Config
+        Names the variants and the fill lag.
     returns, trades : DataFrame
         The tables of the run.
     delayed : DataFrame
@@ -121,6 +122,7 @@ def _cost_metrics(own: pd.DataFrame) -> dict[str, float]:
     years = len(own) / 252
     out = {
         "turnover": float(turnover.sum()) / years if years else math.nan,
+        "netting_saving": float(own["netting"].sum()) / years if years else math.nan,
         "cost_drag": annual_return(own["gross"].to_numpy()) - annual_return(own["net"].to_numpy()),
         "break_even_cost_bps": break_even_cost_bps(
             float(own["gross"].sum() + own["interest"].sum()), float(own["borrow"].sum()), float(turnover.sum())

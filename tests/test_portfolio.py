@@ -1,0 +1,259 @@
+"""From cohorts to an account: committed and employed returns, limits, netting, cash, compounding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pairs_bt
+from pairs_bt import limits, netting
+from pairs_bt.study import cohort_slots, prepare
+
+
+@pytest.fixture(scope="module")
+def config(short_config):
+    return short_config.with_changes("hedge.rehedge=['never', 'daily']", "data.end=2008-12-31")
+
+
+@pytest.fixture(scope="module")
+def run(config):
+    return pairs_bt.run(config)
+
+
+def held_days(run: pairs_bt.Run, trades: pd.DataFrame) -> pd.DataFrame:
+    """Trades held at each close, one row a trade and day, from the trades table alone."""
+    dates = pd.DatetimeIndex(run.returns["date"].unique())
+    rows = []
+    for trade in trades.itertuples():
+        last = dates[-1] if pd.isna(trade.exit_date) else trade.exit_date
+        days = dates[(dates >= trade.entry_date) & (dates <= last)]
+        held = days if pd.isna(trade.exit_date) else days[:-1]
+        rows += [(day, trade.test_end, trade.y, trade.x, trade.units_y, trade.units_x) for day in held]
+    return pd.DataFrame(rows, columns=["date", "test_end", "y", "x", "units_y", "units_x"])
+
+
+def test_returns_are_recomputed_from_trades_and_prices(run) -> None:
+    """The mean over live cohorts of (P&L / pairs selected): from the tables, with none of the program's sums."""
+    own = run.returns[run.returns["variant"] == "averaged"].set_index("date")
+    trades = run.trades[run.trades["variant"] == "averaged"]
+    prices = run.prices
+    selected = run.tests.groupby("test_end")["selected"].sum()
+    per_cohort = {}
+    for test_end, count in selected.items():
+        start = test_end + pd.Timedelta(days=1)
+        days = own.index[(own.index >= start) & (own.index < start + pd.DateOffset(months=6))]
+        pnl = pd.Series(0.0, index=days)
+        for t in trades[trades["test_end"] == test_end].itertuples():
+            last = days[-1] if pd.isna(t.exit_date) else t.exit_date
+            span = prices.loc[t.entry_date : last]
+            pnl.loc[span.index[1:]] += (
+                t.units_y * span[t.y].diff().iloc[1:] + t.units_x * span[t.x].diff().iloc[1:]
+            ) / t.capital
+        per_cohort[test_end] = pnl / max(count, 1)
+    mean = pd.DataFrame(per_cohort).reindex(own.index).mean(axis=1)
+    np.testing.assert_allclose(own["gross"], mean, rtol=1e-9, atol=1e-12)
+
+
+def test_employed_divides_by_the_pairs_that_have_opened_so_far(run) -> None:
+    own = run.returns[run.returns["variant"] == "fixed_last"].set_index("date")
+    trades = run.trades[run.trades["variant"] == "fixed_last"]
+    first = run.tests["test_end"].min()
+    start, stop = first + pd.Timedelta(days=1), first + pd.Timedelta(days=1) + pd.DateOffset(months=3)
+    alone = own[(own.index >= start) & (own.index < stop)]
+    cohort = trades[trades["test_end"] == first]
+    selected = run.tests.loc[run.tests["test_end"] == first, "selected"].sum()
+    opened = [cohort.loc[cohort["entry_date"] <= day, ["y", "x"]].drop_duplicates().shape[0] for day in alone.index]
+    expected = alone["net"] * selected / np.maximum(opened, 1)
+    np.testing.assert_allclose(alone["net_employed"], expected, rtol=1e-9, atol=1e-15)
+
+
+def test_exposure_and_pairs_open(run) -> None:
+    own = run.returns[run.returns["variant"] == "averaged"].set_index("date")
+    held = held_days(run, run.trades[run.trades["variant"] == "averaged"])
+    count = held.groupby("date").size().reindex(own.index).fillna(0)
+    assert (count == own["pairs_open"]).all()
+    prices = run.prices.stack().rename("price")
+    y = held.join(prices, on=["date", "y"])["price"] * held["units_y"]
+    x = held.join(prices, on=["date", "x"])["price"] * held["units_x"]
+    gross = (y.abs() + x.abs()).groupby(held["date"]).sum().reindex(own.index).fillna(0.0)
+    np.testing.assert_allclose(own["gross_exposure"] * own["capital"], gross, rtol=1e-9, atol=1e-6)
+    net = (y + x).groupby(held["date"]).sum().reindex(own.index).fillna(0.0)
+    np.testing.assert_allclose(own["net_exposure"] * own["capital"], net, rtol=1e-9, atol=1e-4)
+
+
+def test_doubling_the_capital_doubles_every_dollar_and_no_return(config, run) -> None:
+    twice = pairs_bt.run(config.with_changes("portfolio.capital=2_000_000"))
+    dollars = ["units_y", "units_x", "capital", "gross_pnl", "cost", "borrow", "net_pnl", "naive_pnl", "turnover"]
+    np.testing.assert_array_equal(twice.trades[dollars], 2.0 * run.trades[dollars])
+    for column in ("gross", "cost", "borrow", "net", "net_employed", "gross_exposure"):
+        np.testing.assert_array_equal(twice.returns[column], run.returns[column])
+
+
+def test_slots() -> None:
+    windows = pairs_bt.Config().windows
+    assert cohort_slots(windows) == 2
+    assert cohort_slots(windows.model_copy(update={"step": "6M"})) == 1
+    assert cohort_slots(windows.model_copy(update={"step": "4M"})) == 2
+    assert cohort_slots(windows.model_copy(update={"trade": "1Y"})) == 4
+    assert cohort_slots(windows.model_copy(update={"trade": "20D", "step": "10D"})) == 2
+
+
+# ------------------------------------------------------------------------------------------------ limits
+
+
+def test_at_most_so_many_pairs_are_held(config, run) -> None:
+    limited = pairs_bt.run(config.with_changes("portfolio.max_pairs_held=2"))
+    most = run.returns.groupby("variant")["pairs_open"].max()
+    assert (most > 2).any()
+    assert limited.returns["pairs_open"].max() == 2
+    assert 0 < len(limited.trades) < len(run.trades)
+    # What is left is some of the same trades, to the cent.
+    keys = ["test_end", "y", "x", "variant", "entry_date"]
+    joined = limited.trades.merge(run.trades, on=keys, suffixes=("", "_free"))
+    assert len(joined) == len(limited.trades)
+    np.testing.assert_array_equal(joined["net_pnl"], joined["net_pnl_free"])
+    for variant, rows in limited.returns.groupby("variant"):
+        trades = limited.trades[limited.trades["variant"] == variant]
+        assert (rows["net"] * rows["capital"]).sum() == pytest.approx(trades["net_pnl"].sum(), abs=1e-3)
+    assert limited.summary["delay_0_sharpe"].isna().all()
+    fills = limited.fills.merge(limited.trades[keys], on=keys)
+    assert len(fills) == len(limited.fills)
+
+
+def test_gross_and_ticker_limits_hold_at_every_entry(config) -> None:
+    bounds = ("portfolio.max_gross=0.5", "portfolio.max_ticker_share=0.2")
+    limited = pairs_bt.run(config.with_changes(*bounds))
+    assert len(limited.trades) > 20
+    trades = limited.trades[limited.trades["variant"] == "fixed_last"]
+    for entry in trades["entry_date"].unique():
+        held = trades[(trades["entry_date"] <= entry) & ~(trades["exit_date"] <= entry)]
+        y, x = held["units_y"].abs() * held["entry_y"], held["units_x"].abs() * held["entry_x"]
+        assert y.sum() + x.sum() <= 0.5e6 * (1 + 1e-9)
+        by_ticker = y.groupby(held["y"]).sum().add(x.groupby(held["x"]).sum(), fill_value=0.0)
+        assert by_ticker.max() <= 0.2e6 * (1 + 1e-9)
+
+
+def test_limits_look_at_nothing_later(config, run) -> None:
+    bound = config.with_changes("portfolio.max_pairs_held=1")
+    windows = [part for _, part in run.trades.groupby("test_end")]
+    whole = limits.refuse(windows, bound)
+    day = pd.Timestamp("2008-02-13")
+    cut = []
+    for part in windows:
+        part = part[part["entry_date"] <= day].copy()
+        part.loc[part["exit_date"] > day, "exit_date"] = pd.NaT
+        cut.append(part)
+    for (k, variant), flags in limits.refuse(cut, bound).items():
+        known = windows[k][windows[k]["variant"] == variant]["entry_date"] <= day
+        assert (flags == whole[k, variant][known.to_numpy()]).all()
+    assert sum(int(flags.sum()) for flags in whole.values()) > 10
+
+
+# ------------------------------------------------------------------------------------ netting, cash, capital
+
+
+def test_netting_two_fills_by_hand() -> None:
+    config = pairs_bt.Config.from_dict({"execution": {"cost_bps": 10.0, "spread": 0.02}})
+    day = pd.Timestamp("2020-01-02")
+    fills = pd.DataFrame(
+        {
+            "variant": ["a"] * 4, "date": [day, day, day, day + pd.Timedelta(days=1)], "ticker": ["X", "X", "Y", "X"],
+            "shares": [100.0, -60.0, 5.0, -40.0], "price": [50.0, 50.0, 20.0, 51.0],
+        }
+    )  # fmt: skip
+    saved = netting.savings(fills, config)
+    # 160 shares charged, 40 traded: 120 shares x (10 bp x 50 + 0.01)
+    assert saved["saving"].to_list() == pytest.approx([120 * (0.05 + 0.01), 0.0], abs=1e-12)
+
+
+def test_netting_lowers_costs_by_what_it_reports(config, run) -> None:
+    netted = pairs_bt.run(config.with_changes("portfolio.netting=true"))
+    pd.testing.assert_frame_equal(netted.trades, run.trades)
+    np.testing.assert_allclose(netted.returns["cost"] + netted.returns["netting"], run.returns["cost"], atol=1e-15)
+    np.testing.assert_allclose(netted.returns["net"] - netted.returns["netting"], run.returns["net"], atol=1e-15)
+    saving = netted.summary.set_index("variant")["netting_saving"]
+    assert saving["dynamic-rehedged"] > 1e-6
+    assert (saving >= 0).all()
+    assert (run.returns["netting"] == 0).all()
+
+
+def test_idle_cash_earns_its_rate_by_calendar_day(config) -> None:
+    run = pairs_bt.run(config.with_changes("portfolio.cash_rate=0.0365"))
+    own = run.returns[run.returns["variant"] == "dynamic"].reset_index(drop=True)
+    gap = own["date"].diff().dt.days
+    idle = (own["capital"] * (1.0 - own["gross_exposure"])).clip(lower=0.0).shift() / own["capital"]
+    expected = (idle * 0.0001 * gap)[1:]
+    np.testing.assert_allclose(own["interest"][1:], expected, rtol=1e-6, atol=1e-9)
+    assert (own["net"] - (own["gross"] - own["cost"] - own["borrow"] + own["interest"])).abs().max() < 1e-15
+
+
+def test_compounding_gives_a_cohort_its_slot_of_the_equity(config, run) -> None:
+    compounded = pairs_bt.run(config.with_changes("portfolio.compounding=true"))
+    own = compounded.returns[compounded.returns["variant"] == "averaged"]
+    dollars = own.set_index("date")["net"] * own.set_index("date")["capital"]
+    trades = compounded.trades[compounded.trades["variant"] == "averaged"]
+    assert dollars.sum() == pytest.approx(trades["net_pnl"].sum(), abs=1e-3)
+    plain = run.trades[run.trades["variant"] == "averaged"]
+    np.testing.assert_allclose(trades["net_pnl"] / trades["capital"], plain["net_pnl"] / plain["capital"], rtol=1e-12)
+    for test_end, part in trades.groupby("test_end"):
+        equity = 1e6 + dollars[dollars.index <= test_end].sum()
+        selected = run.tests.loc[run.tests["test_end"] == test_end, "selected"].sum()
+        np.testing.assert_allclose(part["capital"], equity / 2 / selected, rtol=1e-9)
+
+
+def test_a_compounded_run_is_the_same_from_its_folder(config, tmp_path) -> None:
+    changed = config.with_changes("portfolio.compounding=true", "portfolio.netting=true")
+    memory = pairs_bt.run(changed)
+    pairs_bt.run(changed, out=tmp_path / "r", report=False)
+    loaded = pairs_bt.load_run(tmp_path / "r")
+    for name in ("trades", "fills", "returns"):
+        one, two = (pd.DataFrame(getattr(r, name)) for r in (memory, loaded))
+        pd.testing.assert_frame_equal(one, two, check_exact=True, check_dtype=False)
+
+
+# ------------------------------------------------------------------------------------------------ sizing and options
+
+
+def test_dollar_neutral_puts_the_same_dollars_in_both_legs(config) -> None:
+    t = pairs_bt.run(config.with_changes("portfolio.sizing=dollar_neutral")).trades
+    t = t[t["variant"] != "dynamic-rehedged"]
+    np.testing.assert_allclose(t["units_y"] * t["entry_y"], -t["units_x"] * t["entry_x"], rtol=1e-12)
+    np.testing.assert_allclose(t["units_x"], -t["units_y"] * t["hedge_ratio"], rtol=1e-12)
+
+
+def test_volatility_sizing_reaches_its_target_on_train_prices(config) -> None:
+    run = pairs_bt.run(config.with_changes("portfolio.sizing=volatility", "portfolio.volatility=0.05"))
+    study = prepare(run.config)
+    windows = {pd.Timestamp(w.test_end): w for w in study.windows}
+    checked = 0
+    for t in run.trades[run.trades["variant"] == "averaged"].itertuples():
+        w = windows[t.test_end]
+        train = run.prices.iloc[w.first : w.split]
+        change = (t.units_y * train[t.y] + t.units_x * train[t.x]).diff()
+        target = change.std(ddof=1) * 252**0.5 / t.capital
+        invested = abs(t.units_y) * t.entry_y + abs(t.units_x) * t.entry_x
+        full = invested == pytest.approx(t.capital, rel=1e-9)
+        assert target == pytest.approx(0.05, rel=1e-9) or (full and target < 0.05)
+        checked += 1
+    assert checked > 10
+
+
+def test_a_leg_share_limit_refuses_pairs_with_a_reason(config) -> None:
+    run = pairs_bt.run(config.with_changes("hedge.max_leg_share=0.6"))
+    assert (run.half_lives["reason"] == "leg share").any()
+    t = run.trades
+    share = (t["units_y"].abs() * t["entry_y"] / t["capital"]).clip(lower=0)
+    assert share.between(0.4 - 1e-12, 0.6 + 1e-12).all()
+
+
+def test_borrow_table_overrides_and_unknown_tickers_are_refused(config, run, tmp_path) -> None:
+    path = tmp_path / "borrow.csv"
+    tickers = sorted({*run.trades["y"], *run.trades["x"]})
+    path.write_text("ticker,borrow_bps\n" + "".join(f"{t},0\n" for t in tickers))
+    free = pairs_bt.run(config.with_changes(f"execution.borrow_table={path}"))
+    assert (free.trades["borrow"] == 0).all()
+    assert (run.trades["borrow"] > 0).all()
+    path.write_text("ticker,borrow_bps\nNOPE,5\nKO,-1\n")
+    with pytest.raises(pairs_bt.errors.ConfigError, match=r"NOPE.*KO"):
+        pairs_bt.run(config.with_changes(f"execution.borrow_table={path}"))
