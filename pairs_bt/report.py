@@ -1,13 +1,19 @@
-"""The report of a run: one self-contained HTML file."""
+"""The report of a run: one self-contained HTML file, the same bytes whenever it is made from the same run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pairs_bt.atomic import write_text
 from pairs_bt.results import Run
+from pairs_bt.style import DASHES, css_variables
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def write_report(
@@ -17,5 +23,131 @@ def write_report(
     pairs: Sequence[tuple[str, str]] = (),
     spreads: Callable[[], pd.DataFrame] | None = None,
 ) -> None:
-    """Write the report of a finished run to `path`."""
-    path.write_text("<!doctype html><title>pairs_bt</title>", encoding="utf-8")
+    """Write the report of a finished run.
+
+    Parameters
+    ----------
+    run : Run
+    path : Path
+        The file to write.
+    pairs : sequence of (y, x)
+        Pairs that get a page beside the best, the median and the worst; in either order.
+    spreads : callable, optional
+        Where to read the spreads while the run's folder has not yet taken its place.
+    """
+    if spreads is not None and run.config.run.spreads != "none":
+        # cached_property: what is stored here is what `run.spreads` returns from now on.
+        run.__dict__.setdefault("spreads", spreads())
+    write_text(Path(path), render_report(run, pairs=pairs))
+
+
+def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
+    """Make the report's HTML."""
+    from pairs_bt import panels_results, panels_scan, panels_trades
+    from pairs_bt.panels import Drawer, styles
+
+    draw = Drawer(run)
+    makers = (
+        panels_results.metrics_panel,
+        panels_results.evidence_panel,
+        panels_results.equity_panel,
+        panels_trades.money_panel,
+        panels_trades.costs_panel,
+        panels_results.cohorts_panel,
+        panels_results.calendar_panel,
+        panels_trades.trades_panel,
+    )
+    sections = [make(run, draw) for make in makers]
+    sections.append(panels_trades.pair_panels(run, draw, pairs))
+    sections += [panels_scan.scan_panel(run, draw), panels_scan.data_panel(run, draw)]
+    return (
+        environment()
+        .get_template("report.html.jinja")
+        .render(
+            title=f"pairs_bt: {run.source.get('name') or 'prices'}",
+            facts=_facts(run),
+            verdict=run.comparison.verdict,
+            claim=run.config.execution.pnl == "spread",
+            empty=run.trades.empty,
+            fixed_first=panels_scan.fixed_first_note(run),
+            headline=_headline(run),
+            sections=sections,
+            swatches=_swatches(styles(run)),
+            light=css_variables(0),
+            dark=css_variables(1),
+        )
+    )
+
+
+def render_card(run: Run) -> str:
+    """A run as Jupyter shows it: verdict, headline table, equity."""
+    from markupsafe import Markup
+
+    from pairs_bt.panels import styles
+    from pairs_bt.plots.portfolio import plot_equity
+    from pairs_bt.plots.svg import to_svg
+
+    picture = Markup(to_svg(plot_equity(run), "card", "Growth of 1 and drawdown"))  # noqa: S704
+    return environment().get_template("card.html.jinja").render(
+        headline=_headline(run), verdict=run.comparison.verdict, picture=picture, swatches=_swatches(styles(run)),
+        claim=run.config.execution.pnl == "spread", light=css_variables(0),
+    )  # fmt: skip
+
+
+def environment() -> Environment:
+    """The templates: everything is escaped, and a missing value is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("pairs_bt", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    from pairs_bt.wording import day
+
+    source, counts = run.source, run.windows.sum()
+    span = run.net.index
+    return [
+        ("prices", f"{source.get('tickers')} tickers, {source.get('first_date')} to {source.get('last_date')}"),
+        ("traded", f"{day(span[0])} to {day(span[-1])}" if len(span) else "nothing"),
+        ("windows", f"{len(run.windows)} of {run.config.windows.train} train, {run.config.windows.trade} trade"),
+        ("pairs", f"{int(counts['tested']):,} tested, {int(counts['selected']):,} selected"),
+        ("costs", f"{run.config.execution.cost_bps:g} bp a leg and side, {run.config.execution.borrow_bps:g} bp borrow a year"),
+        ("fills", "at the signal's close" if run.config.execution.lag == 0 else f"{run.config.execution.lag} close after the signal"),
+    ]  # fmt: skip
+
+
+def _headline(run: Run) -> Any:
+    from pairs_bt.panels import Row, Table, styles
+    from pairs_bt.wording import number, percent
+
+    table = run.summary
+    interval = run.comparison.intervals
+    names = list(table["variant"])
+    ranges = [
+        f"{number(interval.loc[n, 'low'])} to {number(interval.loc[n, 'high'])}" if n in interval.index else ""
+        for n in names
+    ]
+    rows = [
+        Row("Net return a year", [percent(v) for v in table["net_annual_return"]]),
+        Row("Net Sharpe ratio", [number(v) for v in table["net_sharpe"]], kind="total"),
+        Row("  95% interval", ranges),
+        Row("Maximum drawdown", [percent(v) for v in table["net_max_drawdown"]]),
+        Row("Trades", [number(v, 0) for v in table["trades"]]),
+        Row("Mean trade, net (bp)", [number(v, 1) for v in table["mean_trade_net_bp"]]),
+        Row("Break-even cost (bp a leg)", [number(v, 1) for v in table["break_even_cost_bps"]]),
+    ]
+    return Table(["", *table["label"]], rows, marks=styles(run))
+
+
+def _swatches(numbers: dict[str, int]) -> dict[str, tuple[int, str]]:
+    """Colour number and SVG dash of each label."""
+    return {
+        label: (number, " ".join(f"{1.6 * part:g}" for part in DASHES[number % len(DASHES)]))
+        for label, number in numbers.items()
+    }

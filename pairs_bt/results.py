@@ -17,6 +17,7 @@ from pairs_bt.hedge import Variant, variants
 if TYPE_CHECKING:
     from pairs_bt.compare import Comparison
     from pairs_bt.exports import Pyfolio
+    from pairs_bt.plots.accessor import PlotAccessor
 
 
 _LAZY = ("tests", "half_lives", "trades", "fills")
@@ -53,6 +54,12 @@ class ReturnsTable(pd.DataFrame):
         return pd.Series(rows[column].to_numpy(), index=index.rename("date"), name=variant)
 
 
+def _installed() -> dict[str, str]:
+    from pairs_bt.identity import versions
+
+    return versions()
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run.
@@ -72,6 +79,8 @@ class Run:
         Fingerprint of the prices.
     notes : list of str
         What was repaired, flagged or left out.
+    versions : dict
+        Versions of the packages that made it.
     folder : Path or None
         Where the run is stored.
     """
@@ -87,6 +96,7 @@ class Run:
     source: dict[str, Any]
     notes: list[str]
     folder: Path | None = None
+    versions: dict[str, str] = field(default_factory=_installed, repr=False, compare=False)
     _spreads: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
     _prices: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
@@ -178,6 +188,19 @@ class Run:
         from pairs_bt.exports import to_pyfolio
 
         return to_pyfolio(self, variant)
+
+    @property
+    def plot(self) -> PlotAccessor:
+        """Figures: ``run.plot.equity()``, ``run.plot.pair("CVX", "XOM")`` and others."""
+        from pairs_bt.plots.accessor import PlotAccessor
+
+        return PlotAccessor(self)
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the headline and a small equity curve."""
+        from pairs_bt.report import render_card
+
+        return render_card(self)
 
     @cached_property
     def comparison(self) -> Comparison:

@@ -1,0 +1,144 @@
+"""Panels on what was looked at: the funnel of the scan, the data, the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pairs_bt.config import Config
+from pairs_bt.config_io import fingerprint, to_toml
+from pairs_bt.hedge import Variant
+from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
+from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
+from pairs_bt.plots import pairs as pairs_plots
+from pairs_bt.results import Run
+from pairs_bt.signals import to_space
+from pairs_bt.wording import number, percent
+
+_REASONS = {
+    "engle_granger": "Engle-Granger: no cointegration",
+    "johansen": "Johansen: not rank one",
+    "no test passed": "no test passed",
+    "max_pairs": "passed, but beyond selection.max_pairs",
+}
+
+
+def scan_panel(run: Run, draw: Drawer) -> Panel:
+    """Funnel of the scan, and candidates against chance."""
+    tests = run.tests
+    windows = run.windows
+    tested, passed, selected = (int(windows[name].sum()) for name in ("tested", "passed", "selected"))
+    total = max(len(tests), 1)
+
+    def row(head: str, count: float, kind: str = "") -> Row:
+        return Row(head, [number(count, 0), Cell(percent(count / total, 1), share=min(count / total, 1.0))], kind=kind)
+
+    rows = [row("Pairs looked at, over all windows", len(tests), "total"), row("tested", tested)]
+    reasons = tests.loc[~tests["selected"], "reason"].astype(str)
+    named = reasons.where(~reasons.str.contains(": "), reasons.str.partition(": ")[0] if len(reasons) else reasons)
+    for reason, count in named.value_counts().items():
+        rows.append(row(f"  rejected: {_REASONS.get(str(reason), str(reason))}", int(count)))
+    rows += [row("passed the tests", passed), row("selected", selected, "total")]
+    rows.append(row("expected of independent random walks", run.expected_by_chance))
+    error = run.chance["std_error"] * tested
+    text = (
+        f"{passed:,} pairs passed. If every ticker were an independent random walk, about "
+        f"{number(run.expected_by_chance, 0)} (\N{PLUS-MINUS SIGN} {number(error, 0)}, simulated on "
+        f"{run.chance['pairs']:,.0f} pairs) would have passed the same tests. The command "
+        "`pairs-bt audit CONFIG` runs this config on such walks and shows what it earns there."
+    )
+    blocks: list[Block] = [
+        Text(text),
+        Beside([Table(["", "pairs", "share"], rows, "Funnel"), draw(pairs_plots.plot_candidates)]),
+        _refused(run),
+    ]
+    return Panel("scan", "What was looked at", "Pairs are tested on train prices only, anew in every window.", blocks)
+
+
+def _refused(run: Run) -> Block:
+    table = run.half_lives
+    if table.empty:
+        return Text("No candidate came as far as a half-life.")
+    counts = table.assign(reason=table["reason"].astype(str).replace("", "can be traded")).pivot_table(
+        index="reason", columns="variant", values="y", aggfunc="size", fill_value=0, observed=True
+    )
+    counts = counts.reindex(columns=list(run.labels), fill_value=0)
+    order = ["can be traded", *sorted(set(counts.index) - {"can be traded"})]
+    traded = run.trades.drop_duplicates(["test_end", "y", "x", "variant"])["variant"].value_counts()
+    rows = [Row(name, [number(v, 0) for v in counts.loc[name]]) for name in order if name in counts.index]
+    rows.append(
+        Row("opened at least one trade", [number(float(traded.get(n, 0)), 0) for n in run.labels], kind="total")
+    )
+    return Table(["Candidates", *run.labels.values()], rows, "From candidate to trade", marks=styles(run))
+
+
+def data_panel(run: Run, draw: Drawer) -> Panel:
+    """Notes, fingerprint, versions, config."""
+    source = run.source
+    rows = [
+        Row(key.replace("_", " "), [Cell(str(value), "text code" if key == "sha256" else "text")])
+        for key, value in sorted(source.items())
+    ]
+    rows.append(Row("config sha256", [Cell(fingerprint(run.config), "text code")]))
+    versions = [Row(name, [Cell(text, "text")]) for name, text in sorted(run.versions.items())]
+    notes: Block = Bullets(run.notes) if run.notes else Text("Nothing was repaired, flagged or left out.")
+    return Panel(
+        "data",
+        "Data and settings",
+        "",
+        [
+            Text("What the data door repaired, flagged or left out", "heading"),
+            notes,
+            Beside(
+                [
+                    Table(["Data", ""], rows, "Fingerprint", narrow=True),
+                    Table(["Package", "version"], versions, "Versions", narrow=True),
+                ]
+            ),
+            Code(to_toml(_without_folders(run.config)), "The whole config, defaults included; of files, the name"),
+        ],
+    )
+
+
+def _without_folders(config: Config) -> Config:
+    """The config with file names in place of paths: where a run was made is nobody's business."""
+
+    def name(value: object) -> object:
+        return Path(value).name if isinstance(value, str) else value
+
+    parts = {("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table")}
+    changes = {}
+    for table, key in sorted(parts):
+        section = changes.get(table, getattr(config, table))
+        changes[table] = section.model_copy(update={key: name(getattr(section, key))})
+    return config.model_copy(update=changes)
+
+
+def fixed_first_note(run: Run) -> str:
+    """Say what holding the first value of the filter amounts to (nothing to do with the data); '' without the rule."""
+    chosen: list[Variant] = [variant for variant in run.variants if variant.rule == "fixed_first"]
+    if not chosen:
+        return ""
+    space = run.config.filter.price_space
+    if space == "raw":
+        meaning = "close to y / x at the first train bar whatever the data are: about equal dollars of both legs there"
+    else:
+        options = run.config.filter
+        start = to_space(np.full((1, 1), 1.0), space)[0]
+        level = local_level_filter(
+            start, transition_cov=options.smooth.transition_cov, observation_cov=options.smooth.observation_cov
+        )
+        first = float(
+            hedge_ratio_filter(
+                level, level, delta=options.hedge.delta, observation_cov=options.hedge.observation_cov
+            ).beta[0]
+        )
+        unit = "the same number of log points" if space == "log" else "$1 of y"
+        held = f"{number(first, 3)} log points" if space == "log" else f"${number(first, 3)} of x"
+        meaning = f"{number(first, 3)} for every pair, before any of its data are seen: {held} against {unit} at the train start"
+    return (
+        f"{chosen[0].label} holds the first value of the filter. With the filter's start (m0 = 0, P0 = ones) that value is "
+        f"{meaning}. It is what was asked for, but it estimates nothing; fixed_last is the estimate that could really "
+        "be frozen on the first trading morning."
+    )

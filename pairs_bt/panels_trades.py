@@ -1,0 +1,222 @@
+"""Panels on the money: decomposition, costs, exits, distributions, and the pages of single pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pairs_bt.config import MOVING_RULES
+from pairs_bt.errors import DataError
+from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, styles
+from pairs_bt.plots import money as money_plots
+from pairs_bt.plots import pair as pair_plots
+from pairs_bt.plots import pairs as pairs_plots
+from pairs_bt.results import Run
+from pairs_bt.summary import COST_CURVE_BPS, endings
+from pairs_bt.wording import day, money, number, percent
+
+MAX_WINDOWS = 8
+
+
+def money_panel(run: Run, draw: Drawer) -> Panel:
+    """Decomposition and phantom P&L."""
+    table = money_plots.decomposition(run)
+    heads = {
+        "convergence": "Convergence of the held spread",
+        "hedge_drift": "Hedge drift (re-hedging)",
+        "trade_cost": "Costs of entry and exit",
+        "rehedge_cost": "Costs of re-hedging",
+        "borrow": "Borrow",
+        "interest": "Interest on idle cash",
+    }
+    rows = [Row(head, [money(v) for v in table[name]]) for name, head in heads.items() if table[name].abs().max() > 0]
+    rows.append(Row("Net P&L ($)", [money(v) for v in table["net"]], kind="total"))
+    rows.append(Row("Beside it: what no one was paid", kind="group"))
+    rows.append(Row("Claimed by differencing the spread", [Cell(money(v), "phantom") for v in table["naive"]]))
+    rows.append(Row("Phantom: claimed minus earned (gross)", [Cell(money(v), "phantom") for v in table["phantom"]]))
+    blocks: list[Block] = [
+        Beside([draw(money_plots.plot_decomposition), draw(money_plots.plot_phantom)]),
+        Table(["Dollars over the run", *(run.labels[n] for n in table.index)], rows, marks=styles(run)),
+        Text(
+            "The spread s = y \N{MINUS SIGN} \N{GREEK SMALL LETTER BETA}x changes by "
+            "\N{GREEK CAPITAL LETTER DELTA}s = \N{GREEK CAPITAL LETTER DELTA}y \N{MINUS SIGN} "
+            "\N{GREEK SMALL LETTER BETA}\N{GREEK CAPITAL LETTER DELTA}x \N{MINUS SIGN} "
+            "x\N{GREEK CAPITAL LETTER DELTA}\N{GREEK SMALL LETTER BETA}. Shares earn the first two terms. The last one "
+            "is the filter revising its own estimate: it moves the spread back to its mean, it looks like profit, and "
+            "no position receives it. The hatched bars are that claim, not money."
+        ),
+    ]
+    return Panel(
+        "money",
+        "Where the money came from",
+        "Every dollar of every trade, split so that the parts add up to net P&L.",
+        blocks,
+    )
+
+
+def costs_panel(run: Run, draw: Drawer) -> Panel:
+    """Cost curve and break-even."""
+    table = run.summary
+    rows = [Row(f"{bps} bp", [percent(v) for v in table[f"cost_{bps}bp_annual_return"]]) for bps in COST_CURVE_BPS]
+    rows.append(Row("Breaks even at (bp)", [number(v, 1) for v in table["break_even_cost_bps"]], kind="total"))
+    return Panel(
+        "costs",
+        "What costs do",
+        "Net return a year if a trade cost this many basis points of traded value, per leg and side; borrow as "
+        "configured, trades unchanged. A negative break-even loses before costs.",
+        [Beside([draw(money_plots.plot_costs), Table(["Cost", *table["label"]], rows, marks=styles(run))])],
+    )
+
+
+_REASONS = {
+    "converged": "converged",
+    "stop": "stop on z",
+    "stop_loss": "stop on loss",
+    "time_stop": "time stop",
+    "delisted": "a leg's prices ended",
+    "window_end": "closed at the window's end",
+    "open": "still open when the data end",
+}
+
+
+def trades_panel(run: Run, draw: Drawer) -> Panel:
+    """Exits by reason, distributions, hedge-ratio paths, scatter."""
+    blocks: list[Block] = [
+        _endings(run),
+        Beside([draw(pairs_plots.plot_times), draw(pairs_plots.plot_hedge_paths)]),
+        draw(
+            pairs_plots.plot_scatter,
+            caption="Net P&L in dollars of every pair and window; points beyond the scale lie on its edge.",
+        ),
+    ]
+    intro = "Every trade ends for a reason and is counted."
+    if any(variant.rule in MOVING_RULES for variant in run.variants):
+        intro += (
+            " The half-life of a filtered spread says more about the filter than about the pair: on independent "
+            "random walks the moving ratio gives a short one too."
+        )
+    return Panel("trades", "Trades and hedge ratios", intro, blocks)
+
+
+def _endings(run: Run) -> Block:
+    table = endings(run.trades)
+    if table.empty:
+        return Text("No trade was made.")
+    rows = []
+    for variant, label in run.labels.items():
+        own = table[table["variant"] == variant]
+        rows.append(Row(label, kind="group"))
+        if own.empty:
+            rows.append(Row("no trade"))
+        order = {reason: place for place, reason in enumerate(_REASONS)}
+        for row in own.sort_values("exit_reason", key=lambda s: s.map(order)).itertuples():
+            rows.append(
+                Row(
+                    _REASONS.get(row.exit_reason, row.exit_reason),
+                    [number(row.trades, 0), Cell(percent(row.share, 0), share=float(row.share)),
+                     number(row.mean_net_bp, 1), money(row.net_pnl)],
+                )
+            )  # fmt: skip
+    return Table(["Exit", "trades", "share", "mean net (bp)", "net P&L ($)"], rows, "How trades ended")
+
+
+def pair_panels(run: Run, draw: Drawer, asked: Sequence[tuple[str, str]]) -> Panel:
+    """Pages of the best, median and worst pair, and of every pair asked for."""
+    blocks: list[Block] = []
+    pnl = pair_plots_ranking(run)
+    if pnl.empty:
+        blocks.append(Text("No pair was traded, so there is no best, median or worst one."))
+    else:
+        places = {"Best": len(pnl) - 1, "Median": len(pnl) // 2, "Worst": 0}
+        seen = set()
+        for word, place in places.items():
+            if place not in seen:
+                seen.add(place)
+                y, x, end = pnl.index[place][1], pnl.index[place][2], pnl.index[place][0]
+                blocks += _page(run, draw, f"{word}: {y} / {x}", y, x, end)
+    for y, x in asked:
+        blocks += _asked(run, draw, y, x)
+    return Panel(
+        "pairs",
+        "Single pairs",
+        f"Ranked by net P&L averaged over the variants, over {len(pnl)} pairs and windows with a trade. The shaded "
+        "stretch is the train window; triangles open a trade (up: long the spread), crosses close it.",
+        blocks,
+    )
+
+
+def pair_plots_ranking(run: Run) -> pd.Series:
+    """Net P&L of every traded pair and window, averaged over the variants, worst first."""
+    table = pairs_plots.pair_pnl(run)
+    mean = table.mean(axis=1) if len(table) else pd.Series(dtype=float)
+    return mean.sort_index().sort_values(kind="stable")
+
+
+def _page(run: Run, draw: Drawer, title: str, y: str, x: str, end: pd.Timestamp) -> list[Block]:
+    view = pair_plots.pair_view(run, str(y), str(x), end)
+    blocks: list[Block] = [Text(f"{title}, traded after {day(end)}", "heading")]
+    if view.missing:
+        blocks.append(Text(f"Prices are not shown: {view.missing}"))
+    if view.spreads.empty:
+        blocks.append(Text("This run kept no spread of this pair."))
+    blocks.append(Beside([draw(pair_plots.plot_pair_levels, view), draw(pair_plots.plot_pair_signals, view)]))
+    blocks.append(_pair_trades(run, view))
+    return blocks
+
+
+def _pair_trades(run: Run, view: pair_plots.PairView) -> Block:
+    if view.trades.empty:
+        return Text("No variant opened a trade.")
+    rows = [
+        Row(
+            run.labels[row.variant],
+            [
+                Cell("long" if row.side > 0 else "short", "text"), Cell(day(row.entry_date), "text"),
+                Cell(day(row.exit_date), "text"), Cell(_REASONS.get(row.exit_reason, row.exit_reason), "text"),
+                number(row.hedge_ratio, 3), money(row.gross_pnl), money(row.cost + row.borrow), money(row.net_pnl),
+                Cell(money(row.phantom_pnl), "phantom"),
+            ],
+        )
+        for row in view.trades.itertuples()
+    ]  # fmt: skip
+    head = [
+        "",
+        "spread",
+        "entry",
+        "exit",
+        "reason",
+        "ratio at entry",
+        "gross ($)",
+        "costs ($)",
+        "net ($)",
+        "phantom ($)",
+    ]
+    return Table(head, rows, marks=styles(run))
+
+
+def _asked(run: Run, draw: Drawer, y: str, x: str) -> list[Block]:
+    try:
+        y, x, _ = pair_plots.window_of(run, y, x)
+    except DataError as error:
+        return [Text(f"{y} / {x}", "heading"), Text(str(error)), *_why_not(run, y, x)]
+    chosen = run.tests[run.tests["selected"]]
+    either = ((chosen["y"] == y) & (chosen["x"] == x)) | ((chosen["y"] == x) & (chosen["x"] == y))
+    found = chosen[either].sort_values("test_end")
+    blocks: list[Block] = []
+    for row in found.tail(MAX_WINDOWS).itertuples():
+        blocks += _page(run, draw, f"Asked for: {row.y} / {row.x}", row.y, row.x, row.test_end)
+    if len(found) > MAX_WINDOWS:
+        blocks.append(Text(f"The last {MAX_WINDOWS} of {len(found)} windows in which it was selected."))
+    return blocks
+
+
+def _why_not(run: Run, y: str, x: str) -> list[Block]:
+    tests = run.tests
+    either = ((tests["s1"] == y) & (tests["s2"] == x)) | ((tests["s1"] == x) & (tests["s2"] == y))
+    own = tests[either]
+    if own.empty:
+        return [Text("It is not among the pairs of the universe.")]
+    counts = own["reason"].value_counts()
+    rows = [Row(str(reason), [number(count, 0)]) for reason, count in counts.items()]
+    return [Table(["Reason", "windows"], rows, "Why it was not selected", narrow=True)]

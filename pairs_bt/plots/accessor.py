@@ -1,0 +1,76 @@
+"""``run.plot``: the report's figures, one method each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pairs_bt.plots import money, pair, pairs, portfolio
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pairs_bt.results import Run
+
+
+class PlotAccessor:
+    """Figures of a run; each method returns a `matplotlib.figure.Figure` that Jupyter shows.
+
+    Examples
+    --------
+    ``run.plot.equity()``, ``run.plot.pair("CVX", "XOM").savefig("pair.svg")``
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def equity(self, column: str = "net") -> Figure:
+        """Growth of 1 and drawdown: see :func:`pairs_bt.plots.portfolio.plot_equity`."""
+        return portfolio.plot_equity(self._run, column)
+
+    def rolling_sharpe(self, window: int = 126) -> Figure:
+        """Annualised net Sharpe ratio over the last `window` days."""
+        return portfolio.plot_rolling_sharpe(self._run, window)
+
+    def cohorts(self) -> Figure:
+        """Net return of every cohort, one row a variant."""
+        return portfolio.plot_cohorts(self._run)
+
+    def sharpe(self) -> Figure:
+        """Net Sharpe ratios with their bootstrap intervals."""
+        return portfolio.plot_sharpe(self._run)
+
+    def differences(self) -> Figure:
+        """Differences of net Sharpe ratios with their intervals."""
+        return portfolio.plot_differences(self._run)
+
+    def decomposition(self) -> Figure:
+        """Where net P&L came from."""
+        return money.plot_decomposition(self._run)
+
+    def phantom(self) -> Figure:
+        """What the differenced spread would have claimed, against what the shares earned."""
+        return money.plot_phantom(self._run)
+
+    def costs(self) -> Figure:
+        """Annual net return against the cost of a trade."""
+        return money.plot_costs(self._run)
+
+    def times(self) -> Figure:
+        """Half-lives and holding times."""
+        return pairs.plot_times(self._run)
+
+    def hedge_paths(self) -> Figure:
+        """How far the moving hedge ratio wanders, and where the held ones stand."""
+        return pairs.plot_hedge_paths(self._run)
+
+    def scatter(self) -> Figure:
+        """Net P&L of every pair, variant against variant."""
+        return pairs.plot_scatter(self._run)
+
+    def candidates(self) -> Figure:
+        """Candidates by window, against chance."""
+        return pairs.plot_candidates(self._run)
+
+    def pair(self, y: str, x: str, test_end: Any = None) -> Figure:
+        """One pair in one window: see :func:`pairs_bt.plots.pair.plot_pair`."""
+        return pair.plot_pair(self._run, y, x, test_end)

@@ -1,0 +1,136 @@
+"""Figures of the money: where it came from, what the moving spread would have claimed, and what costs do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.plots import base
+from pairs_bt.style import GAIN, INK, LOSS, MUTED, PHANTOM, variant_color
+from pairs_bt.summary import COST_CURVE_BPS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from pairs_bt.results import Run
+
+# Part of net P&L: what a person reads, its colour, its sign in net. Costs of re-hedging are within `cost`.
+PARTS = (
+    ("convergence", "convergence of the held spread", GAIN, 1.0),
+    ("hedge_drift", "hedge drift", "#00875f", 1.0),
+    ("trade_cost", "costs of entry and exit", LOSS, -1.0),
+    ("rehedge_cost", "costs of re-hedging", "#a67c00", -1.0),
+    ("borrow", "borrow", "#b0558b", -1.0),
+    ("interest", "interest on idle cash", "#4b4f56", 1.0),
+)
+
+
+def decomposition(run: Run) -> pd.DataFrame:
+    """Dollars of each part of net P&L, one row a variant.
+
+    Columns convergence, hedge_drift, trade_cost, rehedge_cost, borrow, interest with the sign they have in net, net,
+    gross, naive (what differencing the spread with its moving ratio would have claimed) and phantom = naive - gross.
+    """
+    daily = run.returns
+    dollars = daily[["convergence", "hedge_drift", "cost", "rehedge_cost", "borrow", "interest", "naive"]].mul(
+        daily["capital"], axis=0
+    )
+    total = dollars.groupby(daily["variant"].astype(str)).sum().reindex(list(run.labels), fill_value=0.0)
+    out = pd.DataFrame(index=total.index)
+    out["convergence"] = total["convergence"]
+    out["hedge_drift"] = total["hedge_drift"]
+    out["trade_cost"] = total["rehedge_cost"] - total["cost"]
+    for name in ("rehedge_cost", "borrow"):
+        out[name] = 0.0 - total[name]
+    out["interest"] = total["interest"]
+    out["net"] = out.sum(axis=1)
+    out["gross"] = total["convergence"] + total["hedge_drift"]
+    out["naive"] = total["naive"]
+    out["phantom"] = out["naive"] - out["gross"]
+    return out
+
+
+@base.drawn
+def plot_decomposition(run: Run) -> Figure:
+    """Where each variant's net P&L came from: gains to the right of zero, losses to the left, net as a mark."""
+    table = decomposition(run)
+    shown = [part for part in PARTS if table[part[0]].abs().max() > 0]
+    if not shown:
+        return base.nothing("No trade: no money was made or lost.")
+    names = [part[1] for part in shown] + ["net"]
+    figure, (axis,) = _rows(
+        run, f"Dollars over the run, on {base.short_money(run.config.portfolio.capital)} of capital", names
+    )
+    right, left = np.zeros(len(table)), np.zeros(len(table))
+    handles = []
+    for part, _, color, _ in shown:
+        values = table[part].to_numpy()
+        start = np.where(values >= 0, right, left)
+        handles.append(axis.barh(range(len(table)), values, left=start, height=0.62, color=color, linewidth=0))
+        right += np.maximum(values, 0)
+        left += np.minimum(values, 0)
+    handles += axis.plot(table["net"], range(len(table)), "D", color=INK, markersize=7, markeredgecolor="white")
+    base.legend(figure, handles, names)
+    return figure
+
+
+@base.drawn
+def plot_phantom(run: Run) -> Figure:
+    """What differencing the spread with its moving ratio would have claimed, against what the shares earned."""
+    table = decomposition(run)
+    names = ["earned by the shares held (gross)", "claimed by differencing the spread: nobody's money"]
+    figure, (axis,) = _rows(run, "Dollars before costs over the run", names)
+    handles = [
+        axis.barh(range(len(table)), table["gross"], height=0.34, color=GAIN, linewidth=0, align="edge"),
+        axis.barh(
+            range(len(table)), table["naive"], height=-0.34, facecolor="none", edgecolor=PHANTOM, hatch="////",
+            linewidth=1.2, linestyle=(0, (4, 2)), align="edge",
+        ),
+    ]  # fmt: skip
+    base.legend(figure, handles, names)
+    return figure
+
+
+def _rows(run: Run, title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
+    labels = list(run.labels.values())
+    left = 16 + round(6.8 * max(len(text) for text in labels))
+    figure, axes = base.panels([title], [38 * len(labels) + 10], left=left, legend=base.legend_rows(legend))
+    axis = axes[0]
+    axis.grid(axis="y", visible=False)
+    axis.grid(axis="x", visible=True)
+    axis.axvline(0.0, color=MUTED, linewidth=0.9)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_ylim(len(labels) - 0.5, -0.5)
+    axis.margins(x=0.06)
+    base.money_axis(axis, "x")
+    return figure, axes
+
+
+@base.drawn
+def plot_costs(run: Run) -> Figure:
+    """Annual net return against the cost of a trade; a dot where a variant breaks even."""
+    table = run.summary
+    labels = list(table["label"])
+    figure, (axis,) = base.panels(
+        ["Net return a year against cost (bp of traded value, per leg and side)"], [230],
+        legend=base.legend_rows(labels),
+    )  # fmt: skip
+    handles = []
+    for number, row in enumerate(table.to_dict("records")):
+        values = [float(row[f"cost_{bps}bp_annual_return"]) for bps in COST_CURVE_BPS]
+        handles.append(base.line(axis, COST_CURVE_BPS, values, number, linewidth=1.8))
+        level = float(row["break_even_cost_bps"])
+        if 0.0 <= level <= max(COST_CURVE_BPS):
+            axis.plot([level], [0.0], "o", color=variant_color(number), markersize=7, zorder=4)
+    axis.axvline(run.config.execution.cost_bps, color=MUTED, linewidth=0.9, dashes=(2, 2))
+    axis.annotate(
+        "this run", (run.config.execution.cost_bps, 1.0), (4, -11), xycoords=("data", "axes fraction"),
+        textcoords="offset points", color=MUTED, fontsize=base.FONT - 1,
+    )  # fmt: skip
+    base.zero_line(axis)
+    base.percent_axis(axis)
+    base.legend(figure, handles, labels)
+    return figure

@@ -1,0 +1,273 @@
+"""Figures of one pair in one window: prices, hedge ratio with its band, spread, z-score with entries and exits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.config import MOVING_RULES
+from pairs_bt.errors import DataError, PairsError
+from pairs_bt.plots import base
+from pairs_bt.style import BAND, GAIN, INK, LOSS, MUTED, variant_color
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from pairs_bt.results import Run
+
+
+@dataclass(frozen=True)
+class PairView:
+    """Everything that is known of one pair in one window.
+
+    Attributes
+    ----------
+    y, x : str
+        The legs, y on the left of the regression.
+    test_end : Timestamp
+    spreads : DataFrame
+        Rows of the spreads table of this pair, all variants; empty if none were kept.
+    trades : DataFrame
+        Its trades, all variants.
+    levels : DataFrame or None
+        Over train and trade window, index date: y, x (filled prices), beta (the filter's path as a share ratio, or in
+        logs) and sigma (its standard deviation). None where the prices are not at hand.
+    missing : str
+        Why `levels` is None; '' where it is not.
+    """
+
+    y: str
+    x: str
+    test_end: pd.Timestamp
+    spreads: pd.DataFrame
+    trades: pd.DataFrame
+    levels: pd.DataFrame | None
+    missing: str
+
+
+def pair_view(run: Run, y: str, x: str, test_end: Any) -> PairView:
+    """Collect one pair's rows, and filter its hedge ratio again if the prices are at hand and still the same."""
+    stamp = pd.Timestamp(test_end)
+    try:
+        table = run.spreads
+        table = table[(table["test_end"] == stamp) & (table["y"] == y) & (table["x"] == x)]
+    except DataError:
+        from pairs_bt.tables import SPREADS, empty
+
+        table = empty(SPREADS)
+    trades = run.trades
+    trades = trades[(trades["test_end"] == stamp) & (trades["y"] == y) & (trades["x"] == x)]
+    levels, missing = _levels(run, y, x, stamp)
+    return PairView(y, x, stamp, table, trades, levels, missing)
+
+
+def _levels(run: Run, y: str, x: str, test_end: pd.Timestamp) -> tuple[pd.DataFrame | None, str]:
+    from pairs_bt.kalman import hedge_ratio_filter
+    from pairs_bt.prices import fill_gaps
+    from pairs_bt.signals import prefilter, window_levels
+    from pairs_bt.windows import split_windows
+
+    try:
+        prices = run.prices
+    except PairsError as error:
+        return None, str(error)
+    options = run.config
+    filled = fill_gaps(prices[[y, x]], options.data.fill_limit)
+    windows = split_windows(pd.DatetimeIndex(prices.index), options.windows)
+    window = next(w for w in windows if pd.Timestamp(w.test_end) == test_end)
+    bars = slice(window.first, window.stop)
+    whole = np.ascontiguousarray(filled.to_numpy(dtype=np.float64).T)
+    source = prefilter(whole, options.filter) if options.filter.spread_on == "filtered" else whole
+    levels = window_levels(np.ascontiguousarray(whole[:, bars]), np.ascontiguousarray(source[:, bars]), options.filter)
+    path = hedge_ratio_filter(
+        levels.filtered[0], levels.filtered[1],
+        delta=options.filter.hedge.delta, observation_cov=options.filter.hedge.observation_cov,
+    )  # fmt: skip
+    # From the normalised space back to shares: y/y0 - b x/x0 = (y - (b y0/x0) x) / y0
+    scale = float(levels.spread[0, 0] / levels.spread[1, 0]) if options.filter.price_space == "normalised" else 1.0
+    frame = pd.DataFrame(
+        {
+            "y": levels.raw[0],
+            "x": levels.raw[1],
+            "beta": path.beta * scale,
+            "sigma": np.sqrt(np.maximum(path.beta_var, 0.0)) * abs(scale),
+        },
+        index=pd.DatetimeIndex(filled.index[bars], name="date"),
+    )
+    return frame, ""
+
+
+def window_of(run: Run, y: str, x: str, test_end: Any = None) -> tuple[str, str, pd.Timestamp]:
+    """Find a pair (in either order) and a window in which it was selected; by default the one with the most trades.
+
+    Raises
+    ------
+    DataError
+        When the pair was never selected, or not in that window.
+    """
+    chosen = run.tests[run.tests["selected"]]
+    either = ((chosen["y"] == y) & (chosen["x"] == x)) | ((chosen["y"] == x) & (chosen["x"] == y))
+    found = chosen[either]
+    if test_end is not None:
+        found = found[found["test_end"] == pd.Timestamp(test_end)]
+    if found.empty:
+        when = "" if test_end is None else f" in the window that ends {pd.Timestamp(test_end):%Y-%m-%d}"
+        raise DataError(
+            f"{y}/{x} was not selected{when}. run.tests holds every pair that was tested, with the reason why not."
+        )
+    traded = run.trades.groupby(["test_end", "y", "x"], observed=True).size()
+    keys = list(found[["test_end", "y", "x"]].itertuples(index=False, name=None))
+    best = max(keys, key=lambda key: (int(traded.get(key, 0)), key[0]))
+    return str(best[1]), str(best[2]), pd.Timestamp(best[0])
+
+
+@base.drawn
+def plot_pair_levels(run: Run, view: PairView) -> Figure:
+    """Prices, hedge ratio and spread of a pair in one window."""
+    titles = [
+        "Hedge ratio" + (" (in logs)" if run.config.filter.price_space == "log" else " (shares of x per share of y)")
+    ]
+    titles.append("Spread, less its value on the first trading day")
+    heights = [130, 110]
+    if view.levels is not None:
+        titles.insert(0, f"{view.y} (solid) and {view.x} (dotted), 100 at the train start")
+        heights.insert(0, 110)
+    figure, axes = base.panels(titles, heights, share_x=True, legend=base.legend_rows(list(run.labels.values())))
+    if view.levels is not None:
+        _draw_prices(axes[0], view.levels, view.test_end)
+    handles = _draw_ratios(axes[-2], run, view)
+    _draw_spreads(axes[-1], run, view)
+    base.date_axis(axes[-1])
+    base.legend(figure, handles, [run.labels[name] for name in handles_names(run)])
+    return figure
+
+
+def handles_names(run: Run) -> list[str]:
+    """Variants in the order in which a legend lists them."""
+    return list(run.labels)
+
+
+def _draw_prices(axis: Axes, levels: pd.DataFrame, test_end: pd.Timestamp) -> None:
+    dates = levels.index.to_numpy()
+    for name, dash in (("y", ()), ("x", (1.6, 1.6))):
+        values = 100.0 * levels[name].to_numpy() / levels[name].iloc[0]
+        axis.plot(dates, values, color=INK, linewidth=1.2, **({"dashes": dash} if dash else {}))
+    _shade(axis, levels, test_end)
+
+
+def _shade(axis: Axes, levels: pd.DataFrame | None, test_end: pd.Timestamp) -> None:
+    if levels is not None:
+        axis.axvspan(levels.index[0], test_end, color=BAND, linewidth=0, zorder=0)
+
+
+def _draw_ratios(axis: Axes, run: Run, view: PairView) -> list[Any]:
+    handles = []
+    if view.levels is not None:
+        moving = [n for n, v in enumerate(run.variants) if v.rule in MOVING_RULES]
+        color = variant_color(moving[0]) if moving else MUTED
+        dates, beta, sigma = view.levels.index.to_numpy(), view.levels["beta"], view.levels["sigma"]
+        # The filter starts from 0 and needs some bars; its first ones would set the scale.
+        skip = slice(min(20, len(dates) // 10), None)
+        axis.fill_between(dates[skip], (beta - sigma)[skip], (beta + sigma)[skip], color=color, alpha=0.22, linewidth=0)
+        axis.plot(dates[skip], beta[skip], color=color, linewidth=1.0)
+        _shade(axis, view.levels, view.test_end)
+    for number, name in enumerate(run.labels):
+        own = view.spreads[view.spreads["variant"] == name]
+        handles.append(base.line(axis, own["date"].to_numpy(), own["hedge_ratio"].to_numpy(), number, linewidth=1.6))
+    return handles
+
+
+def _draw_spreads(axis: Axes, run: Run, view: PairView) -> None:
+    for number, name in enumerate(run.labels):
+        own = view.spreads[view.spreads["variant"] == name]
+        if len(own):
+            values = own["spread"].to_numpy()
+            base.line(axis, own["date"].to_numpy(), values - values[0], number, linewidth=1.3)
+    base.zero_line(axis)
+    _shade(axis, view.levels, view.test_end)
+
+
+@base.drawn
+def plot_pair_signals(run: Run, view: PairView) -> Figure:
+    """z-score of a pair under every variant, with entries and exits: triangles open a trade, crosses close it."""
+    names = list(run.labels)
+    titles = [f"{run.labels[name]}: z-score" for name in names]
+    marks = ["long the spread", "short the spread", "exit"]
+    figure, axes = base.panels(titles, [74] * len(names), share_x=True, legend=base.legend_rows(marks))
+    handles: list[Any] = []
+    for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
+        own = view.spreads[view.spreads["variant"] == name]
+        handles = _draw_signals(axis, run, own, view.trades[view.trades["variant"] == name], number)
+    base.date_axis(axes[-1], short=True)
+    base.legend(figure, handles, marks)
+    return figure
+
+
+def _draw_signals(axis: Axes, run: Run, own: pd.DataFrame, trades: pd.DataFrame, number: int) -> list[Any]:
+    entry = run.config.signal.entry
+    z = pd.Series(own["z_score"].to_numpy(dtype=float), index=own["date"].to_numpy())
+    base.line(axis, z.index.to_numpy(), z.to_numpy(), number, linewidth=1.2)
+    for level in (-entry, run.config.signal.exit, entry):
+        axis.axhline(level, color=MUTED, linewidth=0.8, dashes=(3, 3), zorder=1.5)
+    reach = max(entry * 1.35, float(np.nanmax(np.abs(z.to_numpy()))) * 1.15 if z.notna().any() else 0.0)
+    axis.set_ylim(-reach, reach)
+    axis.locator_params(axis="y", nbins=4)
+    if z.isna().all():
+        axis.text(0.5, 0.5, "not traded", transform=axis.transAxes, ha="center", va="center", color=MUTED)
+    handles = []
+    for side, mark, color in ((1, "^", GAIN), (-1, "v", LOSS)):
+        dates = trades.loc[trades["side"] == side, "entry_date"].to_numpy()
+        handles += axis.plot(
+            dates, z.reindex(dates).to_numpy(), mark, color=color, markersize=7, linestyle="none", zorder=4
+        )
+    ends = trades["exit_date"].dropna().to_numpy()
+    handles += axis.plot(
+        ends, z.reindex(ends).to_numpy(), "x", color=INK, markersize=6, markeredgewidth=1.6, linestyle="none", zorder=4
+    )
+    return handles
+
+
+@base.drawn
+def plot_pair(run: Run, y: str, x: str, test_end: Any = None) -> Figure:
+    """One pair in one window, everything in one figure.
+
+    Parameters
+    ----------
+    run : Run
+    y, x : str
+        Tickers, in either order.
+    test_end : date, optional
+        Test end of the window; default: the window in which the pair traded most.
+
+    Raises
+    ------
+    DataError
+        When the pair was not selected.
+    """
+    view = pair_view(run, *window_of(run, y, x, test_end))
+    titles, heights = ["Hedge ratio", "Spread, less its value on the first trading day"], [130, 110]
+    if view.levels is not None:
+        titles.insert(0, f"{view.y} (solid) and {view.x} (dotted), 100 at the train start")
+        heights.insert(0, 110)
+    titles += [f"{label}: z-score" for label in run.labels.values()]
+    heights += [70] * len(run.labels)
+    labels = [*run.labels.values(), "long the spread", "short the spread", "exit"]
+    figure, axes = base.panels(titles, heights, legend=base.legend_rows(labels, 760), width=760)
+    if view.levels is not None:
+        _draw_prices(axes[0], view.levels, view.test_end)
+        base.date_axis(axes[0])
+    ratios, spreads, *signals = axes[1:] if view.levels is not None else axes
+    handles = _draw_ratios(ratios, run, view)
+    _draw_spreads(spreads, run, view)
+    marks: list[Any] = []
+    for number, (axis, name) in enumerate(zip(signals, run.labels, strict=True)):
+        own = view.spreads[view.spreads["variant"] == name]
+        marks = _draw_signals(axis, run, own, view.trades[view.trades["variant"] == name], number)
+    for axis in (ratios, spreads, *signals):
+        base.date_axis(axis)
+    base.legend(figure, [*handles, *marks], labels)
+    return figure

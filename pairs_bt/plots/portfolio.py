@@ -1,0 +1,141 @@
+"""Figures of the portfolio through time: equity, drawdown, rolling Sharpe ratio, cohorts, intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pairs_bt.performance import drawdown, equity, rolling_sharpe
+from pairs_bt.plots import base
+from pairs_bt.style import GAIN, LOSS, MUTED, variant_color
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pairs_bt.results import Run
+
+
+@base.drawn
+def plot_equity(run: Run, column: str = "net") -> Figure:
+    """Growth of 1 and drawdown of every variant on committed capital.
+
+    Parameters
+    ----------
+    run : Run
+    column : str
+        ``'net'``, ``'gross'``, ``'net_employed'`` or ``'gross_employed'``.
+    """
+    wide = run.wide(column)
+    if wide.empty:
+        return base.nothing("No day was traded.")
+    labels = list(run.labels.values())
+    what = column.replace("_", " on ") if "_" in column else f"{column} on committed"
+    figure, (top, bottom) = base.panels(
+        [f"Growth of 1, {what} capital", "Drawdown"], [230, 110], share_x=True, legend=base.legend_rows(labels)
+    )
+    dates = wide.index.to_numpy()
+    handles = []
+    for number, name in enumerate(wide.columns):
+        values = wide[name].to_numpy()
+        for axis, series in ((top, equity(values)), (bottom, drawdown(values))):
+            at = base.thin(np.asarray(series))
+            handle = base.line(axis, dates[at], np.asarray(series)[at], number)
+            if axis is top:
+                handles.append(handle)
+    base.zero_line(top, 1.0)
+    base.percent_axis(bottom)
+    base.date_axis(bottom)
+    base.legend(figure, handles, labels)
+    return figure
+
+
+@base.drawn
+def plot_rolling_sharpe(run: Run, window: int = 126) -> Figure:
+    """Annualised net Sharpe ratio over the last `window` days."""
+    wide = run.wide("net")
+    if len(wide) < window:
+        return base.nothing(f"Fewer than {window} days: no rolling Sharpe ratio.")
+    labels = list(run.labels.values())
+    figure, (axis,) = base.panels(
+        [f"Net Sharpe ratio over the last {window} days"], [250], legend=base.legend_rows(labels)
+    )
+    dates = wide.index.to_numpy()
+    handles = []
+    for number, name in enumerate(wide.columns):
+        series = np.asarray(rolling_sharpe(wide[name].to_numpy(), window))
+        at = base.thin(series)
+        handles.append(base.line(axis, dates[at], series[at], number, linewidth=1.2))
+    base.zero_line(axis)
+    base.date_axis(axis)
+    base.legend(figure, handles, labels)
+    return figure
+
+
+@base.drawn
+def plot_cohorts(run: Run) -> Figure:
+    """Net return of every cohort, one row of bars a variant, all on one scale."""
+    table = run.cohort_returns
+    if table.empty:
+        return base.nothing("No cohort was traded.")
+    labels = run.labels
+    figure, axes = base.panels([labels[name] for name in table.columns], [44] * len(table.columns), share_x=True)
+    dates = table.index.to_numpy()
+    step = float(np.median(np.diff(dates).astype("timedelta64[D]").astype(float))) if len(dates) > 1 else 90.0
+    limit = float(np.abs(table.to_numpy()).max()) * 1.08 or 0.01
+    for axis, name in zip(axes, table.columns, strict=True):
+        values = table[name].to_numpy()
+        colors = np.where(values >= 0, GAIN, LOSS)
+        axis.bar(dates, values, width=0.78 * step, color=list(colors), linewidth=0)
+        axis.set_ylim(-limit, limit)
+        axis.locator_params(axis="y", nbins=3)
+        base.zero_line(axis)
+        base.percent_axis(axis)
+    base.date_axis(axes[-1])
+    return figure
+
+
+@base.drawn
+def plot_sharpe(run: Run) -> Figure:
+    """Net Sharpe ratio of every variant with its bootstrap interval."""
+    table = run.comparison.intervals
+    level = f"{float(run.comparison.settings['level']):.0%}"  # type: ignore[arg-type]
+    rows = [(run.labels.get(str(name), str(name)), number, row) for number, (name, row) in enumerate(table.iterrows())]
+    return _forest([(text, variant_color(n), row["sharpe"], row["low"], row["high"]) for text, n, row in rows],
+                   f"Net Sharpe ratio a year, {level} interval")  # fmt: skip
+
+
+@base.drawn
+def plot_differences(run: Run) -> Figure:
+    """Difference of the net Sharpe ratios of every two variants with its interval."""
+    table = run.comparison.differences
+    if table.empty:
+        return base.nothing("One variant: no difference to show.")
+    level = f"{float(run.comparison.settings['level']):.0%}"  # type: ignore[arg-type]
+    label = run.labels
+    rows = [
+        (
+            f"{label.get(row.first, row.first)} over {label.get(row.second, row.second)}",
+            MUTED, row.difference, row.low, row.high,
+        )
+        for row in table.itertuples()
+    ]  # fmt: skip
+    return _forest(rows, f"Difference of net Sharpe ratios, {level} interval (not adjusted for their number)")
+
+
+def _forest(rows: list[tuple[str, str, Any, Any, Any]], title: str) -> Figure:
+    """Points with intervals, one row each, names at the left and numbers at the right."""
+    left = min(230, 16 + round(6.6 * max((len(row[0]) for row in rows), default=4)))
+    figure, (axis,) = base.panels([title], [26 * len(rows) + 8], left=left)
+    axis.grid(axis="y", visible=False)
+    axis.grid(axis="x", visible=True)
+    axis.axvline(0.0, color=MUTED, linewidth=0.9)
+    for place, (_, color, value, low, high) in enumerate(rows):
+        if np.isfinite(low) and np.isfinite(high):
+            axis.plot([low, high], [place, place], color=color, linewidth=2.2, solid_capstyle="round")
+        if np.isfinite(value):
+            axis.plot([value], [place], "o", color=color, markersize=7)
+    axis.set_yticks(range(len(rows)), [row[0] for row in rows])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.margins(x=0.06)
+    return figure
