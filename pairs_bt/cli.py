@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from pairs_bt import __version__
+from pairs_bt.cli_verify import verify
 from pairs_bt.errors import PairsError
 from pairs_bt.interrupt import EXIT_CODE as INTERRUPTED
 from pairs_bt.interrupt import ends_at_once, on_interrupt
@@ -142,6 +143,9 @@ def validate(config: Path | None, overrides: tuple[str, ...]) -> None:
     from pairs_bt.runner import open_study
 
     show_validation(open_study(settings))
+
+
+cli.add_command(verify)
 
 
 class _quiet_start:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,23 @@ _TABLES = (("universe", "pairs"), ("universe", "membership"), ("execution", "bor
 
 def versions() -> dict[str, str]:
     """Versions of this package and of those whose numbers or bytes enter a run."""
-    out = {"pairs_bt": __version__, "python": platform.python_version()}
+    out = {"pairs_bt": __version__, "pairs_bt source": source_sha256(), "python": platform.python_version()}
     for name in _PACKAGES:
         try:
             out[name] = version(name)
         except PackageNotFoundError:
             out[name] = "absent"
     return out
+
+
+@lru_cache
+def source_sha256() -> str:
+    """Checksum of the package's own source: an edit makes another version, whatever number it carries."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py"), key=lambda p: p.relative_to(root).as_posix()):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def machine() -> dict[str, Any]:

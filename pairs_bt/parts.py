@@ -65,7 +65,7 @@ class Parts:
         k = result.k
         index: dict[str, Any] = {
             "run": self.run_key,
-            "window": k,
+            "window": self.labels[k],
             "spreads": self.write_spreads(k, result.spreads),
             "cohort": _plain(result.cohort),
         }
@@ -100,7 +100,7 @@ class Parts:
 
     def _open(self, k: int) -> _Part:
         part = _Part(self.path(k))
-        if part.index.get("run") != self.run_key or part.index.get("window") != k:
+        if part.index.get("run") != self.run_key or part.index.get("window") != self.labels[k]:
             raise DamagedPart(f"{self.path(k)} belongs to another run")
         return part
 

@@ -25,7 +25,7 @@ from pairs_bt.config_io import fingerprint, to_json, to_toml
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.identity import FORMAT, config_differences, differences
 from pairs_bt.lock import LOCK
-from pairs_bt.parts import PARTS, spreads_path, to_arrow
+from pairs_bt.parts import PARTS, Parts, spreads_path, to_arrow
 
 MANIFEST = "manifest.json"
 TIMING = "timing.json"
@@ -183,6 +183,15 @@ def _is(path: Path, digest: str) -> bool:
         return sha256_of(path) == digest
     except OSError:
         return False
+
+
+def parts_done(folder: Path) -> tuple[int, int]:
+    """Count the windows of an unfinished run that are kept and verify, and the parts that are there at all."""
+    identity = _stored_identity(folder, "unfinished")
+    identity.pop("config", None)
+    labels = sorted(path.stem for path in (folder / PARTS).glob("*.part"))
+    parts = Parts(folder, run_key(identity), labels)
+    return sum(parts.verified(k) for k in range(len(labels))), len(labels)
 
 
 def record_file(folder: Path, name: str) -> None:
