@@ -201,6 +201,35 @@ class Comparison(Table):
     seed: Annotated[int, Field(ge=0)] = 7
 
 
+def _as_grid(value: Any) -> Any:
+    """Flatten ``{signal = {entry = [..]}}``, which TOML makes of a dotted key, to ``{"signal.entry": (..)}``."""
+    if not isinstance(value, dict):
+        return value
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            flat |= {f"{key}.{rest}": inner for rest, inner in _as_grid(item).items()}
+        elif isinstance(item, list | tuple):
+            flat[str(key)] = tuple(item)
+        else:
+            raise ValueError(f"{key} needs a list of values, such as [1.5, 2.0]; it is {item!r}")
+    return flat
+
+
+class Sweep(Table):
+    """A grid of settings for `pairs-bt sweep`, and how one is chosen as time goes by; a run reads none of it."""
+
+    grid: Annotated[dict[str, tuple[Any, ...]], BeforeValidator(_as_grid)] = Field(default_factory=dict)
+    limit: Annotated[int, Field(ge=1)] = 500
+    criterion: Literal["sharpe", "mean"] = "sharpe"
+    minimum_cohorts: Annotated[int, Field(ge=2)] = 8
+    partitions: Annotated[int, Field(ge=2, le=20, multiple_of=2)] = 16
+
+    def __hash__(self) -> int:
+        """Hash by text: the grid is a table."""
+        return hash(repr(self))
+
+
 class RunOptions(Table):
     """What is kept, and the seed of whatever is drawn."""
 
@@ -228,6 +257,7 @@ class Config(Table):
     portfolio: Portfolio = Portfolio()
     comparison: Comparison = Comparison()
     run: RunOptions = RunOptions()
+    sweep: Sweep = Sweep()
 
     @classmethod
     def load(cls, path: str | Path | None = None, overrides: tuple[str, ...] | list[str] = ()) -> Config:

@@ -229,7 +229,7 @@ def to_json(config: Config) -> str:
 
 def fingerprint(config: Config) -> str:
     """sha256 of everything in the config that can change a number (paths are covered by the data's own)."""
-    tables = config.model_dump(mode="json")
+    tables = config.model_dump(mode="json", exclude={"sweep"})
     for table, key in _PATH_KEYS:
         value = tables[table][key]
         if _is_path(table, key, value):
@@ -247,6 +247,10 @@ def to_toml(config: Config) -> str:
     return "\n".join(lines)
 
 
+def _toml_key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
+
+
 def _toml_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -255,7 +259,7 @@ def _toml_text(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml_text(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml_text(item)}" for key, item in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml_text(item) for item in value) + "]"
     return json.dumps(value)  # a TOML basic string takes JSON's escapes
