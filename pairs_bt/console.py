@@ -116,8 +116,8 @@ def show_run(run: Run) -> None:
 
 def show_scan(study: Study, tests: pd.DataFrame, out: Path | None) -> None:
     """Candidates by window, and what happened to the rest."""
-    chosen = tests[tests["selected"]]
-    for test_end, part in chosen.groupby("test_end"):
+    for test_end, window in tests.groupby("test_end"):
+        part = window[window["selected"]]
         pairs = ", ".join(f"{y}/{x}" for y, x in zip(part["y"].head(8), part["x"].head(8), strict=True))
         more = f", and {len(part) - 8} more" if len(part) > 8 else ""
         click.echo(f"{test_end:%Y-%m-%d}  {len(part):4d}  {pairs}{more}")
