@@ -87,7 +87,7 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[st
             child = node.get(part)
             node[part] = child if isinstance(child, dict) else {}
             node = node[part]
-        value = _toml_value(text.strip())
+        value = toml_value(text.strip())
         if len(parts) == 2 and _is_path(parts[0], parts[1], value) and tuple(parts) in _PATH_KEYS:
             value = str(Path(value).resolve())
         node[parts[-1]] = value
@@ -98,7 +98,8 @@ def _copy(node: Any) -> Any:
     return {key: _copy(value) for key, value in node.items()} if isinstance(node, dict) else node
 
 
-def _toml_value(text: str) -> Any:
+def toml_value(text: str) -> Any:
+    """Read one TOML value; what is not TOML is text."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):
