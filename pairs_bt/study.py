@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.cells import Note
+from pairs_bt.cointegration import ScanInputs
+from pairs_bt.cointegration import prepare as prepare_scan
 from pairs_bt.config import Config, PairGroups, Universe, Windows, split_period
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.ledger import Market
 from pairs_bt.prices import PriceData, fill_gaps, read_prices
 from pairs_bt.selection import read_membership, read_table, resolve_pairs, standing
-from pairs_bt.signals import Levels, prefilter, window_levels
+from pairs_bt.signals import Levels, prefilter, to_space, window_levels
 from pairs_bt.walks import labels
 from pairs_bt.windows import Window, split_windows
 
@@ -37,17 +39,27 @@ class WindowContext:
         0 where the ticker takes part, else an index into `pairs_bt.selection.STANDING`.
     market : Market
         The trade bars as the ledger reads them.
+    log_space : bool
+        Whether relations are between log prices.
     """
 
     window: Window
     levels: Levels
     codes: np.ndarray
     market: Market
+    log_space: bool = False
 
     @cached_property
     def train(self) -> np.ndarray:
         """Raw filled train prices, contiguous."""
         return np.ascontiguousarray(self.levels.raw[:, : self.window.n_train])
+
+    @cached_property
+    def scan_inputs(self) -> ScanInputs:
+        """What the tests need of each ticker that takes part, in order: made once for all chunks of pairs."""
+        able = self.train[self.codes == 0]
+        # Statistics of levels do not change with units; logs are another relation, the one the spread is formed in.
+        return prepare_scan(to_space(able, "log") if self.log_space else able)
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,8 @@ class Study:
             entry_bars=window.entry_stop - window.split,
             closed=window.closed,
         )
-        return WindowContext(window, window_levels(raw, spread, self.config.filter), codes, market)
+        levels = window_levels(raw, spread, self.config.filter)
+        return WindowContext(window, levels, codes, market, self.config.filter.price_space == "log")
 
 
 def cohort_slots(options: Windows) -> int:

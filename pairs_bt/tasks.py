@@ -15,7 +15,7 @@ from pairs_bt.hedge import Variant, variants
 from pairs_bt.kernels import trading as kernel
 from pairs_bt.ledger import BLOCK, Book, Market, trade_pairs
 from pairs_bt.selection import ScanColumns, standing_reasons
-from pairs_bt.signals import SignalSet, filter_pairs, make_signals, to_space
+from pairs_bt.signals import SignalSet, filter_pairs, make_signals
 from pairs_bt.study import Study, WindowContext
 
 
@@ -77,9 +77,8 @@ def scan_task(study: Study, k: int, lo: int, hi: int) -> ScanColumns:
     columns = {name: np.full(i.size, np.nan) for name in _SCAN_FLOATS}
     order = np.full(i.size, -1, dtype=np.int64)
     if todo.size:
-        inputs = _scan_inputs(study, context, able)
         found = cointegration.scan_chunk(
-            inputs, place[i[todo]], place[j[todo]], var_order=study.config.selection.var_order
+            context.scan_inputs, place[i[todo]], place[j[todo]], var_order=study.config.selection.var_order
         )
         for name, column in columns.items():
             column[todo] = getattr(found, name)
@@ -91,12 +90,6 @@ def scan_task(study: Study, k: int, lo: int, hi: int) -> ScanColumns:
 
 
 _SCAN_FLOATS = ("eg_stat_12", "eg_pvalue_12", "eg_stat_21", "eg_pvalue_21", "trace0", "trace1")
-
-
-def _scan_inputs(study: Study, context: WindowContext, able: np.ndarray) -> cointegration.ScanInputs:
-    train = np.ascontiguousarray(context.train[able])
-    # Statistics of levels do not change with units; logs are another relation, the one the spread is formed in.
-    return cointegration.prepare(to_space(train, "log") if study.config.filter.price_space == "log" else train)
 
 
 def trade_task(
