@@ -9,21 +9,20 @@ longer history.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pairs_bt.cells import counted, shown
+from pairs_bt.cells import shown
 from pairs_bt.checks import SMALLEST_VARIANCE, Floats, check_number
 from pairs_bt.errors import DataError
 from pairs_bt.kalman import unpack_state
 from pairs_bt.kernels import matrix as kernel
 from pairs_bt.matrix_steps import count_threads, filter_inputs, in_space, in_threads, moved, prior
 from pairs_bt.matrix_store import MatrixState, off_diagonal, pair_codes, read_state, write_state
+from pairs_bt.matrix_update import UpdateReport, as_frame, name_gaps
 from pairs_bt.prices import PriceData, check_prices
 
 __all__ = ["MIN_BARS", "SPACES", "HedgeMatrix", "UpdateReport"]
@@ -32,38 +31,6 @@ SPACES = ("levels", "log", "changes")
 
 #: Bars with both legs, among the last `window`, that a z-score and a half-life need.
 MIN_BARS = 20
-
-
-@dataclass(frozen=True)
-class UpdateReport:
-    """What an update did.
-
-    Attributes
-    ----------
-    dates : tuple of str
-        The bars that were added.
-    missing : dict
-        Tickers without a value by date; their pairs stand as they stood, and keep their last date.
-    unknown : tuple of str
-        Tickers of the rows that the matrix does not hold; they were left out.
-    gaps : tuple of str
-        Weekdays for which there is no bar, one line for each gap.
-    """
-
-    dates: tuple[str, ...]
-    missing: dict[str, tuple[str, ...]]
-    unknown: tuple[str, ...]
-    gaps: tuple[str, ...]
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """One line for each thing that a person should know."""
-        lines = list(self.gaps)
-        for date, tickers in self.missing.items():
-            lines.append(f"no value on {date}, their pairs are skipped: {', '.join(tickers)}")
-        if self.unknown:
-            lines.append(f"not in the matrix, left out (a new fit adds them): {', '.join(self.unknown)}")
-        return tuple(lines)
 
 
 class HedgeMatrix:
@@ -167,7 +134,7 @@ class HedgeMatrix:
             matrix is then as it was.
         """
         threads = count_threads(jobs)
-        given = (rows if isinstance(rows, PriceData) else check_prices(_as_frame(rows))).prices
+        given = (rows if isinstance(rows, PriceData) else check_prices(as_frame(rows))).prices
         state = self._state
         days = given.index.to_numpy().astype("datetime64[D]")
         last = state.days[-1]
@@ -200,7 +167,7 @@ class HedgeMatrix:
             tuple(str(day) for day in days),
             {day: tickers for day, tickers in missing.items() if tickers},
             unknown,
-            _gaps(np.concatenate([state.days[-1:], days])),
+            name_gaps(np.concatenate([state.days[-1:], days])),
         )
 
     # ------------------------------------------------------------------------------------------------- reading
@@ -385,26 +352,3 @@ class _Pairs:
         i, j = (self._state.tickers.index(ticker) for ticker in pair)
         mean, cov = unpack_state(self._state.values[: kernel.STATE, i, j])
         return {"mean": mean.tolist(), "cov": cov.tolist()}
-
-
-def _as_frame(rows: pd.Series | pd.DataFrame) -> pd.DataFrame:
-    if not isinstance(rows, pd.Series):
-        return rows
-    if not isinstance(rows.name, (str, pd.Timestamp, np.datetime64)) and not hasattr(rows.name, "isoformat"):
-        raise DataError(
-            f"The new bar is a Series named {shown(rows.name)}; its name must be its date. Pass prices.loc[date], or "
-            "set name='2024-01-31'."
-        )
-    return rows.to_frame().T.infer_objects()
-
-
-def _gaps(days: Any) -> tuple[str, ...]:
-    lines = []
-    for before, after in pairwise(days):
-        absent = int(np.busday_count(before + 1, after))
-        if absent:
-            lines.append(
-                f"no bar on {counted(absent, 'weekday')} between {before} and {after} (a holiday, or a gap in the "
-                "data); the two are treated as consecutive"
-            )
-    return tuple(lines)

@@ -13,7 +13,7 @@ from pairs_bt.errors import ConfigError
 __all__ = ["locked", "replace_file"]
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> Path:
+def replace_file(path: Path, write: Callable[[Path], object]) -> Path:
     """Let ``write`` make a file beside ``path``, flush it to the disk, and rename it: the old one or the new one.
 
     Raises

@@ -38,9 +38,13 @@ def _palette(scheme: str) -> list[Colour]:
     return [*colours, missing]
 
 
-def shade(values: NDArray[np.float64], centre: float, limit: float) -> NDArray[np.uint8]:
-    """Palette entry of every value; beyond ``centre`` +- ``limit`` the end colours, NaN as `MISSING`."""
-    place = np.clip((values - centre) / limit, -1.0, 1.0)
+def shade(values: NDArray[np.float64], low: float, middle: float, high: float) -> NDArray[np.uint8]:
+    """Palette entry of every value: neutral at ``middle``, the end colours from ``low`` down and ``high`` up.
+
+    NaN as `MISSING`.
+    """
+    away = values - middle
+    place = np.clip(np.where(away < 0.0, away / (middle - low), away / (high - middle)), -1.0, 1.0)
     known = ~np.isnan(place)
     steps = np.rint((np.where(known, place, 0.0) + 1.0) * (SHADES - 1) / 2.0)
     return np.where(known, steps, MISSING).astype(np.uint8)
@@ -104,7 +108,7 @@ _TEMPLATE = """\
 :root{--page:#14161a;--text:#e6e8eb;--soft:#a2a8b0;--line:#33373d;--head:#1e2126}
 {{ dark | safe }}
 }
-body{margin:1.5rem auto;padding:0 1rem;max-width:1400px;background:var(--page);color:var(--text);\
+body{margin:1.5rem auto;padding:0 1rem;max-width:1800px;background:var(--page);color:var(--text);\
 font:15px/1.5 system-ui,sans-serif}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .4rem}
 p,li{max-width:75ch}.soft{color:var(--soft)}
@@ -113,7 +117,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .list td,.list th{padding:.15rem .6rem;border-bottom:1px solid var(--line);text-align:right}
 .list th{background:var(--head)}
 .list td:nth-child(-n+2),.list th:nth-child(-n+2){text-align:left}
-.heat{font-size:11px}.heat td{padding:1px 4px;text-align:right;min-width:2.6em}
+.heat{font-size:11px}.heat td{padding:1px 3px;text-align:right;min-width:2em}
 .heat th{background:var(--head);padding:1px 4px;font-weight:600;text-align:left;position:sticky;left:0;z-index:1}
 .heat thead th{top:0;z-index:2;vertical-align:bottom}.heat thead th span{writing-mode:vertical-rl}
 .heat thead th:first-child{z-index:3}
@@ -134,11 +138,13 @@ img{width:100%;max-width:1000px;image-rendering:pixelated;border:1px solid var(-
 <h2>The matrix</h2>
 <p>Row y, column x: the ratio is the number of units of x to sell against one unit of y{{ unit }}.
 Tickers that move together stand together. Colour: {{ colour }}.</p>
-<p class="legend"><span>{{ low }}</span><span aria-hidden="true">{% for i in range(shades) %}<i class="c{{ i }}"></i>\
-{% endfor %}</span><span>{{ high }}</span></p>
+<p class="legend"><span>{{ ends[0] }}</span>
+<span aria-hidden="true">{% for i in range(shades) %}<i class="c{{ i }}"></i>\
+{% endfor %}</span><span>{{ ends[2] }}</span>
+<span class="soft">(neutral: {{ ends[1] }})</span></p>
 {% if images %}
 <picture><source media="(prefers-color-scheme: dark)" srcset="{{ images.dark }}">
-<img src="{{ images.light }}" alt="Heatmap of all {{ tickers | length }} tickers, y down, x across, ordered as below">\
+<img src="{{ images.light }}" alt="Heatmap of {{ tickers | length }} tickers, y down, x across, ordered as below">\
 </picture>
 <details><summary>Order of the {{ tickers | length }} tickers, top to bottom and left to right</summary>
 <p>{{ tickers | join(" ") }}</p></details>
@@ -155,8 +161,8 @@ Tickers that move together stand together. Colour: {{ colour }}.</p>
 </tbody></table></div>
 <h2>Ratios that moved most since {{ since }}</h2>
 {% if moved %}
-<p>In standard errors of the ratio before. A ratio that moves by many of them tells either of news or of variances
-(trans_cov, obs_cov) that are too small for these prices.</p>
+<p>Moved by: in standard errors of the ratio before. A ratio that moves by many of them tells either of news or of
+variances (trans_cov, obs_cov) that are too small for these prices.</p>
 <div class="wide"><table class="list">
 <thead><tr>{% for name in moved_names %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>

@@ -56,7 +56,7 @@ def write_tables(
     """
     text = page(matrix, since=since, notes=notes).encode()
     replace_file(folder / RATIOS, lambda path: _write_ratios(matrix, path))
-    replace_file(folder / PAGE, lambda path: _write_bytes(path, text))
+    replace_file(folder / PAGE, lambda path: path.write_bytes(text))
     # last, because its mark says that all of them are of this state
     replace_file(folder / PAIRS, lambda path: _write_pairs(matrix, path))
 
@@ -100,10 +100,6 @@ def _write_pairs(matrix: HedgeMatrix, path: Path) -> None:
         file.add_key_value_metadata({_STATE: matrix.state.identity})
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-
-
 def clustered_order(matrix: HedgeMatrix) -> list[int]:
     """Positions of the tickers, those that move together side by side.
 
@@ -131,8 +127,8 @@ def page(matrix: HedgeMatrix, *, since: HedgeMatrix | None = None, notes: Iterab
     k = len(matrix.tickers)
     order = clustered_order(matrix)
     dollars = _dollar_ratio(matrix)
-    limit = _colour_limit(dollars)
-    shades = shade(dollars, 1.0, limit)
+    ends = _colour_ends(dollars)
+    shades = shade(dollars, *ends)
     before, moves = matrix.moves(since)
     current = state.last == state.bars - 1
     top = _largest(np.where(current, moves, np.nan), _TOP)
@@ -145,17 +141,25 @@ def page(matrix: HedgeMatrix, *, since: HedgeMatrix | None = None, notes: Iterab
         identity=state.identity,
         last_bar=matrix.last_bar,
         summary=_summary(matrix),
-        notes=[*notes, *_not_current(matrix)],
+        notes=[*notes, *(_not_current(matrix) if since is None else ())],
         unit=_SPACE_NOTES[state.space],
-        colour=_colour_text(limit),
-        low=_text(1.0 - limit, 3),
-        high=_text(1.0 + limit, 3),
+        colour=_colour_text(ends),
+        ends=[_text(end, 3) for end in ends],
         images=images,
         tickers=[matrix.tickers[i] for i in order],
         heat_names=[matrix.tickers[i] for i in part],
         heat=_heat(matrix, part, shades),
         since=f"the bar before {matrix.last_bar}" if since is None else f"the last update ({since.last_bar})",
-        moved_names=("y", "x", "before", "now", "standard errors", "standard error now", "spread z", "half-life"),
+        moved_names=(
+            "y",
+            "x",
+            "before",
+            "now",
+            "moved, in standard errors",
+            "standard error now",
+            "spread z",
+            "half-life",
+        ),
         moved=[_moved_row(matrix, before, moves, i, j) for i, j in top],
         **_static(matrix, current),
     )
@@ -190,17 +194,21 @@ def _dollar_ratio(matrix: HedgeMatrix) -> Floats:
     return beta * last[np.newaxis, :] / last[:, np.newaxis]
 
 
-def _colour_limit(dollars: Floats) -> float:
-    away = np.abs(dollars[np.isfinite(dollars)] - 1.0)
-    return max(float(np.quantile(away, 0.98)), 1e-6) if away.size else 1.0
+def _colour_ends(dollars: Floats) -> tuple[float, float, float]:
+    """The 1%, 50% and 99% points of the pairs, held apart so that equal ratios have one colour."""
+    known = dollars[np.isfinite(dollars)]
+    low, middle, high = np.quantile(known, (0.01, 0.5, 0.99)) if known.size else (0.0, 1.0, 2.0)
+    least = 1e-6 * max(abs(float(middle)), 1.0)
+    return min(float(low), float(middle) - least), float(middle), max(float(high), float(middle) + least)
 
 
-def _colour_text(limit: float) -> str:
-    text = "dollars of x against one dollar of y; neutral is equal dollars, the ends hold 98% of the pairs"
-    if limit < 0.02:
+def _colour_text(ends: tuple[float, float, float]) -> str:
+    text = "dollars of x against one dollar of y, neutral where they are those of the median pair"
+    away = max(abs(end - 1.0) for end in ends)
+    if away < 0.02:
         text += (
-            f". Here all but 2% of the ratios are equal dollars within {100 * limit:.2g}%: with these variances the "
-            "filter follows the quotient of the last prices and little else. A smaller trans_cov makes it estimate"
+            f". Here nearly all ratios are equal dollars within {100.0 * away:.2g}%: with these variances the filter "
+            "follows the quotient of the last two prices and little else. A smaller trans_cov makes it estimate"
         )
     return text
 
@@ -226,6 +234,7 @@ def _heat(matrix: HedgeMatrix, part: Sequence[int], shades: Any) -> list[dict[st
     state, names = matrix.state, matrix.tickers
     z, half_life = matrix.spread_statistics()
     days = state.last_day.astype("datetime64[D]")
+    digits = 3 if len(part) <= 30 else 2
     rows = []
     for i in part:
         cells = []
@@ -239,7 +248,7 @@ def _heat(matrix: HedgeMatrix, part: Sequence[int], shades: Any) -> list[dict[st
                 f"{names[i]} on {names[j]}: ratio {_text(beta, 6)}, standard error {_text(error, 3)}, "
                 f"z {_text(z[i, j], 3)}, half-life {_text(half_life[i, j], 3)}, last bar {days[i, j]}"
             )
-            cells.append({"shade": shades[i, j], "title": title, "text": _text(beta, 3)})
+            cells.append({"shade": shades[i, j], "title": title, "text": _text(beta, digits)})
         rows.append({"name": names[i], "cells": cells})
     return rows
 
@@ -278,13 +287,7 @@ def _static(matrix: HedgeMatrix, current: Any) -> dict[str, Any]:
         "the pairs where the miss is largest for what the filter expected."
     )
     rows = [
-        [
-            matrix.tickers[i],
-            matrix.tickers[j],
-            _text(percent[i, j], 3),
-            _text(error[i, j], 4),
-            _text(surprise[i, j], 3),
-        ]
+        [matrix.tickers[i], matrix.tickers[j], _text(percent[i, j], 3), _text(error[i, j], 4), _text(surprise[i, j], 3)]
         for i, j in _largest(surprise, _TOP)
     ]
     return {"static_text": text, "static": rows, "static_names": names}
