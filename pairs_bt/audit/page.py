@@ -1,0 +1,194 @@
+"""The page of an audit: one self-contained HTML file in the look of a run's report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from pairs_bt.audit import words
+from pairs_bt.audit.evidence import lookup
+from pairs_bt.audit.figures import ladder_figure, place_figure, windows_figure
+from pairs_bt.panels import Beside, Panel, Picture, Row, Table, Text
+from pairs_bt.plots.svg import to_svg
+from pairs_bt.report import environment
+from pairs_bt.style import DASHES, css_variables
+from pairs_bt.wording import number, percent, pvalue
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pairs_bt.audit.study import Audit
+
+
+ARROW = "\N{RIGHTWARDS ARROW}"
+
+
+def render(audit: Audit) -> str:
+    """Make the page's HTML."""
+    draw = _Drawer(audit)
+    return environment().get_template("audit.html.jinja").render(
+        title=f"pairs_bt audit: {audit.source.get('name') or 'prices'}",
+        verdict=[words.bias_sentence(audit), *words.noise_sentences(audit), words.causality_sentence(audit)],
+        holds=audit.certificate.holds,
+        facts=_facts(audit),
+        sections=[_ladder(audit, draw), _scan(audit, draw), _place(audit, draw), _causality(audit)],
+        swatches={
+            label: (place, " ".join(f"{1.6 * part:g}" for part in DASHES[place % len(DASHES)]))
+            for label, place in _marks(audit).items()
+        },
+        light=css_variables(0),
+        dark=css_variables(1),
+    )  # fmt: skip
+
+
+class _Drawer:
+    """Turns figures into pictures with ids of their own."""
+
+    def __init__(self, audit: Audit) -> None:
+        self.audit = audit
+        self.count = 0
+
+    def __call__(self, function: Callable[..., Figure], *args: Any, caption: str = "") -> Picture:
+        self.count += 1
+        description = (function.__doc__ or "").strip().splitlines()[0]
+        svg = to_svg(function(self.audit, *args), f"a{self.count}", description)
+        return Picture(Markup(svg), caption)
+
+
+def _marks(audit: Audit) -> dict[str, int]:
+    return {label: place for place, label in enumerate(audit.labels.values())}
+
+
+def _facts(audit: Audit) -> list[tuple[str, str]]:
+    source, real = audit.source, audit.real
+    return [
+        ("prices", f"{source.get('tickers')} tickers, {source.get('first_date')} to {source.get('last_date')}"),
+        ("windows", f"{len(real.tested)}"),
+        ("tests", f"{sum(real.tested):,}"),
+        ("null universes", f"{audit.draws} of each of {len(audit.discoveries)} kinds"),
+        ("seed", str(audit.config.run.seed)),
+    ]
+
+
+def _ladder(audit: Audit, draw: _Drawer) -> Panel:
+    steps = [part.set_index("variant").to_dict("index") for _, part in audit.ladder.groupby("rung", sort=True)]
+    head = ["", "candidates", *audit.labels.values()]
+
+    def rows(cell: Callable[[Any], str], text: str = "name") -> list[Row]:
+        out = []
+        for step in steps:
+            first = next(iter(step.values()))
+            note = "a claim, not money" if first["pnl"] == "spread" else ""
+            cells = [f"{first['candidates']:,}", *(cell(step[name]) for name in audit.labels)]
+            out.append(Row(f"{first['rung']} {first[text].replace('->', ARROW)}", cells, note=note))
+        return out
+
+    return Panel(
+        "bias",
+        "How much is bias",
+        "The book's choices on these prices, dates and variants, then one thing mended a rung, each on top of those "
+        "before. Every rung is a config in ladder/ that pairs-bt run takes.",
+        [
+            draw(ladder_figure),
+            Table(head, rows(lambda r: number(r["sharpe"]), "what"), "Net Sharpe ratio", marks=_marks(audit)),
+            Table(head, rows(lambda r: percent(r["annual_return"])), "Net return a year", marks=_marks(audit)),
+            Table(head, rows(lambda r: f"{number(r['mean_trade_bp'], 0)} ({number(r['mean_trade_t'], 1)})"),
+                  "Mean net trade in bp of its capital (t)", marks=_marks(audit),
+                  note="t takes trades for independent; they overlap, so read it as a bound."),
+            Table(head, rows(lambda r: number(r["trades"], 0)), "Trades", marks=_marks(audit)),
+        ],
+    )  # fmt: skip
+
+
+def _scan(audit: Audit, draw: _Drawer) -> Panel:
+    rows = []
+    for item in audit.discoveries:
+        rate = f"{percent(item.rate, 0)} ({percent(item.rate_low, 0)} to {percent(item.rate_high, 0)})"
+        rows.append(
+            Row(words.KINDS[item.kind], [
+                f"{item.found:,}", f"{number(item.expected, 1)} \N{PLUS-MINUS SIGN} {number(item.std_error, 1)}",
+                f"{number(item.low, 0)} to {number(item.high, 0)}", pvalue(item.p_value),
+                rate if item.found else number(item.rate),
+            ])
+        )  # fmt: skip
+    real = audit.real
+    procedures = Table(
+        ["Rejected at the config's alpha", "within windows", "over all windows"],
+        [
+            Row("Benjamini-Hochberg", [str(sum(real.bh)), str(real.pooled_bh)]),
+            Row("Benjamini-Yekutieli", [str(sum(real.by)), str(real.pooled_by)]),
+        ],
+        "Procedures on the p-values of the scan",
+        "On Engle-Granger p-values, corrected for both ways. The first takes the tests for independent or positively "
+        "dependent, the second for nothing; the null universes need neither.",
+    )
+    chance = Table(
+        ["", "found", "expected by chance", "95% of universes", "p", "false discovery rate"],
+        rows,
+        "Candidates over all windows",
+        "Expected: mean over the null universes with its Monte-Carlo error. The rate is expected over found, its "
+        "interval that of a single universe; every pair is taken for unrelated, so it errs on the high side.",
+    )
+    intro = (
+        "The whole pipeline on universes with the same dates and gaps in which no two prices have anything to do with "
+        "each other: every ticker's returns shifted along the calendar, resampled in blocks, or drawn anew."
+    )
+    return Panel("noise", "How many candidates are noise", intro, [draw(windows_figure), chance, procedures])
+
+
+def _place(audit: Audit, draw: _Drawer) -> Panel:
+    table = lookup(audit.null)
+    kinds = [item.kind for item in audit.discoveries]
+    rows = []
+    for variant, label in audit.labels.items():
+        rows.append(Row(label, kind="group"))
+        for statistic in ("half_life", "trades", "mean_trade_bp", "annual_return", "sharpe"):
+            cells = [words.shown(statistic, table[variant, statistic, kinds[0]]["real"])]
+            for kind in kinds:
+                row = table[variant, statistic, kind]
+                low, high = (words.shown(statistic, row[c]) for c in ("null_q025", "null_q975"))
+                cells += [f"{words.shown(statistic, row['null_median'])} ({low} to {high})", pvalue(row["p_value"])]
+            rows.append(Row(words.STATISTICS[statistic], cells))
+    head = ["", "real", *(text for kind in kinds for text in (words.KINDS[kind], "p"))]
+    return Panel(
+        "place",
+        "How much of the trading is noise",
+        "The real value's place among the null universes. p = (r + 1) / (n + 1) with r universes at least as extreme: "
+        "low for half-lives, high for the rest.",
+        [
+            Beside([
+                draw(place_figure, "sharpe", "Net Sharpe ratio: null universes and the real one"),
+                draw(place_figure, "mean_trade_bp", "Mean net trade (bp): null universes and the real one"),
+            ]),
+            Table(head, rows, "Median of the null universes (95% of them)", marks=_marks(audit)),
+        ],
+    )  # fmt: skip
+
+
+def _causality(audit: Audit) -> Panel:
+    found = audit.certificate.to_dict()
+    rows = [
+        Row(probe["date"], [
+            {"remove": "removed", "perturb": "replaced"}[probe["change"]], f"{probe['tables']:,}", f"{probe['rows']:,}",
+            "same" if probe["first_break"] is None else probe["first_break"]["stage"],
+        ])
+        for probe in found["probes"]
+    ]  # fmt: skip
+    fills = audit.certificate.fills_break
+    outcome = "all as the config says."
+    if fills is not None:
+        outcome = f"not so. {fills.where}: {fills.before} expected, {fills.after} found."
+    text = f"Fills: {found['trades_checked']:,} trades held against closes, z-scores and their cash: {outcome}"
+    return Panel(
+        "causality",
+        "Is any of it look-ahead",
+        "Everything after a random date is removed, or replaced by other prices and gaps; the run is made again; every "
+        "table up to the date must be the same in every bit. The first stage that differs is named.",
+        [
+            Text(words.causality_sentence(audit), tone="" if audit.certificate.holds else "warning"),
+            Text(text),
+            Table(["cut after", "future", "tables", "rows", "first difference"], rows),
+        ],
+    )

@@ -1,0 +1,215 @@
+"""The whole audit of a study: ladder, null, certificate, and the folder that keeps them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pairs_bt.audit import causality, draws, evidence, ladder
+from pairs_bt.audit.causality import Certificate
+from pairs_bt.audit.evidence import Call, Discovery
+from pairs_bt.audit.measure import Measure, measure
+from pairs_bt.config import Config
+from pairs_bt.config_io import fingerprint
+from pairs_bt.errors import ConfigError
+from pairs_bt.hedge import variants
+from pairs_bt.prices import fingerprint_frame
+from pairs_bt.runner import open_study
+
+MANIFEST = "audit.json"
+FILES = ("audit.html", "ladder.csv", "null.csv", "null_windows.csv", "causality.json", draws.JOURNAL, MANIFEST)
+
+# Opens a progress display for one part of the audit: its unit in, a function of (done, total) out.
+Display = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A finished audit.
+
+    Attributes
+    ----------
+    config : Config
+    source : dict
+        Fingerprint of the prices.
+    labels : dict of str to str
+        What a person reads for each variant.
+    ladder : DataFrame
+        One row a rung and variant (ladder.csv).
+    real : Measure
+        The study's own numbers.
+    draws : int
+        Null universes of each kind.
+    null, windows : DataFrame
+        null.csv and null_windows.csv.
+    discoveries : list of Discovery
+        Candidates against chance, one a kind of null.
+    calls : list of Call
+        What stands out of all kinds of null.
+    certificate : Certificate
+    folder : Path or None
+    """
+
+    config: Config
+    source: dict[str, Any]
+    labels: dict[str, str]
+    ladder: pd.DataFrame
+    real: Measure
+    draws: int
+    null: pd.DataFrame
+    windows: pd.DataFrame
+    discoveries: list[Discovery]
+    calls: list[Call]
+    certificate: Certificate
+    folder: Path | None = None
+
+
+def run_audit(
+    config: Config,
+    *,
+    prices: pd.DataFrame | None = None,
+    draws_each: int = 200,
+    dates: int = 10,
+    out: Path | None = None,
+    jobs: int | None = None,
+    fresh: bool = False,
+    display: Display | None = None,
+) -> Audit:
+    """Audit a study.
+
+    Parameters
+    ----------
+    config : Config
+        The study's config.
+    prices : DataFrame, optional
+        Adjusted closes in place of those that the config names.
+    draws_each : int
+        Null universes of each of the three kinds.
+    dates : int
+        Dates of the causality certificate.
+    out : path, optional
+        Folder to write: audit.html, ladder.csv, ladder/*.toml, null.csv, null_windows.csv, causality.json, audit.json
+        and the journal of finished draws, from which an interrupted audit goes on.
+    jobs : int, optional
+        Threads. Results do not depend on it.
+    fresh : bool
+        Replace what the audit of another config has left in `out`.
+    display : callable, optional
+        Shows progress; see `Display`.
+
+    Raises
+    ------
+    ConfigError, DataError
+        Before anything is written.
+    """
+    show = _silence if display is None else display
+    study = open_study(config, prices)
+    if out is not None:
+        check_folder(out, config, fresh=fresh)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MANIFEST).write_text(_json(_manifest(config, study.prices, draws_each, dates)), encoding="utf-8")
+    real = measure(study)
+    steps = ladder.rungs(config)
+    if out is not None:
+        ladder.write_rungs(steps, out / "ladder")
+    with show("rungs") as advance:
+        climbed = ladder.climb(steps, study.prices, jobs=jobs, progress=advance)
+    with show("null universes") as advance:
+        journal = None if out is None else out / draws.JOURNAL
+        found = draws.null_draws(study, draws_each, jobs=jobs, journal=journal, progress=advance)
+    with show("futures") as advance:
+        certificate = causality.certify(config, study.prices, dates=dates, jobs=jobs, progress=advance)
+    table = evidence.null_frame(real, found)
+    made = Audit(
+        config=config,
+        source=study.source,
+        labels={variant.name: variant.label for variant in variants(config.hedge)},
+        ladder=climbed,
+        real=real,
+        draws=draws_each,
+        null=table,
+        windows=evidence.windows_frame(real, found, [window.label for window in study.windows]),
+        discoveries=evidence.discoveries(real, found),
+        calls=evidence.calls(table),
+        certificate=certificate,
+        folder=out,
+    )
+    if out is not None:
+        write(made, out)
+    return made
+
+
+class _silence:
+    """Progress that nobody watches."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return lambda done, total: None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def write(audit: Audit, folder: Path) -> None:
+    """Write the tables, the certificate and the page of a finished audit."""
+    from pairs_bt.audit.page import render
+
+    for name, table in (("ladder", audit.ladder), ("null", audit.null), ("null_windows", audit.windows)):
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    (folder / "causality.json").write_text(_json(audit.certificate.to_dict()), encoding="utf-8")
+    (folder / "audit.html").write_text(render(audit), encoding="utf-8", newline="\n")
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) if (folder / MANIFEST).exists() else {}
+    summary = {"discoveries": [asdict(d) for d in audit.discoveries], "calls": [asdict(c) for c in audit.calls]}
+    (folder / MANIFEST).write_text(_json(manifest | {"status": "complete"} | summary), encoding="utf-8")
+
+
+def _manifest(config: Config, prices: pd.DataFrame, draws_each: int, dates: int) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "status": "begun",
+        "config_sha256": fingerprint(config),
+        "prices_sha256": fingerprint_frame(prices),
+        "draws": draws_each,
+        "dates": dates,
+        "seed": config.run.seed,
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
+def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
+    """Refuse a folder that is not this config's audit, before anything is written.
+
+    Raises
+    ------
+    ConfigError
+        When the folder is a file, holds what no audit has made, or belongs to another config.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"--out {folder} is a file: give the path of a folder.")
+    if not any(folder.iterdir()):
+        return
+    path = folder / MANIFEST
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ConfigError(
+            f"{folder} is not empty and holds no audit ({MANIFEST} is missing or damaged). "
+            "Give another folder with --out."
+        ) from None
+    if stored.get("config_sha256") != fingerprint(config) and not fresh:
+        raise ConfigError(
+            f"{folder} holds the audit of another config. Give another folder with --out, or --fresh to replace it."
+        )
