@@ -1,19 +1,61 @@
-"""Hedge rules: from the filter's path to the hedge ratio of every bar.
+"""Hedge rules: from the filter's path and the prices to the hedge ratio of every bar.
 
 A rule takes the filter's path over train and trade window and the train length, and returns the ratio of every
 bar. Nothing after a bar may decide the ratio of that bar in the trade window; over the train window a held ratio
 is shown as the constant it is, because the half-life and the first z-scores are measured with it.
-Adding a rule is adding one function and its name in `HEDGE_RULES` (and in the config's list).
+
+A ratio belongs to the price space of the levels it is applied to: y - ratio * x is the spread. A rule that finds
+dollars of x per dollar of y (from returns, from log changes, from values) turns them into that ratio with
+:func:`from_dollars` before it returns. Adding a rule is adding one function and its name in `HEDGE_RULES` (and in
+the config's list).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from pairs_bt import hedge_rules as formula
 from pairs_bt.config import MOVING_RULES, Band, Hedge
+
+
+@dataclass(frozen=True)
+class PairPrices:
+    """What rules need besides the filter: raw prices, units and the market.
+
+    Attributes
+    ----------
+    prices : numpy.ndarray, shape (tickers, bars)
+        Raw prices of train and trade window, as they are traded.
+    unit : numpy.ndarray, shape (tickers,)
+        A ratio in the price space times ``unit[iy] / unit[ix]`` is one in shares (ones under raw and log).
+    iy, ix : numpy.ndarray of int, shape (pairs,)
+        Rows of y and x.
+    log_space : bool
+        Whether the levels are logs, so that a ratio is dollars of x per dollar of y.
+    market : numpy.ndarray, shape (train bars - 1,), optional
+        Daily simple returns of the market over the train window; rule `beta` only.
+    rolling_window : int
+        Bars of `rolling_ols`.
+    var_order : {'theory', 'book'}
+        Lagged differences of `johansen`.
+    delta, observation_cov : float
+        Noise of the filter of `kalman_changes`.
+    """
+
+    prices: np.ndarray
+    unit: np.ndarray
+    iy: np.ndarray
+    ix: np.ndarray
+    log_space: bool = False
+    market: np.ndarray | None = None
+    rolling_window: int = 126
+    var_order: Literal["theory", "book"] = "theory"
+    delta: float = 1e-3
+    observation_cov: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -26,12 +68,22 @@ class FilterPath:
         Filtered state after each bar.
     y, x : numpy.ndarray, shape (pairs, bars)
         Levels in the space in which beta was fitted (as they enter the spread).
+    source : PairPrices, optional
+        Prices behind the levels; rules that hedge dollars or read other prices need it.
     """
 
     beta: np.ndarray
     alpha: np.ndarray
     y: np.ndarray
     x: np.ndarray
+    source: PairPrices | None = None
+
+    @property
+    def priced(self) -> PairPrices:
+        """The prices behind the levels, or an error that says who needs them."""
+        if self.source is None:
+            raise ValueError("this hedge rule reads prices: build the FilterPath with source=PairPrices(...)")
+        return self.source
 
 
 HedgeRule = Callable[[FilterPath, int], np.ndarray]
@@ -62,6 +114,97 @@ def fixed_last(path: FilterPath, n_train: int) -> np.ndarray:
     return _held(path.beta[:, n_train - 1], path)
 
 
+def ols(path: FilterPath, n_train: int) -> np.ndarray:
+    """Hold the least squares slope of y on x and a constant over the train window."""
+    return _held(formula.ols_ratio(path.y[:, :n_train], path.x[:, :n_train]), path)
+
+
+def rolling_ols(path: FilterPath, n_train: int) -> np.ndarray:
+    """Take the least squares slope over the last `rolling_window` bars: a new ratio every bar."""
+    window = path.priced.rolling_window
+    return formula.rolling_ols_ratio(path.y, path.x, window, n_train)
+
+
+def tls(path: FilterPath, n_train: int) -> np.ndarray:
+    """Hold the total least squares slope over the train window: the first principal component, means taken out."""
+    return _held(formula.tls_ratio(path.y[:, :n_train], path.x[:, :n_train]), path)
+
+
+def min_variance(path: FilterPath, n_train: int) -> np.ndarray:
+    """Hold the ratio that would have made the daily changes of the train window vary least."""
+    return _held(formula.min_variance_ratio(path.y[:, :n_train], path.x[:, :n_train]), path)
+
+
+def johansen(path: FilterPath, n_train: int) -> np.ndarray:
+    """Hold the first cointegrating vector of the train window, normalised on y."""
+    order = path.priced.var_order
+    return _held(formula.johansen_ratio(path.y[:, :n_train], path.x[:, :n_train], var_order=order), path)
+
+
+def dollar(path: FilterPath, n_train: int) -> np.ndarray:
+    """Hold equal dollars of both legs, at the prices of the train end."""
+    return _held(from_dollars(np.ones(path.beta.shape[0]), path, n_train - 1), path)
+
+
+def one_to_one(path: FilterPath, n_train: int) -> np.ndarray:
+    """Hold one unit of normalised y against one of normalised x: equal dollars at the train start.
+
+    The spread of Gatev, Goetzmann and Rouwenhorst (2006), the difference of two price indices that start together.
+    """
+    return _held(from_dollars(np.ones(path.beta.shape[0]), path, 0), path)
+
+
+def beta(path: FilterPath, n_train: int) -> np.ndarray:
+    """Hold the dollars that leave no market exposure at the train end: beta_y / beta_x, betas of the train window."""
+    source = path.priced
+    if source.market is None:
+        raise ValueError("hedge rule 'beta' needs the market's returns: PairPrices(market=...)")
+    prices = source.prices[:, :n_train]
+    return _held(
+        from_dollars(formula.beta_ratio(prices[source.iy], prices[source.ix], source.market), path, n_train - 1), path
+    )
+
+
+def kalman_changes(path: FilterPath, n_train: int) -> np.ndarray:
+    """Filter log changes instead of levels: dollars of x per dollar of y, turned into a ratio at each bar's prices.
+
+    The level of y - ratio * x says nothing here, because the ratio moves with the prices; its spread is the value of
+    the position rebuilt from the changes (see `REBUILT_RULES`).
+    """
+    source = path.priced
+    dollars = formula.changes_ratio(
+        source.prices, source.iy, source.ix, delta=source.delta, observation_cov=source.observation_cov
+    )
+    return from_dollars(dollars, path, None)
+
+
+def from_dollars(dollars: np.ndarray, path: FilterPath, bar: int | None) -> np.ndarray:
+    """Turn dollars of x per dollar of y into a ratio of the price space.
+
+    Parameters
+    ----------
+    dollars : numpy.ndarray, shape (pairs,), or (pairs, bars) where `bar` is None
+        Value of x held against one dollar of y.
+    path : FilterPath
+        Its `source` gives prices and units.
+    bar : int or None
+        The bar at whose prices shares are counted; None: each at its own.
+
+    Returns
+    -------
+    numpy.ndarray
+        Under log prices the dollars themselves; else ``dollars * price_y / price_x`` shares, in units of the space.
+    """
+    source = path.priced
+    if source.log_space:
+        return dollars
+    if bar is not None:
+        shares = dollars * (source.prices[source.iy, bar] / source.prices[source.ix, bar])
+        return np.asarray(shares / (source.unit[source.iy] / source.unit[source.ix]))
+    shares = dollars * (source.prices[source.iy] / source.prices[source.ix])
+    return np.asarray(shares / (source.unit[source.iy] / source.unit[source.ix])[:, None])
+
+
 def _held(ratio: np.ndarray, path: FilterPath) -> np.ndarray:
     return np.broadcast_to(ratio[:, None], path.beta.shape)
 
@@ -71,7 +214,21 @@ HEDGE_RULES: dict[str, HedgeRule] = {
     "fixed_first": fixed_first,
     "averaged": averaged,
     "fixed_last": fixed_last,
+    "ols": ols,
+    "rolling_ols": rolling_ols,
+    "tls": tls,
+    "min_variance": min_variance,
+    "johansen": johansen,
+    "dollar": dollar,
+    "one_to_one": one_to_one,
+    "beta": beta,
+    "kalman_changes": kalman_changes,
 }
+
+# Rules that read the state of the regression filter on levels: its intercept and its innovations are theirs too.
+FILTER_RULES = ("dynamic", "fixed_first", "averaged", "fixed_last")
+# Rules whose spread is the value of a position rebuilt from changes.
+REBUILT_RULES = ("kalman_changes",)
 
 
 @dataclass(frozen=True)
