@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from pairs_bt import __version__
+from pairs_bt.cli_audit import audit
+from pairs_bt.cli_hedge import hedge
 from pairs_bt.cli_verify import verify
 from pairs_bt.errors import PairsError
 from pairs_bt.interrupt import EXIT_CODE as INTERRUPTED
@@ -41,9 +43,16 @@ def cli() -> None:
 @_set
 @_jobs
 @click.option("--fresh", is_flag=True, help="Begin anew, whatever an earlier run has left in the folder.")
+@click.option("--no-report", is_flag=True, help="Leave report.html out; `pairs-bt report DIR` writes it later.")
 @click.option("--chunk", type=click.IntRange(min=1), hidden=True, help="Pairs per task. Results do not depend on it.")
 def run(
-    config: Path | None, out: Path | None, overrides: tuple[str, ...], jobs: int | None, fresh: bool, chunk: int | None
+    config: Path | None,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    jobs: int | None,
+    fresh: bool,
+    no_report: bool,
+    chunk: int | None,
 ) -> None:
     """Run a config and compare its hedge ratios (no CONFIG: the demo).
 
@@ -61,6 +70,7 @@ def run(
     with progress_bar("windows") as advance:
         done = runner.run(
             settings, out=target, jobs=jobs, fresh=fresh, progress=advance, say=_say,
+            report=not no_report,
             scan_chunk=chunk or runner.SCAN_CHUNK, trade_chunk=chunk or runner.TRADE_CHUNK,
         )  # fmt: skip
     show_notes(done.notes)
@@ -145,7 +155,9 @@ def validate(config: Path | None, overrides: tuple[str, ...]) -> None:
     show_validation(open_study(settings))
 
 
+cli.add_command(hedge)
 cli.add_command(verify)
+cli.add_command(audit)
 
 
 class _quiet_start:
