@@ -163,8 +163,12 @@ def standing(
     ----------
     train : numpy.ndarray, shape (tickers, bars)
         Filled train prices; a NaN left means the ticker is not complete.
+    tickers : list of str
+        Names of the rows.
     membership : DataFrame or None
-        Point-in-time membership, looked up at `test_end`.
+        Point-in-time membership.
+    test_end : numpy.datetime64
+        The day on which membership is looked up.
     """
     out = np.zeros(len(tickers), dtype=np.int8)
     complete = np.isfinite(train).all(axis=1)

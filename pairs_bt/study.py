@@ -170,6 +170,7 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
     Parameters
     ----------
     config : Config
+        Names the prices, the universe and the windows.
     data : PriceData, optional
         Prices already checked (see :func:`pairs_bt.prices.check_prices`); None reads what the config names.
 
@@ -261,7 +262,7 @@ def check_tradeable(study: Study) -> None:
         if code
     )
     raise DataError(
-        f"No pair can be formed: in none of the {len(study.windows)} windows do two tickers have complete, moving prices "
-        f"over the train period of {study.config.windows.train}. In the last one: {lacks}. Give a longer history, raise "
-        "data.fill_limit for short gaps, or shorten windows.train."
+        f"No pair can be formed: in none of the {len(study.windows)} windows do two tickers have complete, moving "
+        f"prices over the train period of {study.config.windows.train}. In the last one: {lacks}. Give a longer "
+        "history, raise data.fill_limit for short gaps, or shorten windows.train."
     )

@@ -30,7 +30,8 @@ TRADES = (
 FILLS = ("test_end", "y", "x", "variant", "date", "ticker", "kind", "shares", "price", "entry_date")
 RETURNS = (
     "date", "variant", "gross", "cost", "borrow", "net", "net_employed", "pairs_open", "gross_exposure", "net_exposure",
-    "gross_employed", "convergence", "hedge_drift", "rehedge_cost", "interest", "turnover", "naive", "netting", "capital",
+    "gross_employed", "convergence", "hedge_drift", "rehedge_cost", "interest", "turnover", "naive", "netting",
+    "capital",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Slow twin of the stages from prices to z-scores: pykalman and pandas, one pair at a time, as section by section described."""
+"""Slow twin of the stages from prices to z-scores: pykalman and pandas, one pair at a time."""
 
 from __future__ import annotations
 
