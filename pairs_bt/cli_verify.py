@@ -14,7 +14,7 @@ _MAX_NAMED = 20
 @click.command()
 @click.argument("what", required=False, metavar="[CONFIG|DIR]", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Change one config value.")
-@click.option("--pairs", type=click.IntRange(min=1), default=24, show_default=True, help="Pairs to compare.")
+@click.option("--pairs", type=click.IntRange(min=1), default=12, show_default=True, help="Pairs to compare.")
 def verify(what: Path | None, overrides: tuple[str, ...], pairs: int) -> None:
     """Check a run's files, or the kernels on your own pairs.
 

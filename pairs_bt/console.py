@@ -111,7 +111,8 @@ def show_run(run: Run) -> None:
     click.echo(chance_line(run))
     click.echo(run.comparison.verdict)
     if run.folder is not None:
-        click.echo(f"Report: {run.folder / 'report.html'}")
+        page = run.folder / "report.html"
+        click.echo(f"Report: {page}" if page.exists() else f"Folder: {run.folder}")
 
 
 def show_scan(study: Study, tests: pd.DataFrame, out: Path | None) -> None:

@@ -6,6 +6,7 @@ what was kept, so that a run that was killed and taken up gives the bytes of one
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -22,11 +23,12 @@ from pairs_bt.atomic import reason, replacing
 from pairs_bt.config import Config
 from pairs_bt.errors import ConfigError, PairsError, PartialError
 from pairs_bt.identity import identify
+from pairs_bt.limits import Refusals, limited
 from pairs_bt.loading import load_run
 from pairs_bt.lock import hold
 from pairs_bt.parts import TABLES as _FROM_PARTS
 from pairs_bt.parts import DamagedPart, Parts, spreads_path, to_arrow
-from pairs_bt.pipeline import WindowResult, run_windows
+from pairs_bt.pipeline import WindowResult, find_refusals, run_windows
 from pairs_bt.portfolio import compound
 from pairs_bt.results import Run
 from pairs_bt.study import Study
@@ -122,6 +124,7 @@ class _Session:
         self.started = started
         self.timing: dict[str, float] = {"prepare_s": time.perf_counter() - started}
         self.labels = [window.label for window in study.windows]
+        self.refusals: Refusals | None = None
         self.parts = Parts(folder, store.run_key(identity), self.labels)
 
     def run(self, *, fresh: bool) -> Run:
@@ -149,6 +152,8 @@ class _Session:
         """Make the missing windows and keep each as it is done; a window that fails does not stop the others."""
         failed: dict[int, Exception] = {}
         todo = list(missing)
+        if todo:
+            self._find_refusals()
         self._advance(kept)
         while todo:
             try:
@@ -167,8 +172,18 @@ class _Session:
     def _results(self, numbers: list[int]) -> Any:
         work = self.work
         return run_windows(
-            self.study, jobs=work.jobs, scan_chunk=work.scan_chunk, trade_chunk=work.trade_chunk, only=list(numbers)
-        )
+            self.study, jobs=work.jobs, scan_chunk=work.scan_chunk, trade_chunk=work.trade_chunk,
+            refusals=self.refusals, only=list(numbers),
+        )  # fmt: skip
+
+    def _find_refusals(self) -> None:
+        """Decide on the portfolio's limits once, over all windows, whichever of them are kept."""
+        if limited(self.study.config) and self.refusals is None:
+            work = self.work
+            self.refusals = find_refusals(
+                self.study, jobs=work.jobs or os.cpu_count() or 1, scan_chunk=work.scan_chunk,
+                trade_chunk=work.trade_chunk,
+            )  # fmt: skip
 
     def _keep(self, result: WindowResult) -> None:
         try:
@@ -255,6 +270,7 @@ class _Session:
             # The tables' parts are gone: all windows are made again. The manifest stands until the new one is there.
             self._remake()
         elif lost := [partitions[name] for name in broken if name in partitions]:
+            self._find_refusals()
             for result in self._results(lost):
                 self.parts.write_spreads(result.k, result.spreads)
         if store.REPORT in broken:

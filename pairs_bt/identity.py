@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -116,5 +117,7 @@ def differences(stored: dict[str, Any], here: dict[str, Any]) -> list[str]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        value = value[:12]
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
