@@ -1,0 +1,69 @@
+"""Fill the README's numbers from the program: `python benchmarks/readme.py` rewrites what stands between its markers.
+
+With `--check` it changes nothing and fails when something has changed. The speed table is not made here, because
+times differ from machine to machine: `python benchmarks/bench.py --markdown` prints it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+FIGURE = "docs/demo_equity.svg"
+
+
+def demo() -> str:
+    """The end of `pairs-bt run` on the built-in demo, as a person sees it."""
+    import pairs_bt
+    from pairs_bt.console import chance_line, headline
+
+    run = pairs_bt.run()
+    (ROOT / FIGURE).write_bytes(figure(run))
+    end = "\n".join(f"    {line}".rstrip() for line in headline(run.summary).splitlines())
+    image = f"![Net equity of the variants]({FIGURE})"
+    return f"{end}\n\n{chance_line(run)}\n{run.comparison.verdict}\n\n{image}"
+
+
+def figure(run: object) -> bytes:
+    """The equity figure as an SVG whose bytes depend on the run alone."""
+    import io
+
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "pairs_bt"}):
+        out = io.BytesIO()
+        run.plot.equity().savefig(out, format="svg", metadata={"Date": None}, facecolor="white")  # type: ignore[attr-defined]
+    return out.getvalue()
+
+
+def phantom() -> str:
+    """The random-walk table of the phantom P&L."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "phantom_pnl.py")]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return "\n".join(f"    {line}".rstrip() for line in text.strip().splitlines())
+
+
+BLOCKS = {"demo": demo, "phantom": phantom}
+
+
+def filled(text: str, name: str, block: str) -> str:
+    """The text with what stands between a block's markers replaced."""
+    pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}\n{block}\n\n{match[2]}", text)
+
+
+def main() -> None:
+    before = text = README.read_text(encoding="utf-8")
+    for name, make in BLOCKS.items():
+        text = filled(text, name, make())
+    if "--check" in sys.argv and text != before:
+        sys.exit("README.md differs from what the program prints: run python benchmarks/readme.py")
+    README.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
