@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -226,6 +226,28 @@ def _verdict_inputs(
     )
 
 
+def _labelled(inputs: VerdictInputs, labels: Mapping[str, str]) -> VerdictInputs:
+    """Replace the names of variants by what a person reads."""
+
+    def keys(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {labels.get(name, name): value for name, value in values.items()}
+
+    def rows(outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        return tuple(
+            replace(row, first=labels.get(row.first, row.first), second=labels.get(row.second, row.second))
+            for row in outcomes
+        )
+
+    return replace(
+        inputs,
+        sharpes=keys(inputs.sharpes),
+        annual_returns=keys(inputs.annual_returns),
+        traded=keys(inputs.traded),
+        outcomes=rows(inputs.outcomes),
+        other_blocks={block: rows(outcomes) for block, outcomes in inputs.other_blocks.items()},
+    )
+
+
 def compare_variants(
     returns: pd.DataFrame,
     *,
@@ -236,6 +258,7 @@ def compare_variants(
     cohort_returns: pd.DataFrame | None = None,
     trades: pd.DataFrame | None = None,
     prices: pd.DataFrame | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Comparison:
     """All comparisons of the variants of a run, with the uncertainty that the data leave.
 
@@ -251,6 +274,8 @@ def compare_variants(
         The run's trades, for the concentration. Without it a variant has traded if a return is not 0.
     prices : DataFrame, optional
         Date x ticker, for the market exposure.
+    labels : mapping, optional
+        What the verdict calls each variant, where it is not its name.
 
     Returns
     -------
@@ -281,5 +306,5 @@ def compare_variants(
         windows=matrix.windows if matrix else None,
         concentration=concentration(trades, variants=names) if trades is not None else None,
         exposure=market_exposure(frame, prices) if prices is not None else None,
-        verdict=verdict(_verdict_inputs(metrics, traded, table, block)),
+        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block), labels or {})),
     )

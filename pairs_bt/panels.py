@@ -60,6 +60,13 @@ class Table:
     narrow: bool = False
     kind: str = "table"
 
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Each head with the CSS class of its column: text is aligned left, head and cells alike."""
+        body = next((row for row in self.rows if row.cells), None)
+        kinds = ["", *((cell.kind if isinstance(cell, Cell) else "") for cell in (body.cells if body else ()))]
+        return [(head, "text" if k < len(kinds) and "text" in kinds[k] else "") for k, head in enumerate(self.head)]
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -103,6 +110,11 @@ class Beside:
     blocks: Sequence[Any]
     kind: str = "beside"
 
+    @property
+    def light(self) -> bool:
+        """Whether two of the blocks fit beside each other on paper."""
+        return all(block.kind == "picture" or getattr(block, "narrow", False) for block in self.blocks)
+
 
 Block = Table | Picture | Text | Code | Bullets | Beside
 
@@ -129,7 +141,7 @@ class Drawer:
         self.count += 1
         figure = function(self.run, *args)
         description = (function.__doc__ or "").strip().splitlines()[0]
-        return Picture(Markup(to_svg(figure, f"f{self.count}", description)), caption)  # noqa: S704
+        return Picture(Markup(to_svg(figure, f"f{self.count}", description)), caption)
 
 
 def styles(run: Run) -> dict[str, int]:

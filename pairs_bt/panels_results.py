@@ -32,7 +32,7 @@ def _percent0(value: float) -> str:
 
 
 # Head, column of the summary, format; one string is a heading within the table.
-METRICS: tuple[str | tuple[str, str, Format], ...] = (
+RETURNS: tuple[str | tuple[str, str, Format], ...] = (
     "Net of costs and borrow, on committed capital",
     ("Return a year", "net_annual_return", percent),
     ("Volatility", "net_volatility", percent),
@@ -46,17 +46,14 @@ METRICS: tuple[str | tuple[str, str, Format], ...] = (
     ("Volatility", "gross_volatility", percent),
     ("Sharpe ratio", "gross_sharpe", number),
     ("Maximum drawdown", "gross_max_drawdown", percent),
-    "On employed capital (pairs that opened)",
-    ("Return a year, net", "net_employed_annual_return", percent),
-    ("Return a year, gross", "gross_employed_annual_return", percent),
-    ("Sharpe ratio, net", "net_employed_sharpe", number),
-    ("Sharpe ratio, gross", "gross_employed_sharpe", number),
-    ("Maximum drawdown, net", "net_employed_max_drawdown", percent),
-    "Filled at the close of the signal, or one close later (net)",
-    ("Return a year, delay 0", "delay_0_annual_return", percent),
-    ("Return a year, delay 1", "delay_1_annual_return", percent),
-    ("Sharpe ratio, delay 0", "delay_0_sharpe", number),
-    ("Sharpe ratio, delay 1", "delay_1_sharpe", number),
+    "On employed capital",
+    ("Return, net", "net_employed_annual_return", percent),
+    ("Return, gross", "gross_employed_annual_return", percent),
+    ("Sharpe, net", "net_employed_sharpe", number),
+    ("Sharpe, gross", "gross_employed_sharpe", number),
+    ("Drawdown, net", "net_employed_max_drawdown", percent),
+)
+TRADING: tuple[str | tuple[str, str, Format], ...] = (
     "Trades",
     ("Trades", "trades", _whole),
     ("Converged", "converged", _percent0),
@@ -66,46 +63,52 @@ METRICS: tuple[str | tuple[str, str, Format], ...] = (
     ("  its t-statistic", "mean_trade_net_t", number),
     ("Mean trade, gross (bp)", "mean_trade_gross_bp", _bp),
     ("  its t-statistic", "mean_trade_gross_t", number),
-    ("Holding (calendar days)", "holding_days", _bp),
+    ("Days held (calendar)", "holding_days", _bp),
     "Costs",
     ("Cost drag a year", "cost_drag", percent),
-    ("Turnover a year (times capital)", "turnover", number),
-    ("Break-even cost (bp a leg and side)", "break_even_cost_bps", _bp),
+    ("Turnover (x capital)", "turnover", number),
+    ("Break-even (bp a leg)", "break_even_cost_bps", _bp),
+    "Net, by the delay of the fill after the signal",
+    ("Return, same close", "delay_0_annual_return", percent),
+    ("Return, next close", "delay_1_annual_return", percent),
+    ("Sharpe, same close", "delay_0_sharpe", number),
+    ("Sharpe, next close", "delay_1_sharpe", number),
 )
 
 
 def metrics_panel(run: Run, draw: Drawer) -> Panel:
     """Every metric, variants as columns."""
+    return Panel(
+        "metrics",
+        "Every metric",
+        "Committed capital counts every pair that was selected, employed capital only pairs that opened a trade "
+        "(Gatev, Goetzmann and Rouwenhorst 2006). Returns and costs are a year's, of 252 days.",
+        [Beside([_metrics(run, RETURNS), _metrics(run, TRADING)])],
+    )
+
+
+def _metrics(run: Run, lines: tuple[str | tuple[str, str, Format], ...]) -> Table:
     table = run.summary
     rows = []
-    for line in METRICS:
+    for line in lines:
         if isinstance(line, str):
             rows.append(Row(line, kind="group"))
         else:
             head, column, shape = line
             rows.append(Row(head, [shape(float(value)) for value in table[column]]))
-    return Panel(
-        "metrics",
-        "Every metric",
-        "Committed capital counts every pair that was selected, employed capital only pairs that opened a trade "
-        "(Gatev, Goetzmann and Rouwenhorst 2006). A year has 252 days; idle cash earns the config's rate.",
-        [Table(["", *table["label"]], rows, marks=styles(run))],
-    )
+    return Table(["", *table["label"]], rows, marks=styles(run))
 
 
 def evidence_panel(run: Run, draw: Drawer) -> Panel:
-    """Intervals, paired differences, other block lengths, model confidence set."""
-    found = run.comparison
-    options = found.settings
-    blocks: list[Block] = [Beside([draw(portfolio.plot_sharpe), draw(portfolio.plot_differences)])]
-    blocks += [_differences(run), Beside([_robustness(run), _sets(run)]), Beside([_track(run), _exposure(run)])]
+    """Paired differences, other block lengths, model confidence set, track record."""
+    options = run.comparison.settings
     return Panel(
         "evidence",
         "Can the data tell them apart?",
-        f"Sharpe ratios with stationary-bootstrap intervals, the same resampled days for every variant; differences "
-        f"after Ledoit and Wolf (2008), studentised circular blocks. {options['draws']:,} draws, blocks of "
-        f"{options['block']} days, {options['days']:,} days.",
-        blocks,
+        "Differences of Sharpe ratios after Ledoit and Wolf (2008), studentised circular blocks; the intervals at the "
+        f"top are of the stationary bootstrap, the same resampled days for every variant. {options['draws']:,} draws, "
+        f"blocks of {options['block']} days, {options['days']:,} days.",
+        [Beside([draw(portfolio.plot_differences), _variants(run)]), _differences(run)],
     )
 
 
@@ -113,94 +116,84 @@ def _name(run: Run, name: object) -> str:
     return run.labels.get(str(name), str(name))
 
 
+def _by_block(table: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    return {int(str(length)): part for length, part in table.groupby("block")}
+
+
 def _differences(run: Run) -> Block:
     table = run.comparison.differences
     if table.empty:
         return Text("One variant: there is no difference to test.")
-    rows = [
-        Row(
-            f"{_name(run, row.first)} over {_name(run, row.second)}",
-            [signed(row.difference), number(row.std_error), f"{number(row.low)} to {number(row.high)}",
-             pvalue(row.pvalue), pvalue(row.pvalue_holm)],
-            note=row.reason,
-        )
-        for row in table.itertuples()
-    ]  # fmt: skip
-    return Table(
-        ["Net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)"],
-        rows,
-        "Paired differences",
-        "Holm's adjustment pays for the number of pairs compared; below 0.05 two variants differ.",
-    )
-
-
-def _robustness(run: Run) -> Block:
-    table = run.comparison.robustness
-    if table.empty:
-        return Text("One variant: nothing to repeat with other block lengths.")
-    wide = table.pivot_table(index=["first", "second"], columns="block", values="pvalue_holm", sort=False, dropna=False)
-    lengths = sorted(int(length) for length in table["block"].unique())
+    block = int(str(run.comparison.settings["block"]))
+    others = {n: part for n, part in _by_block(run.comparison.robustness).items() if n != block}
     rows = []
-    for (first, second), part in table.groupby(["first", "second"], sort=False):
-        values = part.set_index("block")["pvalue_holm"].reindex(lengths)
-        rows.append(Row(f"{_name(run, first)} over {_name(run, second)}", [pvalue(v) for v in values]))
-    del wide
-    return Table(
-        ["p (Holm) with blocks of", *(f"{length} days" for length in lengths)],
-        rows,
-        "Half and double the block length",
-        "A verdict that turns with the block length is not settled.",
-    )
-
-
-def _sets(run: Run) -> Block:
-    confidence, superior = run.comparison.confidence_set, run.comparison.superior
-    rows = []
-    for name in confidence.index:
-        mcs, spa = confidence.loc[name], superior.loc[name]
-        inside = ("yes" if mcs["included"] else "no") if not math.isnan(mcs["pvalue"]) else NOTHING
+    for place, row in enumerate(table.to_dict("records")):
+        elsewhere = [pvalue(part["pvalue_holm"].iloc[place]) for part in others.values()]
         rows.append(
             Row(
-                _name(run, name),
-                [Cell(inside, "text"), pvalue(mcs["pvalue"]), pvalue(spa["consistent"])],
-                note=mcs["reason"],
+                f"{_name(run, row['first'])} over {_name(run, row['second'])}",
+                [
+                    signed(row["difference"]), number(row["std_error"]),
+                    f"{number(row['low'])} to {number(row['high'])}",
+                    pvalue(row["pvalue"]), pvalue(row["pvalue_holm"]), *elsewhere,
+                ],
+                note=row["reason"],
             )
-        )
+        )  # fmt: skip
+    head = ["Net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)"]
     return Table(
-        ["", "in the set (95%)", "p, MCS", "p, SPA"],
+        [*head, *(f"p (Holm), {n}-day blocks" for n in others)],
         rows,
-        "Best by mean return",
-        "Model Confidence Set (Hansen, Lunde and Nason 2011): variants not shown to earn less than the best. SPA "
-        "(Hansen 2005): a small p says that some other variant earns more than this one.",
-        marks=styles(run),
+        "Paired differences",
+        "Holm's adjustment pays for the number of pairs compared; below 0.05 two variants differ. A verdict that "
+        "turns with the block length is not settled.",
     )
 
 
-def _track(run: Run) -> Block:
-    metrics = run.comparison.metrics
+def _line(metrics: pd.DataFrame, name: str) -> list[float]:
+    return [float(value) for value in metrics.loc[name].to_numpy(dtype=float)]
+
+
+def _variants(run: Run) -> Block:
+    found = run.comparison
+    names = list(found.confidence_set.index)
+    sets, best, metrics = found.confidence_set, found.superior, found.metrics
     rows = [
-        Row("P(Sharpe ratio > 0)", [percent(v, 0) for v in metrics.loc["probabilistic_sharpe"]]),
-        Row("Days needed to show it (95%)", [number(v, 0) for v in metrics.loc["minimum_track_record_days"]]),
-        Row("Days there are", [number(v, 0) for v in metrics.loc["days"]]),
-        Row("Skewness", [number(v) for v in metrics.loc["skew"]]),
-        Row("Kurtosis (normal: 3)", [number(v, 1) for v in metrics.loc["kurtosis"]]),
+        Row("Best by mean return?", kind="group"),
+        Row(
+            "In the 95% set",
+            [
+                ("yes" if row else "no") if not math.isnan(p) else NOTHING
+                for row, p in zip(sets["included"], sets["pvalue"], strict=True)
+            ],
+        ),
+        Row("p of the set", [pvalue(v) for v in sets["pvalue"]]),
+        Row("p of SPA", [pvalue(v) for v in best["consistent"]]),
+        Row("Track record", kind="group"),
+        Row("P(Sharpe ratio > 0)", [percent(v, 0) for v in _line(metrics, "probabilistic_sharpe")]),
+        Row("Days needed to show it", [number(v, 0) for v in _line(metrics, "minimum_track_record_days")]),
+        Row("Days there are", [number(v, 0) for v in _line(metrics, "days")]),
+        Row("Skewness", [number(v) for v in _line(metrics, "skew")]),
+        Row("Kurtosis (normal: 3)", [number(v, 1) for v in _line(metrics, "kurtosis")]),
     ]
-    return Table(["", *(_name(run, n) for n in metrics.columns)], rows, "Track record",
-                 "Bailey and Lopez de Prado (2012): a Sharpe ratio judged with its skewness and kurtosis.",
-                 marks=styles(run))  # fmt: skip
-
-
-def _exposure(run: Run) -> Block:
+    reasons = sorted({str(text) for text in sets["reason"] if text})
+    note = (
+        "Model Confidence Set (Hansen, Lunde and Nason 2011): variants not shown to earn less than the best. SPA "
+        "(Hansen 2005): a small p says that another variant earns more. Track record: Bailey and Lopez de Prado (2012)."
+    )
+    if reasons:
+        note += f" A dash: {'; '.join(reasons)}."
     try:
-        table = market_exposure(run.net, run.prices)
+        exposure = market_exposure(run.net, run.prices)
     except PairsError as error:
-        return Text(f"Market exposure is not shown: {error}")
-    rows = [
-        Row("Beta", [number(v, 3) for v in table["beta"]]),
-        Row("Correlation", [number(v, 3) for v in table["correlation"]]),
-    ]
-    return Table(["", *(_name(run, n) for n in table.index)], rows, "Against an equal-weight index of the universe",
-                 "A hedged book should have little of either.", marks=styles(run))  # fmt: skip
+        note += f" The market's part is not shown: {error}"
+    else:
+        rows += [
+            Row("Against an equal-weight index of the universe", kind="group"),
+            Row("Beta", [number(v, 3) for v in exposure["beta"]]),
+            Row("Correlation", [number(v, 3) for v in exposure["correlation"]]),
+        ]
+    return Table(["", *(_name(run, n) for n in names)], rows, note=note, marks=styles(run))
 
 
 def equity_panel(run: Run, draw: Drawer) -> Panel:
@@ -238,8 +231,9 @@ def _wins(run: Run) -> Block:
             text = NOTHING if name == other else f"{wins.loc[name, other]} of {total}"
             cells.append(Cell(text, share=0.0 if name == other else 2 * share - 1, heat=name != other))
         rows.append(Row(_name(run, name), cells))
-    return Table(["beat \N{RIGHTWARDS ARROW}", *(_name(run, n) for n in wins.columns)], rows, "Cohorts won",
-                 "Windows in which the row earned more than the column. Ties count for neither.", marks=styles(run))  # fmt: skip
+    head = ["beat \N{RIGHTWARDS ARROW}", *(_name(run, n) for n in wins.columns)]
+    note = "Windows in which the row earned more than the column. Ties count for neither."
+    return Table(head, rows, "Cohorts won", note, marks=styles(run))
 
 
 def _concentration(run: Run) -> Block:
@@ -250,11 +244,12 @@ def _concentration(run: Run) -> Block:
     for name, row in table.iterrows():
         best = row["best_cohort"]
         cohort = f"{pd.Timestamp(best):%Y-%m-%d}" if best is not None and not pd.isna(best) else NOTHING
+        pair = str(row["best_pair"]) if row["best_pair"] is not None else NOTHING
         rows.append(
             Row(
                 _name(run, name),
                 [number(row["total_pnl"], 0), percent(row["best_trades_share"], 0),
-                 Cell(str(row["best_pair"]) if row["best_pair"] is not None else NOTHING, "text"), percent(row["best_pair_share"], 0),
+                 Cell(pair, "text"), percent(row["best_pair_share"], 0),
                  Cell(cohort, "text"), percent(row["best_cohort_share"], 0)],
             )
         )  # fmt: skip
@@ -262,7 +257,7 @@ def _concentration(run: Run) -> Block:
         ["", "net P&L ($)", "best 1% of trades", "best pair", "its share", "best cohort", "its share"],
         rows,
         "How much came from how little",
-        "Shares of a variant's net P&L; above 100%, everything else together lost. A dash where the variant lost money.",
+        "Shares of a variant's net P&L; above 100%, all the rest together lost. A dash where the variant lost money.",
         marks=styles(run),
     )
 
@@ -273,13 +268,14 @@ def calendar_panel(run: Run, draw: Drawer) -> Panel:
     blocks: list[Block] = []
     if wide.empty:
         return Panel("calendar", "Year by year", "", [Text("No day was traded.")])
-    yearly = _compound(wide, wide.index.year)
+    dates = pd.DatetimeIndex(wide.index)
+    yearly = _compound(wide, dates.year)
     depth = max(float(np.nanmax(np.abs(yearly.to_numpy()))), 1e-12)
     rows = [Row(str(year), [_heat(value, depth) for value in values]) for year, values in _rows(yearly)]
     blocks.append(
         Table(["", *(_name(run, n) for n in yearly.columns)], rows, "Net return by year (%)", marks=styles(run))
     )
-    monthly = _compound(wide, [wide.index.year, wide.index.month])
+    monthly = _compound(wide, [dates.year, dates.month])
     depth = max(float(np.nanquantile(np.abs(monthly.to_numpy()), 0.98)), 1e-12)
     maps = [_months(monthly[name], _name(run, name), depth) for name in monthly.columns]
     return Panel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def _without_folders(config: Config) -> Config:
         return Path(value).name if isinstance(value, str) else value
 
     parts = {("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table")}
-    changes = {}
+    changes: dict[str, Any] = {}
     for table, key in sorted(parts):
         section = changes.get(table, getattr(config, table))
         changes[table] = section.model_copy(update={key: name(getattr(section, key))})
@@ -136,9 +137,9 @@ def fixed_first_note(run: Run) -> str:
         )
         unit = "the same number of log points" if space == "log" else "$1 of y"
         held = f"{number(first, 3)} log points" if space == "log" else f"${number(first, 3)} of x"
-        meaning = f"{number(first, 3)} for every pair, before any of its data are seen: {held} against {unit} at the train start"
+        meaning = f"{number(first, 3)} for every pair, whatever its data are: {held} against {unit} at the train start"
     return (
-        f"{chosen[0].label} holds the first value of the filter. With the filter's start (m0 = 0, P0 = ones) that value is "
+        f"{chosen[0].label} holds the first value of the filter. With the filter's start (m0 = 0, P0 = ones) that is "
         f"{meaning}. It is what was asked for, but it estimates nothing; fixed_last is the estimate that could really "
         "be frozen on the first trading morning."
     )

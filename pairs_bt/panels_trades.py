@@ -33,8 +33,9 @@ def money_panel(run: Run, draw: Drawer) -> Panel:
     rows = [Row(head, [money(v) for v in table[name]]) for name, head in heads.items() if table[name].abs().max() > 0]
     rows.append(Row("Net P&L ($)", [money(v) for v in table["net"]], kind="total"))
     rows.append(Row("Beside it: what no one was paid", kind="group"))
-    rows.append(Row("Claimed by differencing the spread", [Cell(money(v), "phantom") for v in table["naive"]]))
-    rows.append(Row("Phantom: claimed minus earned (gross)", [Cell(money(v), "phantom") for v in table["phantom"]]))
+    struck = ["phantom" if abs(v) >= 0.5 else "muted" for v in table["phantom"]]
+    for head, column in (("Claimed by differencing the spread", "naive"), ("Phantom: claimed minus earned", "phantom")):
+        rows.append(Row(head, [Cell(money(v), kind) for v, kind in zip(table[column], struck, strict=True)]))
     blocks: list[Block] = [
         Beside([draw(money_plots.plot_decomposition), draw(money_plots.plot_phantom)]),
         Table(["Dollars over the run", *(run.labels[n] for n in table.index)], rows, marks=styles(run)),
@@ -82,13 +83,15 @@ _REASONS = {
 
 def trades_panel(run: Run, draw: Drawer) -> Panel:
     """Exits by reason, distributions, hedge-ratio paths, scatter."""
+    first = next(iter(run.labels.values()))
+    across = (
+        f"Net P&L in dollars of every pair and window. Across: {first}; up: the variant named above. Points beyond "
+        "the scale lie on its edge; points on an axis were traded by one of the two only."
+    )
+    paths = "By bar of the trade window. Shades and bars: the middle half and 5 to 95% of the pairs."
     blocks: list[Block] = [
-        _endings(run),
-        Beside([draw(pairs_plots.plot_times), draw(pairs_plots.plot_hedge_paths)]),
-        draw(
-            pairs_plots.plot_scatter,
-            caption="Net P&L in dollars of every pair and window; points beyond the scale lie on its edge.",
-        ),
+        Beside([_endings(run), draw(pairs_plots.plot_scatter, caption=across)]),
+        Beside([draw(pairs_plots.plot_times), draw(pairs_plots.plot_hedge_paths, caption=paths)]),
     ]
     intro = "Every trade ends for a reason and is counted."
     if any(variant.rule in MOVING_RULES for variant in run.variants):
@@ -110,21 +113,21 @@ def _endings(run: Run) -> Block:
         if own.empty:
             rows.append(Row("no trade"))
         order = {reason: place for place, reason in enumerate(_REASONS)}
-        for row in own.sort_values("exit_reason", key=lambda s: s.map(order)).itertuples():
-            rows.append(
-                Row(
-                    _REASONS.get(row.exit_reason, row.exit_reason),
-                    [number(row.trades, 0), Cell(percent(row.share, 0), share=float(row.share)),
-                     number(row.mean_net_bp, 1), money(row.net_pnl)],
-                )
-            )  # fmt: skip
+        rows.extend(
+            Row(
+                _REASONS.get(row["exit_reason"], row["exit_reason"]),
+                [number(row["trades"], 0), Cell(percent(row["share"], 0), share=float(row["share"])),
+                 number(row["mean_net_bp"], 1), money(row["net_pnl"])],
+            )
+            for row in own.sort_values("exit_reason", key=lambda s: s.map(order)).to_dict("records")
+        )  # fmt: skip
     return Table(["Exit", "trades", "share", "mean net (bp)", "net P&L ($)"], rows, "How trades ended")
 
 
 def pair_panels(run: Run, draw: Drawer, asked: Sequence[tuple[str, str]]) -> Panel:
     """Pages of the best, median and worst pair, and of every pair asked for."""
     blocks: list[Block] = []
-    pnl = pair_plots_ranking(run)
+    pnl, every = ranking(run)
     if pnl.empty:
         blocks.append(Text("No pair was traded, so there is no best, median or worst one."))
     else:
@@ -140,17 +143,24 @@ def pair_panels(run: Run, draw: Drawer, asked: Sequence[tuple[str, str]]) -> Pan
     return Panel(
         "pairs",
         "Single pairs",
-        f"Ranked by net P&L averaged over the variants, over {len(pnl)} pairs and windows with a trade. The shaded "
-        "stretch is the train window; triangles open a trade (up: long the spread), crosses close it.",
+        f"Ranked by net P&L averaged over the variants, among the {len(pnl)} pairs and windows that "
+        f"{'every variant' if every else 'some variant'} traded. The shaded stretch is the train window.",
         blocks,
     )
 
 
-def pair_plots_ranking(run: Run) -> pd.Series:
-    """Net P&L of every traded pair and window, averaged over the variants, worst first."""
+def ranking(run: Run) -> tuple[pd.Series, bool]:
+    """Net P&L of the traded pairs and windows, averaged over the variants, worst first.
+
+    Of those that every variant traded, if there are at least three (then True), else of all.
+    """
     table = pairs_plots.pair_pnl(run)
-    mean = table.mean(axis=1) if len(table) else pd.Series(dtype=float)
-    return mean.sort_index().sort_values(kind="stable")
+    if table.empty:
+        return pd.Series(dtype=float), False
+    complete = table.dropna()
+    every = len(complete) >= 3
+    mean = (complete if every else table.fillna(0.0)).mean(axis=1)
+    return mean.sort_index().sort_values(kind="stable"), every
 
 
 def _page(run: Run, draw: Drawer, title: str, y: str, x: str, end: pd.Timestamp) -> list[Block]:
@@ -170,29 +180,19 @@ def _pair_trades(run: Run, view: pair_plots.PairView) -> Block:
         return Text("No variant opened a trade.")
     rows = [
         Row(
-            run.labels[row.variant],
+            run.labels[row["variant"]],
             [
-                Cell("long" if row.side > 0 else "short", "text"), Cell(day(row.entry_date), "text"),
-                Cell(day(row.exit_date), "text"), Cell(_REASONS.get(row.exit_reason, row.exit_reason), "text"),
-                number(row.hedge_ratio, 3), money(row.gross_pnl), money(row.cost + row.borrow), money(row.net_pnl),
-                Cell(money(row.phantom_pnl), "phantom"),
+                Cell("long" if row["side"] > 0 else "short", "text"), Cell(day(row["entry_date"]), "text"),
+                Cell(day(row["exit_date"]), "text"), Cell(_REASONS.get(row["exit_reason"], row["exit_reason"]), "text"),
+                number(row["hedge_ratio"], 3), money(row["gross_pnl"]), money(row["cost"] + row["borrow"]),
+                money(row["net_pnl"]),
+                Cell(money(row["phantom_pnl"]), "phantom" if abs(row["phantom_pnl"]) >= 0.5 else "muted"),
             ],
         )
-        for row in view.trades.itertuples()
+        for row in view.trades.to_dict("records")
     ]  # fmt: skip
-    head = [
-        "",
-        "spread",
-        "entry",
-        "exit",
-        "reason",
-        "ratio at entry",
-        "gross ($)",
-        "costs ($)",
-        "net ($)",
-        "phantom ($)",
-    ]
-    return Table(head, rows, marks=styles(run))
+    head = ["spread", "entry", "exit", "reason", "ratio at entry", "gross ($)", "costs ($)", "net ($)", "phantom ($)"]
+    return Table(["", *head], rows, marks=styles(run))
 
 
 def _asked(run: Run, draw: Drawer, y: str, x: str) -> list[Block]:
@@ -204,8 +204,8 @@ def _asked(run: Run, draw: Drawer, y: str, x: str) -> list[Block]:
     either = ((chosen["y"] == y) & (chosen["x"] == x)) | ((chosen["y"] == x) & (chosen["x"] == y))
     found = chosen[either].sort_values("test_end")
     blocks: list[Block] = []
-    for row in found.tail(MAX_WINDOWS).itertuples():
-        blocks += _page(run, draw, f"Asked for: {row.y} / {row.x}", row.y, row.x, row.test_end)
+    for row in found.tail(MAX_WINDOWS).to_dict("records"):
+        blocks += _page(run, draw, f"Asked for: {row['y']} / {row['x']}", row["y"], row["x"], row["test_end"])
     if len(found) > MAX_WINDOWS:
         blocks.append(Text(f"The last {MAX_WINDOWS} of {len(found)} windows in which it was selected."))
     return blocks

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from markupsafe import Markup, escape
 
 from pairs_bt.atomic import write_text
 from pairs_bt.results import Run
@@ -28,6 +29,7 @@ def write_report(
     Parameters
     ----------
     run : Run
+        Its tables are read, and the prices if they are at hand.
     path : Path
         The file to write.
     pairs : sequence of (y, x)
@@ -45,6 +47,7 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     """Make the report's HTML."""
     from pairs_bt import panels_results, panels_scan, panels_trades
     from pairs_bt.panels import Drawer, styles
+    from pairs_bt.plots.portfolio import plot_sharpe
 
     draw = Drawer(run)
     makers = (
@@ -71,6 +74,7 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
             empty=run.trades.empty,
             fixed_first=panels_scan.fixed_first_note(run),
             headline=_headline(run),
+            picture=draw(plot_sharpe),
             sections=sections,
             swatches=_swatches(styles(run)),
             light=css_variables(0),
@@ -81,13 +85,11 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
 
 def render_card(run: Run) -> str:
     """A run as Jupyter shows it: verdict, headline table, equity."""
-    from markupsafe import Markup
-
     from pairs_bt.panels import styles
     from pairs_bt.plots.portfolio import plot_equity
     from pairs_bt.plots.svg import to_svg
 
-    picture = Markup(to_svg(plot_equity(run), "card", "Growth of 1 and drawdown"))  # noqa: S704
+    picture = Markup(to_svg(plot_equity(run), "card", "Growth of 1 and drawdown"))
     return environment().get_template("card.html.jinja").render(
         headline=_headline(run), verdict=run.comparison.verdict, picture=picture, swatches=_swatches(styles(run)),
         claim=run.config.execution.pnl == "spread", light=css_variables(0),
@@ -98,27 +100,39 @@ def environment() -> Environment:
     """The templates: everything is escaped, and a missing value is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    out = Environment(
         loader=PackageLoader("pairs_bt", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    out.filters["ticks"] = _ticks
+    return out
+
+
+def _ticks(text: str) -> Markup:
+    """Escape a text, and show what stands between backticks as code."""
+    parts = str(escape(text)).split("`")
+    if len(parts) % 2 == 0:
+        return Markup("`".join(parts))
+    return Markup("".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts)))
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
     from pairs_bt.wording import day
 
-    source, counts = run.source, run.windows.sum()
+    source, counts, execution = run.source, run.windows.sum(), run.config.execution
     span = run.net.index
+    later = "at the next close" if execution.lag == 1 else f"{execution.lag} closes later"
+    fills = "at the signal's own close" if execution.lag == 0 else later
     return [
         ("prices", f"{source.get('tickers')} tickers, {source.get('first_date')} to {source.get('last_date')}"),
         ("traded", f"{day(span[0])} to {day(span[-1])}" if len(span) else "nothing"),
         ("windows", f"{len(run.windows)} of {run.config.windows.train} train, {run.config.windows.trade} trade"),
         ("pairs", f"{int(counts['tested']):,} tested, {int(counts['selected']):,} selected"),
-        ("costs", f"{run.config.execution.cost_bps:g} bp a leg and side, {run.config.execution.borrow_bps:g} bp borrow a year"),
-        ("fills", "at the signal's close" if run.config.execution.lag == 0 else f"{run.config.execution.lag} close after the signal"),
+        ("costs", f"{execution.cost_bps:g} bp a leg and side, {execution.borrow_bps:g} bp borrow a year"),
+        ("fills", fills),
     ]  # fmt: skip
 
 
@@ -128,15 +142,11 @@ def _headline(run: Run) -> Any:
 
     table = run.summary
     interval = run.comparison.intervals
-    names = list(table["variant"])
-    ranges = [
-        f"{number(interval.loc[n, 'low'])} to {number(interval.loc[n, 'high'])}" if n in interval.index else ""
-        for n in names
-    ]
     rows = [
         Row("Net return a year", [percent(v) for v in table["net_annual_return"]]),
         Row("Net Sharpe ratio", [number(v) for v in table["net_sharpe"]], kind="total"),
-        Row("  95% interval", ranges),
+        Row("  95% interval from", [number(v) for v in interval["low"]]),
+        Row("  to", [number(v) for v in interval["high"]]),
         Row("Maximum drawdown", [percent(v) for v in table["net_max_drawdown"]]),
         Row("Trades", [number(v, 0) for v in table["trades"]]),
         Row("Mean trade, net (bp)", [number(v, 1) for v in table["mean_trade_net_bp"]]),

@@ -210,5 +210,5 @@ class Run:
         options = self.config.comparison
         return compare_variants(
             self.net, draws=options.draws, block=options.block, seed=options.seed,
-            cohort_returns=self.cohort_returns, trades=self.trades,
+            cohort_returns=self.cohort_returns, trades=self.trades, labels=self.labels,
         )  # fmt: skip

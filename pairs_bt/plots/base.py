@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH = 540
+WIDTH = 500
 FONT = 12.0
 _LEGEND_ROW = 17
-_TITLE = 20
+_TITLE = 23
 _AXIS = 22
 _LEFT, _RIGHT = 48, 10
 
@@ -71,7 +72,7 @@ def look() -> Iterator[None]:
     """Draw in the project's look, and leave matplotlib's settings as they were."""
     import matplotlib as mpl
 
-    with mpl.rc_context(RC):
+    with mpl.rc_context(cast(Any, RC)):
         yield
 
 
@@ -121,7 +122,7 @@ def panels(
             place = ((column * cell + left) / width, low / total, (cell - left - _RIGHT) / width, height / total)
             shared = axes[column] if share_x and axes else None
             axis = figure.add_axes(place, sharex=shared)
-            axis.set_title(titles[len(axes)], loc="left", x=-left / (cell - left - _RIGHT) + 0.005, pad=5)
+            axis.set_title(titles[len(axes)], loc="left", x=-left / (cell - left - _RIGHT) + 0.005, pad=7)
             if share_x and row < len(heights) - 1:
                 axis.tick_params(labelbottom=False)
             axes.append(axis)
@@ -179,7 +180,7 @@ def thin(values: npt.NDArray[np.float64], columns: int = 480) -> npt.NDArray[np.
         return np.arange(n)
     edges = np.linspace(0, n, columns + 1).astype(np.int64)
     keep: list[int] = []
-    for first, stop in zip(edges[:-1], edges[1:], strict=True):
+    for first, stop in pairwise(edges.tolist()):
         part = values[first:stop]
         good = np.flatnonzero(np.isfinite(part))
         inside = {0, part.size - 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -62,10 +62,10 @@ def plot_decomposition(run: Run) -> Figure:
         return base.nothing("No trade: no money was made or lost.")
     names = [part[1] for part in shown] + ["net"]
     figure, (axis,) = _rows(
-        run, f"Dollars over the run, on {base.short_money(run.config.portfolio.capital)} of capital", names
+        run, f"Dollars over the run, on ${base.short_money(run.config.portfolio.capital)} of capital", names
     )
     right, left = np.zeros(len(table)), np.zeros(len(table))
-    handles = []
+    handles: list[Any] = []
     for part, _, color, _ in shown:
         values = table[part].to_numpy()
         start = np.where(values >= 0, right, left)

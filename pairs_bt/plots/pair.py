@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pairs_bt.results import Run
 
 
+SPREAD_TITLE = "Spread in the trade window, less its value on the first trading day"
+MARKS = ("buys the spread", "sells the spread", "closes")
+
+
 @dataclass(frozen=True)
 class PairView:
     """Everything that is known of one pair in one window.
@@ -33,6 +37,8 @@ class PairView:
         Rows of the spreads table of this pair, all variants; empty if none were kept.
     trades : DataFrame
         Its trades, all variants.
+    refusals : dict of str to str
+        By variant, why the pair was not traded; '' where it could be.
     levels : DataFrame or None
         Over train and trade window, index date: y, x (filled prices), beta (the filter's path as a share ratio, or in
         logs) and sigma (its standard deviation). None where the prices are not at hand.
@@ -45,6 +51,7 @@ class PairView:
     test_end: pd.Timestamp
     spreads: pd.DataFrame
     trades: pd.DataFrame
+    refusals: dict[str, str]
     levels: pd.DataFrame | None
     missing: str
 
@@ -61,8 +68,11 @@ def pair_view(run: Run, y: str, x: str, test_end: Any) -> PairView:
         table = empty(SPREADS)
     trades = run.trades
     trades = trades[(trades["test_end"] == stamp) & (trades["y"] == y) & (trades["x"] == x)]
+    lives = run.half_lives
+    lives = lives[(lives["test_end"] == stamp) & (lives["y"] == y) & (lives["x"] == x)]
+    refusals = {str(name): str(why) for name, why in zip(lives["variant"], lives["reason"], strict=True)}
     levels, missing = _levels(run, y, x, stamp)
-    return PairView(y, x, stamp, table, trades, levels, missing)
+    return PairView(y, x, stamp, table, trades, refusals, levels, missing)
 
 
 def _levels(run: Run, y: str, x: str, test_end: pd.Timestamp) -> tuple[pd.DataFrame | None, str]:
@@ -127,41 +137,38 @@ def window_of(run: Run, y: str, x: str, test_end: Any = None) -> tuple[str, str,
 
 @base.drawn
 def plot_pair_levels(run: Run, view: PairView) -> Figure:
-    """Prices, hedge ratio and spread of a pair in one window."""
-    titles = [
-        "Hedge ratio" + (" (in logs)" if run.config.filter.price_space == "log" else " (shares of x per share of y)")
-    ]
-    titles.append("Spread, less its value on the first trading day")
-    heights = [130, 110]
+    """Prices and hedge ratio of a pair over train and trade window, the filter's with its one-sigma band."""
+    titles, heights = [_ratio_title(run)], [230]
     if view.levels is not None:
         titles.insert(0, f"{view.y} (solid) and {view.x} (dotted), 100 at the train start")
-        heights.insert(0, 110)
-    figure, axes = base.panels(titles, heights, share_x=True, legend=base.legend_rows(list(run.labels.values())))
+        heights.insert(0, 170)
+    labels = list(run.labels.values())
+    figure, axes = base.panels(titles, heights, share_x=True, legend=base.legend_rows(labels))
     if view.levels is not None:
         _draw_prices(axes[0], view.levels, view.test_end)
-    handles = _draw_ratios(axes[-2], run, view)
-    _draw_spreads(axes[-1], run, view)
+    handles = _draw_ratios(axes[-1], run, view)
     base.date_axis(axes[-1])
-    base.legend(figure, handles, [run.labels[name] for name in handles_names(run)])
+    base.legend(figure, handles, labels)
     return figure
 
 
-def handles_names(run: Run) -> list[str]:
-    """Variants in the order in which a legend lists them."""
-    return list(run.labels)
+def _ratio_title(run: Run) -> str:
+    unit = "in logs" if run.config.filter.price_space == "log" else "shares of x per share of y"
+    return f"Hedge ratio ({unit}); band: one sigma of the filter's"
 
 
 def _draw_prices(axis: Axes, levels: pd.DataFrame, test_end: pd.Timestamp) -> None:
     dates = levels.index.to_numpy()
-    for name, dash in (("y", ()), ("x", (1.6, 1.6))):
+    for name, dash in (("y", (1.0, 0.0)), ("x", (1.6, 1.6))):
         values = 100.0 * levels[name].to_numpy() / levels[name].iloc[0]
-        axis.plot(dates, values, color=INK, linewidth=1.2, **({"dashes": dash} if dash else {}))
+        axis.plot(dates, values, color=INK, linewidth=1.2, dashes=dash)
     _shade(axis, levels, test_end)
 
 
-def _shade(axis: Axes, levels: pd.DataFrame | None, test_end: pd.Timestamp) -> None:
-    if levels is not None:
-        axis.axvspan(levels.index[0], test_end, color=BAND, linewidth=0, zorder=0)
+def _shade(axis: Axes, levels: pd.DataFrame, test_end: pd.Timestamp) -> None:
+    first: Any = levels.index[0]
+    last: Any = test_end
+    axis.axvspan(first, last, color=BAND, linewidth=0, zorder=0)
 
 
 def _draw_ratios(axis: Axes, run: Run, view: PairView) -> list[Any]:
@@ -188,36 +195,38 @@ def _draw_spreads(axis: Axes, run: Run, view: PairView) -> None:
             values = own["spread"].to_numpy()
             base.line(axis, own["date"].to_numpy(), values - values[0], number, linewidth=1.3)
     base.zero_line(axis)
-    _shade(axis, view.levels, view.test_end)
 
 
 @base.drawn
 def plot_pair_signals(run: Run, view: PairView) -> Figure:
-    """z-score of a pair under every variant, with entries and exits: triangles open a trade, crosses close it."""
+    """Spread of a pair, and its z-score with entries and exits, under every variant in the trade window."""
     names = list(run.labels)
-    titles = [f"{run.labels[name]}: z-score" for name in names]
-    marks = ["long the spread", "short the spread", "exit"]
-    figure, axes = base.panels(titles, [74] * len(names), share_x=True, legend=base.legend_rows(marks))
+    titles = [SPREAD_TITLE, *(f"{run.labels[name]}: z-score" for name in names)]
+    heights = [96, *[max(44, min(80, 340 // len(names) - 24))] * len(names)]
+    figure, axes = base.panels(titles, heights, share_x=True, legend=base.legend_rows(MARKS))
+    _draw_spreads(axes[0], run, view)
     handles: list[Any] = []
-    for number, (axis, name) in enumerate(zip(axes, names, strict=True)):
-        own = view.spreads[view.spreads["variant"] == name]
-        handles = _draw_signals(axis, run, own, view.trades[view.trades["variant"] == name], number)
+    for number, (axis, name) in enumerate(zip(axes[1:], names, strict=True)):
+        handles = _draw_signals(axis, run, view, name, number)
     base.date_axis(axes[-1], short=True)
-    base.legend(figure, handles, marks)
+    base.legend(figure, handles, MARKS)
     return figure
 
 
-def _draw_signals(axis: Axes, run: Run, own: pd.DataFrame, trades: pd.DataFrame, number: int) -> list[Any]:
+def _draw_signals(axis: Axes, run: Run, view: PairView, name: str, number: int) -> list[Any]:
+    own = view.spreads[view.spreads["variant"] == name]
+    trades = view.trades[view.trades["variant"] == name]
     entry = run.config.signal.entry
     z = pd.Series(own["z_score"].to_numpy(dtype=float), index=own["date"].to_numpy())
-    base.line(axis, z.index.to_numpy(), z.to_numpy(), number, linewidth=1.2)
+    axis.plot(z.index.to_numpy(), z.to_numpy(), color=variant_color(number), linewidth=1.2)
     for level in (-entry, run.config.signal.exit, entry):
         axis.axhline(level, color=MUTED, linewidth=0.8, dashes=(3, 3), zorder=1.5)
     reach = max(entry * 1.35, float(np.nanmax(np.abs(z.to_numpy()))) * 1.15 if z.notna().any() else 0.0)
     axis.set_ylim(-reach, reach)
     axis.locator_params(axis="y", nbins=4)
     if z.isna().all():
-        axis.text(0.5, 0.5, "not traded", transform=axis.transAxes, ha="center", va="center", color=MUTED)
+        why = view.refusals.get(name) or "no z-score was kept"
+        axis.text(0.5, 0.5, f"not traded: {why}", transform=axis.transAxes, ha="center", va="center", color=MUTED)
     handles = []
     for side, mark, color in ((1, "^", GAIN), (-1, "v", LOSS)):
         dates = trades.loc[trades["side"] == side, "entry_date"].to_numpy()
@@ -238,6 +247,7 @@ def plot_pair(run: Run, y: str, x: str, test_end: Any = None) -> Figure:
     Parameters
     ----------
     run : Run
+        A finished run.
     y, x : str
         Tickers, in either order.
     test_end : date, optional
@@ -249,13 +259,13 @@ def plot_pair(run: Run, y: str, x: str, test_end: Any = None) -> Figure:
         When the pair was not selected.
     """
     view = pair_view(run, *window_of(run, y, x, test_end))
-    titles, heights = ["Hedge ratio", "Spread, less its value on the first trading day"], [130, 110]
+    titles, heights = [_ratio_title(run), SPREAD_TITLE], [130, 110]
     if view.levels is not None:
         titles.insert(0, f"{view.y} (solid) and {view.x} (dotted), 100 at the train start")
         heights.insert(0, 110)
     titles += [f"{label}: z-score" for label in run.labels.values()]
     heights += [70] * len(run.labels)
-    labels = [*run.labels.values(), "long the spread", "short the spread", "exit"]
+    labels = [*run.labels.values(), *MARKS]
     figure, axes = base.panels(titles, heights, legend=base.legend_rows(labels, 760), width=760)
     if view.levels is not None:
         _draw_prices(axes[0], view.levels, view.test_end)
@@ -265,8 +275,7 @@ def plot_pair(run: Run, y: str, x: str, test_end: Any = None) -> Figure:
     _draw_spreads(spreads, run, view)
     marks: list[Any] = []
     for number, (axis, name) in enumerate(zip(signals, run.labels, strict=True)):
-        own = view.spreads[view.spreads["variant"] == name]
-        marks = _draw_signals(axis, run, own, view.trades[view.trades["variant"] == name], number)
+        marks = _draw_signals(axis, run, view, name, number)
     for axis in (ratios, spreads, *signals):
         base.date_axis(axis)
     base.legend(figure, [*handles, *marks], labels)

@@ -136,9 +136,6 @@ def plot_hedge_paths(run: Run) -> Figure:
         top.plot(bars, middle, color=color, linewidth=1.8)
     base.zero_line(top)
     base.percent_axis(top)
-    top.set_xlabel(
-        "bars since the first trading day; shades: middle half and 5-95% of pairs", labelpad=2, fontsize=base.FONT - 1
-    )
     if held:
         _strips_at(axes[1], held, labels)
         base.percent_axis(axes[1], "x")
@@ -164,11 +161,11 @@ def _strips_at(axis: Axes, held: dict[str, npt.NDArray[np.float64]], labels: dic
 
 
 def pair_pnl(run: Run) -> pd.DataFrame:
-    """Net P&L in dollars of every pair and window that some variant traded: (test_end, y, x) x variant."""
+    """Net P&L in dollars by (test_end, y, x) x variant; NaN where a variant did not trade what another did."""
     table = run.trades.pivot_table(
         index=["test_end", "y", "x"], columns="variant", values="net_pnl", aggfunc="sum", observed=True
     )
-    return table.reindex(columns=list(run.labels)).fillna(0.0)
+    return table.reindex(columns=list(run.labels))
 
 
 @base.drawn
@@ -181,9 +178,10 @@ def plot_scatter(run: Run) -> Figure:
     first, *others = names
     columns = min(2, len(others))
     figure, axes = base.panels(
-        [f"{run.labels[name]} (up) against {run.labels[first]}" for name in others],
+        [run.labels[name] for name in others],
         [180] * -(-len(others) // columns), columns=columns,
     )  # fmt: skip
+    table = table.fillna(0.0)
     values = table.to_numpy()
     # The scale shows the middle 98%; what lies outside is drawn at the edge.
     limit = float(np.quantile(np.abs(values), 0.99)) * 1.1 or 1.0
@@ -197,8 +195,8 @@ def plot_scatter(run: Run) -> Figure:
         axis.plot(across, up, "o", color=color, alpha=0.55, markersize=4, markeredgewidth=0)
         axis.set_xlim(-limit * 1.05, limit * 1.05)
         axis.set_ylim(-limit * 1.05, limit * 1.05)
+        axis.locator_params(nbins=5)
         for which in "xy":
-            axis.locator_params(axis=which, nbins=5)
             base.money_axis(axis, which)
     return figure
 

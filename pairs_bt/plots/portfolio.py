@@ -9,6 +9,7 @@ import numpy as np
 from pairs_bt.performance import drawdown, equity, rolling_sharpe
 from pairs_bt.plots import base
 from pairs_bt.style import GAIN, LOSS, MUTED, variant_color
+from pairs_bt.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +24,7 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
     Parameters
     ----------
     run : Run
+        A finished run.
     column : str
         ``'net'``, ``'gross'``, ``'net_employed'`` or ``'gross_employed'``.
     """
@@ -52,24 +54,39 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
 
 @base.drawn
 def plot_rolling_sharpe(run: Run, window: int = 126) -> Figure:
-    """Annualised net Sharpe ratio over the last `window` days."""
+    """Annualised net Sharpe ratio over a rolling window of days, one row a variant, all on one scale."""
     wide = run.wide("net")
     if len(wide) < window:
         return base.nothing(f"Fewer than {window} days: no rolling Sharpe ratio.")
-    labels = list(run.labels.values())
-    figure, (axis,) = base.panels(
-        [f"Net Sharpe ratio over the last {window} days"], [250], legend=base.legend_rows(labels)
-    )
+    series = {name: np.asarray(rolling_sharpe(wide[name].to_numpy(), window)) for name in wide.columns}
+    found = np.concatenate([values[np.isfinite(values)] for values in series.values()])
+    limit = max(float(np.quantile(np.abs(found), 0.995)), 1.0) if found.size else 1.0
+    figure, axes = base.panels(
+        _titles(run, f"Net Sharpe ratio over the last {window} days"),
+        [_row_height(len(wide.columns), 330)] * len(wide.columns), share_x=True,
+    )  # fmt: skip
     dates = wide.index.to_numpy()
-    handles = []
-    for number, name in enumerate(wide.columns):
-        series = np.asarray(rolling_sharpe(wide[name].to_numpy(), window))
-        at = base.thin(series)
-        handles.append(base.line(axis, dates[at], series[at], number, linewidth=1.2))
-    base.zero_line(axis)
-    base.date_axis(axis)
-    base.legend(figure, handles, labels)
+    for number, (axis, values) in enumerate(zip(axes, series.values(), strict=True)):
+        at = base.thin(values, 240)
+        color = variant_color(number)
+        axis.fill_between(dates[at], values[at], 0.0, color=color, alpha=0.22, linewidth=0)
+        axis.plot(dates[at], values[at], color=color, linewidth=1.0)
+        axis.set_ylim(-limit, limit)
+        axis.locator_params(axis="y", nbins=3)
+        base.zero_line(axis)
+    base.date_axis(axes[-1])
     return figure
+
+
+def _titles(run: Run, what: str) -> list[str]:
+    """Titles of one row a variant; the first says what is shown."""
+    first, *others = run.labels.values()
+    return [f"{what}: {first}", *others]
+
+
+def _row_height(rows: int, total: int) -> int:
+    """Height of each of some stacked rows whose titles and axes leave `total` pixels in all, within reason."""
+    return max(36, min(110, total // max(rows, 1) - 24))
 
 
 @base.drawn
@@ -78,16 +95,24 @@ def plot_cohorts(run: Run) -> Figure:
     table = run.cohort_returns
     if table.empty:
         return base.nothing("No cohort was traded.")
-    labels = run.labels
-    figure, axes = base.panels([labels[name] for name in table.columns], [44] * len(table.columns), share_x=True)
+    figure, axes = base.panels(
+        _titles(run, "Net return of each cohort"),
+        [_row_height(len(table.columns), 360)] * len(table.columns), share_x=True,
+    )  # fmt: skip
     dates = table.index.to_numpy()
     step = float(np.median(np.diff(dates).astype("timedelta64[D]").astype(float))) if len(dates) > 1 else 90.0
-    limit = float(np.abs(table.to_numpy()).max()) * 1.08 or 0.01
+    # One disaster would flatten all other bars: what lies beyond the scale is cut and its number written.
+    limit = float(np.quantile(np.abs(table.to_numpy()), 0.98)) * 1.25 or float(np.abs(table.to_numpy()).max()) or 0.01
     for axis, name in zip(axes, table.columns, strict=True):
         values = table[name].to_numpy()
         colors = np.where(values >= 0, GAIN, LOSS)
-        axis.bar(dates, values, width=0.78 * step, color=list(colors), linewidth=0)
-        axis.set_ylim(-limit, limit)
+        axis.bar(dates, np.clip(values, -limit, limit), width=0.78 * step, color=list(colors), linewidth=0)
+        for place in np.flatnonzero(np.abs(values) > limit):
+            axis.annotate(
+                percent(values[place], 0), (dates[place], np.copysign(limit, values[place])), (5, 0),
+                textcoords="offset points", va="center", color=MUTED, fontsize=base.FONT - 1.5,
+            )  # fmt: skip
+        axis.set_ylim(-limit * 1.12, limit * 1.12)
         axis.locator_params(axis="y", nbins=3)
         base.zero_line(axis)
         base.percent_axis(axis)
@@ -115,10 +140,10 @@ def plot_differences(run: Run) -> Figure:
     label = run.labels
     rows = [
         (
-            f"{label.get(row.first, row.first)} over {label.get(row.second, row.second)}",
-            MUTED, row.difference, row.low, row.high,
+            f"{label.get(row['first'], row['first'])} over {label.get(row['second'], row['second'])}",
+            MUTED, row["difference"], row["low"], row["high"],
         )
-        for row in table.itertuples()
+        for row in table.to_dict("records")
     ]  # fmt: skip
     return _forest(rows, f"Difference of net Sharpe ratios, {level} interval (not adjusted for their number)")
 
@@ -138,4 +163,5 @@ def _forest(rows: list[tuple[str, str, Any, Any, Any]], title: str) -> Figure:
     axis.set_yticks(range(len(rows)), [row[0] for row in rows])
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.margins(x=0.06)
+    axis.locator_params(axis="x", nbins=6)
     return figure
