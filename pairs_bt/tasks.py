@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pairs_bt import cointegration
-from pairs_bt.hedge import Variant, variants
+from pairs_bt.hedge import FilterPath, Variant, variants
 from pairs_bt.kernels import trading as kernel
-from pairs_bt.ledger import BLOCK, Book, Market, trade_pairs
+from pairs_bt.ledger import BLOCK, Book, trade_pairs
 from pairs_bt.selection import ScanColumns, standing_reasons
 from pairs_bt.signals import SignalSet, filter_pairs, make_signals
 from pairs_bt.study import Study, WindowContext
@@ -110,51 +110,62 @@ def trade_task(
     """
     if lo % BLOCK:
         raise ValueError(f"lo = {lo}; a trade task starts at a multiple of {BLOCK}, the block of the daily sums")
-    context = study.context(k)
-    config = study.config
-    y, x = candidates.y[lo:hi], candidates.x[lo:hi]
-    path = filter_pairs(context.levels, y, x, config.filter)
-    capital = config.portfolio.capital / study.slots / max(candidates.y.size, 1)
-    moments = _change_moments(context, y, x) if config.portfolio.sizing == "volatility" else None
+    path = pair_paths(study, k, candidates, lo, hi)
     rules: dict[str, SignalSet] = {}
     results: dict[str, VariantResult] = {}
-    for variant in variants(config.hedge):
+    for variant in variants(study.config.hedge):
         if variant.rule not in rules:
-            rules[variant.rule] = make_signals(path, variant.rule, context.levels, y, x, context.window.n_train, config)
+            rules[variant.rule] = rule_signals(study, k, path, variant.rule, candidates, lo, hi)
         signals = rules[variant.rule]
         flags = refused.get(variant.name) if refused else None
-        results[variant.name] = _trade_variant(
-            study, context.market, signals, variant, y, x, lo, capital, moments, flags, delayed
-        )
+        book = trade_book(study, k, signals, variant, candidates, lo, hi, refused=flags)
+        blocks = book.block_sums()
+        other = np.zeros_like(blocks[:0])
+        if delayed:
+            lag = 1 if study.config.execution.lag == 0 else 0
+            other = trade_book(study, k, signals, variant, candidates, lo, hi, lag=lag).block_sums()
+        trades, fills = _without(book, flags)
+        trades["row"] += lo
+        fills["row"] += lo
+        results[variant.name] = VariantResult(trades, fills, blocks, other)
     return TradeResult(lo, rules, results)
 
 
-def _trade_variant(
+def pair_paths(study: Study, k: int, candidates: Candidates, lo: int, hi: int) -> FilterPath:
+    """Filter the candidates `lo` to `hi` of window `k`: what every hedge rule starts from."""
+    return filter_pairs(study.context(k).levels, candidates.y[lo:hi], candidates.x[lo:hi], study.config.filter)
+
+
+def rule_signals(
+    study: Study, k: int, path: FilterPath, rule: str, candidates: Candidates, lo: int, hi: int
+) -> SignalSet:
+    """Signals of the candidates `lo` to `hi` of window `k` under one hedge rule."""
+    context = study.context(k)
+    y, x = candidates.y[lo:hi], candidates.x[lo:hi]
+    return make_signals(path, rule, context.levels, y, x, context.window.n_train, study.config)
+
+
+def trade_book(
     study: Study,
-    market: Market,
+    k: int,
     signals: SignalSet,
     variant: Variant,
-    y: np.ndarray,
-    x: np.ndarray,
+    candidates: Candidates,
     lo: int,
-    capital: float,
-    moments: np.ndarray | None,
-    refused: np.ndarray | None,
-    delayed: bool,
-) -> VariantResult:
-    def trade(lag: int | None) -> Book:
-        return trade_pairs(
-            signals, market, y, x, config=study.config, pair_capital=capital, rehedge=variant.rehedge,
-            moments=moments, refused=refused if lag is None else None, lag=lag,
-        )  # fmt: skip
-
-    book = trade(None)
-    blocks = book.block_sums()
-    other = trade(1 if study.config.execution.lag == 0 else 0).block_sums() if delayed else np.zeros_like(blocks[:0])
-    trades, fills = _without(book, refused)
-    trades["row"] += lo
-    fills["row"] += lo
-    return VariantResult(trades, fills, blocks, other)
+    hi: int,
+    *,
+    refused: np.ndarray | None = None,
+    lag: int | None = None,
+) -> Book:
+    """Trade the candidates `lo` to `hi` of window `k` on one variant's signals, at the config's lag or another."""
+    context = study.context(k)
+    options = study.config.portfolio
+    y, x = candidates.y[lo:hi], candidates.x[lo:hi]
+    return trade_pairs(
+        signals, context.market, y, x, config=study.config, rehedge=variant.rehedge, refused=refused, lag=lag,
+        pair_capital=options.capital / study.slots / max(candidates.y.size, 1),
+        moments=_change_moments(context, y, x) if options.sizing == "volatility" else None,
+    )  # fmt: skip
 
 
 def _without(book: Book, refused: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
