@@ -11,17 +11,14 @@ import numpy as np
 
 from pairs_bt.config import Config, Selection
 from pairs_bt.hedge import variants
-from pairs_bt.ledger import BLOCK, Book, trade_pairs
+from pairs_bt.limits import limited
 from pairs_bt.performance import annual_return, mean_trade_bp, sharpe
-from pairs_bt.pipeline import pick, scan_window
+from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window, trade_window
 from pairs_bt.portfolio import Cohort, add_blocks, portfolio_returns
 from pairs_bt.results import Run
 from pairs_bt.selection import ScanColumns, choose, pair_pvalue
-from pairs_bt.signals import SignalSet, filter_pairs, make_signals
 from pairs_bt.study import Study
 from pairs_bt.tasks import Candidates
-
-CHUNK = 512
 
 # Tail in which a strategy on real relations would stand out: short half-lives, more of everything else.
 STATISTICS = {"half_life": "low", "trades": "high", "mean_trade_bp": "high", "annual_return": "high", "sharpe": "high"}
@@ -62,10 +59,10 @@ def measure(study: Study) -> Measure:
     """Scan, choose and trade every window of a study, and keep its numbers only.
 
     The stages are those of :func:`pairs_bt.run`; what is left out is what a run stores: spreads, fills, the ledger
-    at the other lag. Where the config limits the portfolio (which makes windows depend on each other), the run
+    at the other lag. Where limits, netting or compounding make windows depend on each other, the run
     itself is made and its tables are read.
     """
-    if _has_limits(study.config):
+    if _windows_depend(study.config):
         return _measure_by_run(study)
     scans, passed, selected = [], [], []
     cohorts: list[Cohort] = []
@@ -80,12 +77,14 @@ def measure(study: Study) -> Measure:
     returns = portfolio_returns(study, cohorts, list(collected))
     net = returns["net"].to_numpy().reshape(len(collected), -1)
     numbers = {
-        name: _numbers(
-            np.concatenate(own.half_lives), np.concatenate(own.net_pnl), np.concatenate(own.capital), net[place]
-        )
+        name: _numbers(_joined(own.half_lives), _joined(own.net_pnl), _joined(own.capital), net[place])
         for place, (name, own) in enumerate(collected.items())
     }
     return _assemble(scans, study.config.selection, passed, selected, numbers)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -102,45 +101,28 @@ def serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> li
     return [function(lo, hi) for lo, hi in ranges]
 
 
-def _has_limits(config: Config) -> bool:
-    options = config.portfolio
-    limits = (options.max_pairs_held, options.max_ticker_share, options.max_gross)
-    return options.netting or any(limit is not None for limit in limits) or options.sizing == "volatility"
+def _windows_depend(config: Config) -> bool:
+    return limited(config) or config.portfolio.netting or config.portfolio.compounding
 
 
 def _trade(study: Study, k: int, candidates: Candidates, collected: dict[str, _Collected]) -> Cohort:
-    """Trade one window's candidates under every variant, in chunks of whole blocks as a run does."""
-    context = study.context(k)
-    config = study.config
-    capital = config.portfolio.capital / study.slots / max(candidates.y.size, 1)
-    blocks: dict[str, list[np.ndarray]] = {name: [] for name in collected}
-    for lo in range(0, candidates.y.size, -(-CHUNK // BLOCK) * BLOCK):
-        y, x = candidates.y[lo : lo + CHUNK], candidates.x[lo : lo + CHUNK]
-        path = filter_pairs(context.levels, y, x, config.filter)
-        rules: dict[str, SignalSet] = {}
-        for variant in variants(config.hedge):
-            if variant.rule not in rules:
-                rules[variant.rule] = make_signals(
-                    path, variant.rule, context.levels, y, x, context.window.n_train, config
-                )
-            signals = rules[variant.rule]
-            book = trade_pairs(
-                signals, context.market, y, x, config=config, pair_capital=capital, rehedge=variant.rehedge
-            )
-            blocks[variant.name].append(book.block_sums())
-            own = collected[variant.name]
-            own.half_lives.append(signals.half_life)
-            own.net_pnl.append(net_pnl(book))
-            own.capital.append(book.trades["capital"])
-    daily = {name: add_blocks(parts) if parts else _no_dollars(study, k) for name, parts in blocks.items()}
+    """Trade one window's candidates under every variant, at the config's fill lag only."""
+    results = trade_window(study, k, candidates, serial, TRADE_CHUNK, None, delayed=False)
+    daily = {}
+    for variant in variants(study.config.hedge):
+        done = [result.variants[variant.name] for result in results]
+        daily[variant.name] = add_blocks([part.blocks for part in done]) if done else _no_dollars(study, k)
+        own = collected[variant.name]
+        own.half_lives.extend(result.rules[variant.rule].half_life for result in results)
+        own.net_pnl.extend(net_pnl(part.trades) for part in done)
+        own.capital.extend(part.trades["capital"] for part in done)
     return Cohort(k, candidates.y.size, daily, {})
 
 
-def net_pnl(book: Book) -> np.ndarray:
+def net_pnl(trades: np.ndarray) -> np.ndarray:
     """Dollars of each trade after costs and borrow, added in the order of the trades table."""
-    record = book.trades
-    gross = record["convergence"] + record["hedge_drift"]
-    return np.asarray(gross - (record["trade_cost"] + record["rehedge_cost"]) - record["borrow"])
+    gross = trades["convergence"] + trades["hedge_drift"]
+    return np.asarray(gross - (trades["trade_cost"] + trades["rehedge_cost"]) - trades["borrow"])
 
 
 def _no_dollars(study: Study, k: int) -> np.ndarray:

@@ -121,8 +121,8 @@ def _scan(audit: Audit, draw: _Drawer) -> Panel:
             Row("Benjamini-Yekutieli", [str(sum(real.by)), str(real.pooled_by)]),
         ],
         "Procedures on the p-values of the scan",
-        "On Engle-Granger p-values, corrected for both ways. The first takes the tests for independent or positively "
-        "dependent, the second for nothing; the null universes need neither.",
+        "On Engle-Granger p-values, corrected for both ways. The first holds for independent or positively dependent "
+        "tests, the second for any. The null universes carry the dependence of pairs that share a ticker.",
     )
     chance = Table(
         ["", "found", "expected by chance", "95% of universes", "p", "false discovery rate"],
