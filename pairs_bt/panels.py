@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pairs_bt.results import Run
 
 
+# More variants than this and two tables of them no longer fit beside each other.
+MAX_BESIDE = 6
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell of a table.
@@ -142,6 +146,11 @@ class Drawer:
         figure = function(self.run, *args)
         description = (function.__doc__ or "").strip().splitlines()[0]
         return Picture(Markup(to_svg(figure, f"f{self.count}", description)), caption)
+
+
+def beside(run: Run, *blocks: Block) -> list[Block]:
+    """Put blocks with a column a variant beside each other, or below each other where there are too many of them."""
+    return [Beside(blocks)] if len(run.labels) <= MAX_BESIDE else list(blocks)
 
 
 def styles(run: Run) -> dict[str, int]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pairs_bt.compare import market_exposure
 from pairs_bt.errors import PairsError
-from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, styles
+from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
 from pairs_bt.plots import portfolio
 from pairs_bt.results import Run
 from pairs_bt.wording import NOTHING, number, percent, pvalue, signed
@@ -83,7 +83,7 @@ def metrics_panel(run: Run, draw: Drawer) -> Panel:
         "Every metric",
         "Committed capital counts every pair that was selected, employed capital only pairs that opened a trade "
         "(Gatev, Goetzmann and Rouwenhorst 2006). Returns and costs are a year's, of 252 days.",
-        [Beside([_metrics(run, RETURNS), _metrics(run, TRADING)])],
+        beside(run, _metrics(run, RETURNS), _metrics(run, TRADING)),
     )
 
 
@@ -108,7 +108,7 @@ def evidence_panel(run: Run, draw: Drawer) -> Panel:
         "Differences of Sharpe ratios after Ledoit and Wolf (2008), studentised circular blocks; the intervals at the "
         f"top are of the stationary bootstrap, the same resampled days for every variant. {options['draws']:,} draws, "
         f"blocks of {options['block']} days, {options['days']:,} days.",
-        [Beside([draw(portfolio.plot_differences), _variants(run)]), _differences(run)],
+        [*beside(run, draw(portfolio.plot_differences), _variants(run)), _differences(run)],
     )
 
 
@@ -134,7 +134,7 @@ def _differences(run: Run) -> Block:
                 f"{_name(run, row['first'])} over {_name(run, row['second'])}",
                 [
                     signed(row["difference"]), number(row["std_error"]),
-                    f"{number(row['low'])} to {number(row['high'])}",
+                    _interval(row["low"], row["high"]),
                     pvalue(row["pvalue"]), pvalue(row["pvalue_holm"]), *elsewhere,
                 ],
                 note=row["reason"],
@@ -148,6 +148,10 @@ def _differences(run: Run) -> Block:
         "Holm's adjustment pays for the number of pairs compared; below 0.05 two variants differ. A verdict that "
         "turns with the block length is not settled.",
     )
+
+
+def _interval(low: float, high: float) -> str:
+    return NOTHING if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def _line(metrics: pd.DataFrame, name: str) -> list[float]:
@@ -208,7 +212,7 @@ def equity_panel(run: Run, draw: Drawer) -> Panel:
 
 def cohorts_panel(run: Run, draw: Drawer) -> Panel:
     """Cohort bars, win matrix, concentration."""
-    blocks: list[Block] = [Beside([draw(portfolio.plot_cohorts), _wins(run)]), _concentration(run)]
+    blocks: list[Block] = [*beside(run, draw(portfolio.plot_cohorts), _wins(run)), _concentration(run)]
     return Panel(
         "cohorts",
         "Cohort by cohort",

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError
-from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, styles
+from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
 from pairs_bt.plots import money as money_plots
 from pairs_bt.plots import pair as pair_plots
 from pairs_bt.plots import pairs as pairs_plots
@@ -66,7 +66,7 @@ def costs_panel(run: Run, draw: Drawer) -> Panel:
         "What costs do",
         "Net return a year if a trade cost this many basis points of traded value, per leg and side; borrow as "
         "configured, trades unchanged. A negative break-even loses before costs.",
-        [Beside([draw(money_plots.plot_costs), Table(["Cost", *table["label"]], rows, marks=styles(run))])],
+        beside(run, draw(money_plots.plot_costs), Table(["Cost", *table["label"]], rows, marks=styles(run))),
     )
 
 

@@ -46,7 +46,7 @@ def write_report(
 def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     """Make the report's HTML."""
     from pairs_bt import panels_results, panels_scan, panels_trades
-    from pairs_bt.panels import Drawer, styles
+    from pairs_bt.panels import MAX_BESIDE, Drawer, styles
     from pairs_bt.plots.portfolio import plot_sharpe
 
     draw = Drawer(run)
@@ -77,6 +77,7 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
             picture=draw(plot_sharpe),
             sections=sections,
             swatches=_swatches(styles(run)),
+            crowded=len(run.labels) > MAX_BESIDE,
             light=css_variables(0),
             dark=css_variables(1),
         )

@@ -81,6 +81,8 @@ def plot_decomposition(run: Run) -> Figure:
 def plot_phantom(run: Run) -> Figure:
     """What differencing the spread with its moving ratio would have claimed, against what the shares earned."""
     table = decomposition(run)
+    if not table.to_numpy().any():
+        return base.nothing("No trade: nothing was claimed.")
     names = ["earned by the shares held (gross)", "claimed by differencing the spread: nobody's money"]
     figure, (axis,) = _rows(run, "Dollars before costs over the run", names)
     handles = [
@@ -113,6 +115,8 @@ def _rows(run: Run, title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
 def plot_costs(run: Run) -> Figure:
     """Annual net return against the cost of a trade; a dot where a variant breaks even."""
     table = run.summary
+    if run.trades.empty:
+        return base.nothing("No trade: no costs.")
     labels = list(table["label"])
     figure, (axis,) = base.panels(
         ["Net return a year against cost (bp of traded value, per leg and side)"], [230],

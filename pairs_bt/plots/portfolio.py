@@ -29,8 +29,8 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
         ``'net'``, ``'gross'``, ``'net_employed'`` or ``'gross_employed'``.
     """
     wide = run.wide(column)
-    if wide.empty:
-        return base.nothing("No day was traded.")
+    if not wide.to_numpy().any():
+        return base.nothing("No trade was made: nothing grew or fell.")
     labels = list(run.labels.values())
     what = column.replace("_", " on ") if "_" in column else f"{column} on committed"
     figure, (top, bottom) = base.panels(
@@ -56,6 +56,8 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
 def plot_rolling_sharpe(run: Run, window: int = 126) -> Figure:
     """Annualised net Sharpe ratio over a rolling window of days, one row a variant, all on one scale."""
     wide = run.wide("net")
+    if not wide.to_numpy().any():
+        return base.nothing("No trade was made: no Sharpe ratio.")
     if len(wide) < window:
         return base.nothing(f"Fewer than {window} days: no rolling Sharpe ratio.")
     series = {name: np.asarray(rolling_sharpe(wide[name].to_numpy(), window)) for name in wide.columns}
@@ -93,7 +95,7 @@ def _row_height(rows: int, total: int) -> int:
 def plot_cohorts(run: Run) -> Figure:
     """Net return of every cohort, one row of bars a variant, all on one scale."""
     table = run.cohort_returns
-    if table.empty:
+    if not table.to_numpy().any():
         return base.nothing("No cohort was traded.")
     figure, axes = base.panels(
         _titles(run, "Net return of each cohort"),
@@ -149,8 +151,10 @@ def plot_differences(run: Run) -> Figure:
 
 
 def _forest(rows: list[tuple[str, str, Any, Any, Any]], title: str) -> Figure:
-    """Points with intervals, one row each, names at the left and numbers at the right."""
-    left = min(230, 16 + round(6.6 * max((len(row[0]) for row in rows), default=4)))
+    """Points with intervals, one row each."""
+    if not any(np.isfinite(row[2]) for row in rows):
+        return base.nothing("No Sharpe ratio is defined: no return ever moved.")
+    left = min(270, 16 + round(6.6 * max((len(row[0]) for row in rows), default=4)))
     figure, (axis,) = base.panels([title], [26 * len(rows) + 8], left=left)
     axis.grid(axis="y", visible=False)
     axis.grid(axis="x", visible=True)
