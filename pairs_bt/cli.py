@@ -149,8 +149,8 @@ def validate(config: Path | None, overrides: tuple[str, ...]) -> None:
     from pairs_bt.config import Config
 
     settings = Config.load(config, overrides)
-    from pairs_bt.console import show_validation
     from pairs_bt.runner import open_study
+    from pairs_bt.validation import show_validation
 
     show_validation(open_study(settings))
 

@@ -67,6 +67,8 @@ class Data(Table):
     start: date | None = None
     end: date | None = None
     fill_limit: Annotated[int, Field(ge=0, le=60)] = 5
+    max_bytes: Annotated[int, Field(ge=1)] = 2**31
+    max_cells: Annotated[int, Field(ge=1)] = 200_000_000
 
 
 class PairGroups(Table):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Sequence
 from datetime import date
@@ -41,7 +42,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.is_dir():
             raise ConfigError(f"{path} is a folder, not a config: give the path of a .toml file.")
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_CONFIG_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(
             f"There is no config file {path}. Give the path of a .toml file, or none for the built-in demo."
@@ -49,7 +51,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"The config {path} cannot be read: {error.strerror or error}.") from None
     if len(raw) > MAX_CONFIG_BYTES:
-        raise ConfigError(f"{path} has {len(raw):,} bytes; a config has at most {MAX_CONFIG_BYTES:,}. Is it data?")
+        raise ConfigError(f"{path} has more than {MAX_CONFIG_BYTES:,} bytes, the most a config may have. Is it data?")
     try:
         return tomllib.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -64,7 +66,7 @@ def _anchor(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
     for table, key in _PATH_KEYS:
         section = out.get(table)
         if isinstance(section, dict) and _is_path(table, key, section.get(key)):
-            section[key] = str((folder / section[key]).resolve())
+            section[key] = os.path.abspath(folder / section[key])
     return out
 
 
@@ -89,7 +91,7 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[st
             node = node[part]
         value = toml_value(text.strip())
         if len(parts) == 2 and _is_path(parts[0], parts[1], value) and tuple(parts) in _PATH_KEYS:
-            value = str(Path(value).resolve())
+            value = os.path.abspath(value)
         node[parts[-1]] = value
     return out
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from pairs_bt.hedge import variants
 from pairs_bt.results import Run
 from pairs_bt.study import Study
 
@@ -76,9 +75,9 @@ _ROWS: tuple[tuple[str, str, Callable[[float], str]] | None, ...] = (
 def headline(summary: pd.DataFrame) -> str:
     """Lay the summary out as a text table, variants as columns."""
     head = ["", *summary["label"]]
-    rows: list[list[str]] = []
-    for row in _ROWS:
-        rows.append([] if row is None else [row[0], *(row[2](float(v)) for v in summary[row[1]])])
+    rows: list[list[str]] = [
+        [] if row is None else [row[0], *(row[2](float(v)) for v in summary[row[1]])] for row in _ROWS
+    ]
     widths = [max(len(r[c]) for r in [head, *rows] if r) for c in range(len(head))]
 
     def line(cells: list[str]) -> str:
@@ -126,28 +125,12 @@ def show_scan(study: Study, tests: pd.DataFrame, out: Path | None) -> None:
     reasons = tests["reason"].where(tests["reason"] != "", "selected").value_counts()
     click.echo("\n".join(f"{count:10,d}  {reason}" for reason, count in reasons.items()))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix == ".parquet":
-            tests.to_parquet(out, index=False)
-        else:
-            tests.to_csv(out, index=False, lineterminator="\n")
+        from pairs_bt.atomic import replacing
+        from pairs_bt.csv_text import to_csv
+
+        with replacing(out) as stream:
+            if out.suffix == ".parquet":
+                tests.to_parquet(stream, index=False)
+            else:
+                stream.write(to_csv(tests).encode())
         click.echo(f"All tested pairs: {out}")
-
-
-def show_validation(study: Study) -> None:
-    """What a run would do, and what the data door has noticed."""
-    windows = study.windows
-    pairs = study.pair_i.size
-    click.echo(
-        f"prices   {len(study.tickers)} tickers, {study.dates[0]:%Y-%m-%d} to {study.dates[-1]:%Y-%m-%d}, {len(study.dates):,} dates"
-    )
-    click.echo(
-        f"windows  {len(windows)}, test ends {windows[0].label} to {windows[-1].label}, about {windows[-1].n_train} train bars"
-    )
-    click.echo(f"pairs    {pairs:,} a window, {pairs * len(windows):,} tests")
-    click.echo(f"variants {', '.join(v.label for v in variants(study.config.hedge))}")
-    if not study.notes:
-        click.echo("notes    none: nothing was repaired, flagged or left out")
-    for note in study.notes:
-        click.echo(f"note     {note.text}")
-    click.echo("The config and the prices fit; nothing was run.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from pairs_bt.errors import ConfigError, DataError
 # MacKinnon, Haug and Michelis (1999), 95%, two series, constant outside the relation (det_order 0).
 TRACE_95 = (15.4943, 3.8415)
 MAX_EIG_95 = (14.2639, 3.8415)
+
+# Of a table of pairs, members or borrow rates.
+MAX_TABLE_BYTES = 200_000_000
 
 # What a ticker's train window lacks; index into STANDING.
 STANDING = ("", "incomplete", "constant", "not a member")
@@ -130,7 +134,11 @@ def _positions(names: tuple[str, ...], tickers: list[str], where: str) -> list[i
 def read_table(path: str, columns: tuple[str, ...], key: str) -> pd.DataFrame:
     """Read a small CSV of text columns named by a config key (tickers such as NA and ON stay text)."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
+        # From memory: pandas itself would fetch an address, unpack an archive and wait for a pipe.
+        table = pd.read_csv(
+            io.BytesIO(_small_file(Path(path))), dtype=str, keep_default_na=False, skipinitialspace=True,
+            encoding="utf-8-sig",
+        )  # fmt: skip
     except (OSError, ValueError) as error:
         raise DataError(
             f"{key} = {path!r} cannot be read as CSV: {error}. Give a file with columns {columns}."
@@ -140,6 +148,14 @@ def read_table(path: str, columns: tuple[str, ...], key: str) -> pd.DataFrame:
     if lacking:
         raise DataError(f"{key}: {path} has columns {list(table.columns)} and lacks {lacking}.")
     return table
+
+
+def _small_file(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise ValueError("it is a folder, a device or a pipe")
+    if path.stat().st_size > MAX_TABLE_BYTES:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes; the limit is {MAX_TABLE_BYTES:,}")
+    return path.read_bytes()
 
 
 def read_membership(path: str) -> pd.DataFrame:

@@ -161,7 +161,7 @@ def load_prices(config: Config) -> PriceData:
         return check_prices(market.prices, start=data.start, end=data.end, source="synthetic universe")
     if not data.path:
         raise ConfigError("data.path is empty: name a CSV or Parquet file of adjusted closes (or data.synthetic).")
-    return read_prices(data.path, start=data.start, end=data.end)
+    return read_prices(data.path, start=data.start, end=data.end, max_bytes=data.max_bytes, max_cells=data.max_cells)
 
 
 def prepare(config: Config, data: PriceData | None = None) -> Study:
