@@ -13,7 +13,10 @@ import click
 
 from pairs_bt import __version__
 from pairs_bt.cli_audit import audit
+from pairs_bt.cli_engine import engine_options, open_engine
+from pairs_bt.cli_compare import compare
 from pairs_bt.cli_hedge import hedge
+from pairs_bt.cli_sweep import sweep
 from pairs_bt.cli_verify import verify
 from pairs_bt.errors import PairsError
 from pairs_bt.interrupt import EXIT_CODE as INTERRUPTED
@@ -44,7 +47,8 @@ def cli() -> None:
 @_jobs
 @click.option("--fresh", is_flag=True, help="Begin anew, whatever an earlier run has left in the folder.")
 @click.option("--no-report", is_flag=True, help="Leave report.html out; `pairs-bt report DIR` writes it later.")
-@click.option("--chunk", type=click.IntRange(min=1), hidden=True, help="Pairs per task. Results do not depend on it.")
+@click.option("--chunk", type=click.IntRange(min=1), help="Pairs per task. Results do not depend on it.")
+@engine_options
 def run(
     config: Path | None,
     out: Path | None,
@@ -53,6 +57,7 @@ def run(
     fresh: bool,
     no_report: bool,
     chunk: int | None,
+    **cluster: Any,
 ) -> None:
     """Run a config and compare its hedge ratios (no CONFIG: the demo).
 
@@ -67,12 +72,10 @@ def run(
     from pairs_bt.console import progress_bar, show_notes, show_run
 
     on_interrupt(partial(_how_to_go_on, target))
-    with progress_bar("windows") as advance:
+    with open_engine(jobs=jobs, chunk=chunk, **cluster) as engine, progress_bar("windows") as advance:
         done = runner.run(
-            settings, out=target, jobs=jobs, fresh=fresh, progress=advance, say=_say,
-            report=not no_report,
-            scan_chunk=chunk or runner.SCAN_CHUNK, trade_chunk=chunk or runner.TRADE_CHUNK,
-        )  # fmt: skip
+            settings, out=target, engine=engine, fresh=fresh, progress=advance, say=_say, report=not no_report
+        )
     show_notes(done.notes)
     show_run(done)
 
@@ -157,7 +160,9 @@ def validate(config: Path | None, overrides: tuple[str, ...]) -> None:
 
 cli.add_command(hedge)
 cli.add_command(verify)
+cli.add_command(compare)
 cli.add_command(audit)
+cli.add_command(sweep)
 
 
 class _quiet_start:

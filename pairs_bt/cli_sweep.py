@@ -1,0 +1,91 @@
+"""``pairs-bt sweep``: a grid of settings, and what trying them all costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pairs_bt.sweep.analysis import SweepResult
+
+
+@click.command(short_help="Run a grid of settings, and say what trying them all costs.")
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--grid",
+    "grid",
+    multiple=True,
+    metavar="TABLE.KEY=V1,V2",
+    help="Values of one key; repeatable, all combinations run.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the sweep (default: sweeps/NAME-OF-CONFIG).")
+@click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Change one value of the base.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Threads (default: one per CPU). Results do not depend on it.")
+@click.option("--yes", is_flag=True, help="Run a grid of more settings than sweep.limit.")
+@click.option("--fresh", is_flag=True, help="Replace what the sweep of another config has left in the folder.")
+def sweep(
+    config: Path | None,
+    grid: tuple[str, ...],
+    out: Path | None,
+    overrides: tuple[str, ...],
+    jobs: int | None,
+    yes: bool,
+    fresh: bool,
+) -> None:
+    """Trade every combination of a grid over CONFIG (default: the demo) and judge the best of them.
+
+    pairs-bt sweep CONFIG --grid signal.entry=1.5,2,2.5 --grid filter.hedge.delta=1e-4,1e-3,1e-2 --out sweeps/a
+
+    Without --grid the config's [sweep] table is taken. Values are TOML; what is not TOML is text, and `none` leaves out
+    a key that may be absent. A list is one value: hedge.variants=["dynamic"],["averaged","fixed_last"]. The command
+    goes on where it was stopped.
+    """
+    from pairs_bt.config import Config
+    from pairs_bt.sweep.grid import make_grid, parse_options
+
+    settings = Config.load(config, overrides)
+    values = parse_options(grid) if grid else None
+    # Before the slow imports: a grid that cannot run is told at once.
+    make_grid(settings, values, yes=yes)
+    target = out or Path("sweeps") / (config.stem if config else "demo")
+    from pairs_bt.console import progress_bar, show_notes
+    from pairs_bt.interrupt import on_interrupt
+    from pairs_bt.sweep.engine import sweep as run_sweep
+
+    on_interrupt(lambda: f"Interrupted. Finished settings are kept in {target}; the same command goes on from there.")
+    with progress_bar("cohorts") as advance:
+        result = run_sweep(
+            settings, values, out=target, jobs=jobs, yes=yes, fresh=fresh, progress=advance,
+            say=lambda text: click.echo(text, err=True),
+        )  # fmt: skip
+    show_notes(result.notes)
+    show_sweep(result)
+    click.echo(f"Page: {target / 'sweep.html'}")
+
+
+def show_sweep(result: SweepResult) -> None:
+    """The end of a sweep: one line a variant, and the verdict."""
+    from pairs_bt.sweep.page import headline, variant_labels
+
+    table = headline(result, variant_labels(result))
+    # The best settings are long; they follow the table, one a line.
+    lines = [list(table.head[:-1])]
+    best = []
+    for row in table.rows:
+        cells = [cell if isinstance(cell, str) else cell.text for cell in row.cells]
+        lines.append([row.head, *cells[:-1]])
+        best.append((row.head, cells[-1]))
+    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    for number, line in enumerate(lines):
+        first, *rest = line
+        click.echo("  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))]))
+        if number == 0:
+            click.echo("-" * (sum(widths) + 2 * (len(widths) - 1)))
+    click.echo()
+    click.echo(f"{len(result.grid.settings):,} settings, {result.outcomes[0].ends.size} cohorts. Best in hindsight:")
+    for label, name in best:
+        click.echo(f"  {label.ljust(widths[0])}  {name}")
+    click.echo()
+    click.echo(result.verdict)

@@ -1,0 +1,306 @@
+"""From the outcomes of all settings to what they say together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pairs_bt.config import Config
+from pairs_bt.performance import annual_return, annual_volatility, max_drawdown, sharpe
+from pairs_bt.sweep.grid import Grid
+from pairs_bt.sweep.outcomes import Outcome
+from pairs_bt.sweep.plateau import Plateau, find_plateau
+from pairs_bt.sweep.trials import TrialCost, cost_of_trying
+from pairs_bt.sweep.verdict import VerdictInputs, sweep_verdict
+from pairs_bt.sweep.walk_forward import Choice
+from pairs_bt.track_record import probabilistic_sharpe
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The honest curve of one variant beside the two that nobody could have had.
+
+    Attributes
+    ----------
+    walk_forward, base, hindsight : array (days,)
+        Daily net returns: chosen as time went by; the config itself (zeros where it lacks the variant); the setting
+        with the highest Sharpe ratio over all days.
+    since : int
+        First day on which a free choice was traded; the number of days where there was none.
+    sharpes : dict
+        Annual net Sharpe ratios since that day, by the names above; NaN where there was none.
+    switches : int
+        Times that the choice differed from the one before.
+    """
+
+    walk_forward: NDArray[np.float64]
+    base: NDArray[np.float64]
+    hindsight: NDArray[np.float64]
+    since: int
+    sharpes: dict[str, float]
+    switches: int
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A finished sweep.
+
+    Attributes
+    ----------
+    config : Config
+        The base.
+    grid : Grid
+        Parameters and settings.
+    variants : tuple of str
+        Of all settings, in the order of their first appearance.
+    outcomes : tuple of Outcome
+        One a setting.
+    dates : array (days,) of datetime64[us]
+        The days that all settings cover; statistics are over these.
+    table : DataFrame
+        One row a setting and variant: the keys of the grid, and metrics.
+    costs : dict of str to TrialCost
+        By variant, and over everything tried under ``"all"``.
+    plateaus : dict of str to Plateau or None
+        By variant.
+    choices : DataFrame
+        One row a test end and variant: what was chosen, and how it went.
+    walks : dict of str to Walk
+        By variant.
+    best : tuple of str and int
+        Variant and position of the setting with the highest net Sharpe ratio of all.
+    verdict : str
+        One sentence.
+    notes : tuple of str
+        About the data.
+    """
+
+    config: Config
+    grid: Grid
+    variants: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+    dates: NDArray[np.datetime64]
+    table: pd.DataFrame
+    costs: dict[str, TrialCost]
+    plateaus: dict[str, Plateau | None]
+    choices: pd.DataFrame
+    walks: dict[str, Walk]
+    best: tuple[str, int]
+    verdict: str
+    notes: tuple[str, ...]
+
+    def sharpes(self, variant: str) -> NDArray[np.float64]:
+        """Net Sharpe ratios of one variant over the grid, one axis a parameter; NaN where there is none."""
+        return _on_grid(self.table, self.grid, variant)
+
+    def overfitting(self) -> dict[str, Any]:
+        """What trying costs, as plain values; NaN as None."""
+        sweep = self.config.sweep
+        by_variant = {}
+        for name in self.variants:
+            plateau, walk = self.plateaus[name], self.walks[name]
+            by_variant[name] = {
+                **asdict(self.costs[name]),
+                "plateau": None if plateau is None else asdict(plateau),
+                "walk_forward": {
+                    "since": str(self.dates[walk.since])[:10] if walk.since < self.dates.size else None,
+                    "sharpe": walk.sharpes,
+                    "switches": walk.switches,
+                },
+            }
+        return plain(
+            {
+                "settings": len(self.grid.settings),
+                "variants": list(self.variants),
+                "first_day": str(self.dates[0])[:10],
+                "last_day": str(self.dates[-1])[:10],
+                "criterion": sweep.criterion,
+                "minimum_cohorts": sweep.minimum_cohorts,
+                "all": asdict(self.costs["all"]),
+                "by_variant": by_variant,
+                "verdict": self.verdict,
+            }
+        )
+
+
+def plain(value: Any) -> Any:
+    """The same value in what JSON has; NaN and infinities as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def analyse(
+    config: Config,
+    grid: Grid,
+    outcomes: Sequence[Outcome],
+    choices: dict[str, list[Choice]],
+    walked: pd.DataFrame,
+    notes: Sequence[str] = (),
+) -> SweepResult:
+    """Judge a sweep.
+
+    Parameters
+    ----------
+    config : Config
+        The base.
+    grid : Grid
+        Its settings.
+    outcomes : sequence of Outcome
+        One a setting.
+    choices : dict
+        Walk-forward choices by variant.
+    walked : DataFrame
+        The returns table of those choices.
+    notes : sequence of str
+        About the data.
+    """
+    names = tuple(choices)
+    days = min(outcome.dates.size for outcome in outcomes)
+    dates = outcomes[grid.base].dates[-days:]
+    table = _table(grid, outcomes, names, days)
+    frames = {name: _frame(grid, outcomes, name, days) for name in names}
+    every = pd.concat([frame.add_prefix(f"{name} | ") for name, frame in frames.items()], axis=1)
+    base_name = grid.settings[grid.base].name
+    options = {
+        "partitions": config.sweep.partitions,
+        "draws": config.comparison.draws,
+        "block": config.comparison.block,
+        "seed": config.comparison.seed,
+    }
+    costs = {n: cost_of_trying(f, base_name if base_name in f else None, **options) for n, f in frames.items()}
+    # Over everything, the base is its own best variant: what would have been traded without a sweep.
+    own = [name for name in names if base_name in frames[name]]
+    first = max(own, key=lambda name: _or_low(sharpe(frames[name][base_name])), default=None)
+    costs["all"] = cost_of_trying(every, None if first is None else f"{first} | {base_name}", **options)
+    variant, _, setting = costs["all"].best.partition(" | ")
+    position = next(n for n, s in enumerate(grid.settings) if s.name == setting)
+    honest = {name: rows.set_index("date")["net"] for name, rows in walked.groupby("variant")}
+    walks = {n: _walk(frames[n], honest[n], costs[n].best, base_name, choices[n], dates) for n in names}
+    plateaus = {name: find_plateau(_on_grid(table, grid, name), grid.parameters) for name in names}
+    found = plateaus[variant]
+    # A base off the grid has no neighbours, so that the grid's own best says nothing about it.
+    shape = found.shape if found is not None and grid.settings[position].place == found.best else ""
+    verdict = sweep_verdict(
+        VerdictInputs(
+            settings=len(grid.settings), variants=len(names), variant=variant, setting=setting,
+            is_base=position == grid.base, cost=costs["all"], shape=shape,
+            walk_forward=walks[variant].sharpes["walk_forward"], base=walks[variant].sharpes["base"],
+        )
+    )  # fmt: skip
+    return SweepResult(
+        config=config, grid=grid, variants=names, outcomes=tuple(outcomes), dates=dates, table=table, costs=costs,
+        plateaus=plateaus, choices=_choices_table(grid, outcomes, choices), walks=walks, best=(variant, position),
+        verdict=verdict, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _or_low(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
+
+
+def _frame(grid: Grid, outcomes: Sequence[Outcome], variant: str, days: int) -> pd.DataFrame:
+    """Daily net returns of one variant: day x setting."""
+    return pd.DataFrame(
+        {
+            setting.name: outcome.net[outcome.variants.index(variant), -days:]
+            for setting, outcome in zip(grid.settings, outcomes, strict=True)
+            if variant in outcome.variants
+        }
+    )
+
+
+def _table(grid: Grid, outcomes: Sequence[Outcome], names: Sequence[str], days: int) -> pd.DataFrame:
+    rows = []
+    for position, (setting, outcome) in enumerate(zip(grid.settings, outcomes, strict=True)):
+        for variant in names:
+            if variant not in outcome.variants:
+                continue
+            k = outcome.variants.index(variant)
+            net, gross = outcome.net[k, -days:], outcome.gross[k, -days:]
+            rows.append(
+                {
+                    "setting": setting.number,
+                    "base": position == grid.base,
+                    **{p.key: _value(grid, position, n) for n, p in enumerate(grid.parameters)},
+                    "variant": variant,
+                    "trades": int(outcome.trades[k].sum()),
+                    "net_annual_return": annual_return(net),
+                    "net_volatility": annual_volatility(net),
+                    "net_sharpe": sharpe(net),
+                    "gross_sharpe": sharpe(gross),
+                    "net_max_drawdown": max_drawdown(net),
+                    "cost_drag": annual_return(gross) - annual_return(net),
+                    "mean_cohort_return": float(outcome.cohort[k].mean()),
+                    "positive_cohorts": float((outcome.cohort[k] > 0.0).mean()),
+                    "probabilistic_sharpe": probabilistic_sharpe(net),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _value(grid: Grid, position: int, axis: int) -> str:
+    """Text of a parameter's value in a setting; of a base off the grid, ``base``."""
+    place = grid.settings[position].place
+    return grid.parameters[axis].texts[place[axis]] if place else "base"
+
+
+def _on_grid(table: pd.DataFrame, grid: Grid, variant: str) -> NDArray[np.float64]:
+    out = np.full([len(parameter.values) for parameter in grid.parameters], np.nan)
+    own = table[table["variant"] == variant].set_index("setting")["net_sharpe"]
+    for setting in grid.settings:
+        if setting.place and setting.number in own.index:
+            out[setting.place] = own[setting.number]
+    return out
+
+
+def _walk(
+    frame: pd.DataFrame, walked: pd.Series, best: str, base: str, choices: list[Choice], dates: NDArray[np.datetime64]
+) -> Walk:
+    curves = {
+        "walk_forward": walked.reindex(dates).to_numpy(),
+        "base": frame[base].to_numpy() if base in frame else np.zeros(len(frame)),
+        "hindsight": frame[best].to_numpy(),
+    }
+    free = [choice.end for choice in choices if choice.free]
+    since = int(np.searchsorted(dates, free[0], side="right")) if free else dates.size
+    sharpes = {name: sharpe(values[since:]) for name, values in curves.items()}
+    made = [choice.chosen for choice in choices if choice.free]
+    switches = sum(now != before for before, now in pairwise(made))
+    return Walk(**curves, since=since, sharpes=sharpes, switches=switches)
+
+
+def _choices_table(grid: Grid, outcomes: Sequence[Outcome], choices: dict[str, list[Choice]]) -> pd.DataFrame:
+    rows = []
+    for variant, made in choices.items():
+        for k, choice in enumerate(made):
+            setting, base = grid.settings[choice.chosen], outcomes[grid.base]
+            chosen = outcomes[choice.chosen]
+            rows.append(
+                {
+                    "test_end": str(choice.end),
+                    "variant": variant,
+                    "ended_cohorts": choice.ended,
+                    "free": choice.free,
+                    "setting": setting.number,
+                    **{p.key: _value(grid, choice.chosen, n) for n, p in enumerate(grid.parameters)},
+                    "criterion": choice.standing,
+                    "base_criterion": choice.base_standing,
+                    "cohort_return": chosen.cohort[chosen.variants.index(variant), k],
+                    "base_cohort_return": base.cohort[base.variants.index(variant), k]
+                    if variant in base.variants
+                    else math.nan,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,168 @@
+"""`sweep`: a grid of settings, traded, judged and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.config import Config
+from pairs_bt.errors import ConfigError
+from pairs_bt.lock import hold
+from pairs_bt.prices import PriceData, check_prices
+from pairs_bt.study import load_prices
+from pairs_bt.sweep import folder as files
+from pairs_bt.sweep.analysis import SweepResult, analyse
+from pairs_bt.sweep.grid import Grid, make_grid
+from pairs_bt.sweep.outcomes import Outcome, trade_settings
+from pairs_bt.sweep.page import render
+from pairs_bt.sweep.stages import CandidateStore, Case, common_ends, open_cases
+from pairs_bt.sweep.walk_forward import choose_settings, walk_forward_returns
+
+Progress = Callable[[int, int], None]
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
+
+
+def sweep(
+    config: Config | str | Path | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    prices: pd.DataFrame | None = None,
+    out: str | Path | None = None,
+    jobs: int | None = None,
+    yes: bool = False,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = _silent,
+) -> SweepResult:
+    """Run every combination of a grid, and say what trying them all costs.
+
+    Parameters
+    ----------
+    config : Config, path or None
+        The base; None takes the built-in demo.
+    grid : mapping, optional
+        Config key to values, such as ``{"signal.entry": [1.5, 2.0]}``; None takes ``[sweep] grid`` of the config.
+    prices : DataFrame, optional
+        Adjusted closes, dates x tickers, in place of the file that the config names.
+    out : path, optional
+        Folder to write; finished settings found there are not traded again. None keeps everything in memory.
+    jobs : int, optional
+        Threads; None takes one per CPU. Results do not depend on it.
+    yes : bool
+        Allow more than ``sweep.limit`` settings.
+    fresh : bool
+        Replace what the sweep of another config has left in `out`.
+    progress : callable, optional
+        Called with (cohorts traded, cohorts in all).
+    say : callable, optional
+        Called with one line when settings are found in `out`.
+
+    Returns
+    -------
+    SweepResult
+
+    Raises
+    ------
+    ConfigError, DataError
+        Before anything is computed.
+    PartialError
+        When `out` cannot be written any more; finished settings are kept.
+    """
+    config = config if isinstance(config, Config) else Config.load(config)
+    made = make_grid(config, grid, yes=yes)
+    for setting in made.settings:
+        _check_limits(setting.config, setting.name)
+    target = None if out is None else Path(out)
+    if target is not None:
+        files.check_folder(target, config, fresh=fresh)
+    data = load_prices(config)
+    if prices is not None:
+        data = check_prices(prices, start=config.data.start, end=config.data.end)
+    if target is None:
+        return _sweep(config, made, data, None, jobs, progress, say)
+    target.mkdir(parents=True, exist_ok=True)
+    with hold(target):
+        files.begin(target, config, fresh=fresh)
+        result = _sweep(config, made, data, target, jobs, progress, say)
+        files.write_tables(target, result, render(result))
+    return result
+
+
+def _check_limits(config: Config, name: str) -> None:
+    options = config.portfolio
+    limits = ("max_pairs_held", "max_ticker_share", "max_gross")
+    found = [f"portfolio.{key}" for key in limits if getattr(options, key) is not None]
+    found += ["portfolio.netting"] if options.netting else []
+    if found:
+        raise ConfigError(
+            f"{found[0]} is set in the setting {name}: it joins trades of different cohorts, and walk-forward choice "
+            "trades each cohort under its own setting. Leave it out of a sweep; `pairs-bt run` takes it."
+        )
+
+
+def _sweep(
+    config: Config,
+    grid: Grid,
+    data: PriceData,
+    target: Path | None,
+    jobs: int | None,
+    progress: Progress | None,
+    say: Callable[[str], None],
+) -> SweepResult:
+    cases = open_cases([setting.config for setting in grid.settings], data)
+    ends = common_ends(cases)
+    if not ends:
+        raise ConfigError("No window is common to all settings: the longest windows.train leaves none. Shorten it.")
+    store = CandidateStore()
+    outcomes = _outcomes(cases, ends, store, target, jobs, progress, say)
+    base = cases[grid.base]
+    windows = [base.study.windows[base.places[end]] for end in ends]
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.variants)
+    choices = {name: choose_settings(outcomes, windows, name, grid.base, config.sweep) for name in names}
+    walked = walk_forward_returns(cases, choices, grid.base, store=store, jobs=jobs)
+    notes = [note.text for note in base.study.notes]
+    return analyse(config, grid, outcomes, choices, walked, notes)
+
+
+def _outcomes(
+    cases: Sequence[Case],
+    ends: Sequence[np.datetime64],
+    store: CandidateStore,
+    target: Path | None,
+    jobs: int | None,
+    progress: Progress | None,
+    say: Callable[[str], None],
+) -> list[Outcome]:
+    """Every setting's outcome: read where it was kept, traded and kept where not."""
+    found: list[Outcome | None] = [None] * len(cases)
+    keys = files.part_keys(cases, ends) if target is not None else []
+    if target is not None:
+        found = [files.kept(target, key) for key in keys]
+        here = sum(outcome is not None for outcome in found)
+        if here:
+            say(f"{here} of {len(cases)} settings were finished before in {target}")
+    todo = [n for n, outcome in enumerate(found) if outcome is None]
+    total = sum(len(cases[n].places) for n in todo)
+    done = 0
+
+    def advance(cohorts: int) -> None:
+        nonlocal done
+        done += cohorts
+        if progress is not None:
+            progress(done, total)
+
+    for position, outcome in trade_settings([cases[n] for n in todo], ends, store=store, jobs=jobs, progress=advance):
+        found[todo[position]] = outcome
+        if target is not None:
+            try:
+                files.keep(target, keys[todo[position]], outcome)
+            except OSError as error:
+                raise files.no_room(target, error) from None
+    return [outcome for outcome in found if outcome is not None]

@@ -1,0 +1,45 @@
+"""The figures of a sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pairs_bt.performance import equity
+from pairs_bt.plots.base import date_axis, drawn, legend, legend_rows, line, panels, thin, zero_line
+from pairs_bt.style import MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from pairs_bt.sweep.analysis import SweepResult
+
+CURVES = {
+    "walk_forward": "chosen walk-forward",
+    "base": "the base",
+    "hindsight": "best in hindsight",
+}
+
+
+@drawn
+def curves_figure(result: SweepResult, variant: str, label: str) -> Figure:
+    """Growth of 1: chosen as time went by, the base, and the best setting in hindsight."""
+    walk = result.walks[variant]
+    names = list(CURVES.values())
+    figure, (axis,) = panels([f"{label}: growth of 1, net"], [190], legend=legend_rows(names))
+    handles = []
+    for place, key in enumerate(CURVES):
+        values = np.asarray(equity(getattr(walk, key)))
+        at = thin(values)
+        # What nobody could have traded is drawn thin.
+        width = 1.0 if key == "hindsight" else 1.6
+        handles.append(line(axis, result.dates[at], values[at], place, linewidth=width))
+    if walk.since < result.dates.size:
+        axis.axvline(result.dates[walk.since], color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
+        axis.annotate("first choice", (result.dates[walk.since], 1.0), xycoords=("data", "axes fraction"),
+                      xytext=(4, -2), textcoords="offset points", va="top", color=MUTED, fontsize=11)  # fmt: skip
+    zero_line(axis, 1.0)
+    date_axis(axis)
+    legend(figure, handles, names)
+    return figure

@@ -1,0 +1,127 @@
+"""The choice that could have been made: at each test end, on the cohorts that had ended by then and no others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.config import Sweep
+from pairs_bt.portfolio import Cohort, portfolio_returns
+from pairs_bt.sweep.outcomes import Outcome
+from pairs_bt.sweep.stages import CandidateStore, Case, trade_cohorts
+from pairs_bt.windows import Window
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for one cohort of one variant.
+
+    Attributes
+    ----------
+    end : datetime64
+        Test end: the evening on which it is chosen.
+    ended : int
+        Cohorts that had ended by then.
+    chosen : int
+        Position of the setting.
+    standing, base_standing : float
+        Value of the criterion for the chosen setting and for the base; NaN before anything is chosen.
+    free : bool
+        Whether there were enough ended cohorts to choose; if not, the base is traded.
+    """
+
+    end: np.datetime64
+    ended: int
+    chosen: int
+    standing: float
+    base_standing: float
+    free: bool
+
+
+def choose_settings(
+    outcomes: Sequence[Outcome], windows: Sequence[Window], variant: str, base: int, options: Sweep
+) -> list[Choice]:
+    """Choose a setting for every cohort of one variant.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        Of every setting.
+    windows : sequence of Window
+        The cohorts that all settings have.
+    variant : str
+        Settings without it are not chosen.
+    base : int
+        Position of the setting that is traded until `options.minimum_cohorts` have ended, and that wins ties; other
+        ties go to the first setting.
+    options : Sweep
+        ``criterion = "sharpe"`` takes the highest Sharpe ratio of the daily net returns of the ended cohorts,
+        ``"mean"`` their highest mean net return.
+
+    Returns
+    -------
+    list of Choice
+        One a window.
+    """
+    able = [n for n, outcome in enumerate(outcomes) if variant in outcome.variants]
+    # The base first: the first of equals is taken.
+    able.sort(key=lambda n: n != base)
+    standing = np.array([_standings(outcomes[n], variant, windows, options.criterion) for n in able])
+    fallback = base if able[0] == base else able[0]
+    choices = []
+    for k, window in enumerate(windows):
+        ended = sum(other.stop <= window.split for other in windows)
+        if ended < options.minimum_cohorts:
+            choices.append(Choice(window.test_end, ended, fallback, np.nan, np.nan, False))
+            continue
+        best = int(np.argmax(standing[:, k]))
+        own = float(standing[0, k]) if able[0] == base else np.nan
+        choices.append(Choice(window.test_end, ended, able[best], float(standing[best, k]), own, True))
+    return choices
+
+
+def _standings(outcome: Outcome, variant: str, windows: Sequence[Window], criterion: str) -> np.ndarray:
+    place = outcome.variants.index(variant)
+    if criterion == "sharpe":
+        return outcome.score[place]
+    values = outcome.cohort[place]
+    ended = [sum(other.stop <= window.split for other in windows) for window in windows]
+    # Cohorts end in their order, so the ended ones come first.
+    return np.array([values[:count].mean() if count else 0.0 for count in ended])
+
+
+def walk_forward_returns(
+    cases: Sequence[Case], choices: dict[str, list[Choice]], base: int, *, store: CandidateStore, jobs: int | None
+) -> pd.DataFrame:
+    """Daily returns of each variant when every cohort is traded under the setting chosen for it.
+
+    The chosen cohorts are traded again and put together by the rules of a run, on the base's account; choices that
+    never leave the base give the base's returns, bit for bit.
+
+    Returns
+    -------
+    DataFrame
+        The returns table of a run.
+    """
+    ends = [choice.end for choice in next(iter(choices.values()))]
+
+    def trade(k: int) -> dict[str, Cohort]:
+        needed = sorted({made[k].chosen for made in choices.values()})
+        found = trade_cohorts([cases[n] for n in needed], ends[k], store)
+        cohorts = {n: part[0] for n, part in zip(needed, found, strict=True) if part is not None}
+        return {name: _numbered(cohorts[made[k].chosen], cases[base], ends[k]) for name, made in choices.items()}
+
+    with ThreadPoolExecutor(max(1, jobs or os.cpu_count() or 1)) as pool:
+        traded = list(pool.map(trade, range(len(ends))))
+    parts = [portfolio_returns(cases[base].study, [cohorts[name] for cohorts in traded], [name]) for name in choices]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _numbered(cohort: Cohort, base: Case, end: np.datetime64) -> Cohort:
+    """The cohort under the base's number of its window: settings with another train length count otherwise."""
+    return Cohort(base.places[end], cohort.selected, cohort.daily, cohort.delayed)
