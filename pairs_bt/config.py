@@ -13,9 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-HELD_RULES = ("fixed_first", "averaged", "fixed_last")
-MOVING_RULES = ("dynamic",)
-RULES = MOVING_RULES + HELD_RULES
+HELD_RULES = (
+    "fixed_first", "averaged", "fixed_last", "ols", "tls", "min_variance", "johansen", "dollar", "one_to_one", "beta",
+)  # fmt: skip
+MOVING_RULES = ("dynamic", "rolling_ols", "kalman_changes")
+# What is compared unless a config says otherwise: the rules that read the filter's state.
+RULES = ("dynamic", "fixed_first", "averaged", "fixed_last")
 
 _PERIOD = re.compile(r"^([1-9][0-9]{0,3})([YMWD])$")
 
@@ -112,6 +115,8 @@ class Selection(Table):
     var_order: Literal["theory", "book"] = "theory"
     multiplicity: Literal["none", "bh", "by"] = "none"
     max_pairs: Annotated[int, Field(ge=1)] = 50
+    method: Literal["cointegration", "distance", "correlation"] = "cointegration"
+    heuristics: bool = False
 
 
 class Smooth(Table):
@@ -133,8 +138,10 @@ class Filter(Table):
 
     price_space: Literal["raw", "normalised", "log"] = "normalised"
     spread_on: Literal["raw", "filtered"] = "raw"
-    smooth: Smooth = Smooth()
+    smooth: Smooth | Literal["none"] = Smooth()
     hedge: HedgeFilter = HedgeFilter()
+    noise: Literal["fixed", "mle", "mle_two"] = "fixed"
+    intercept: Literal["keep", "subtract"] = "keep"
 
 
 class Band(Table):
@@ -143,7 +150,10 @@ class Band(Table):
     band: Positive
 
 
-Rule = Literal["dynamic", "fixed_first", "averaged", "fixed_last"]
+Rule = Literal[
+    "dynamic", "fixed_first", "averaged", "fixed_last", "ols", "rolling_ols", "tls", "min_variance", "johansen",
+    "dollar", "one_to_one", "beta", "kalman_changes",
+]  # fmt: skip
 Rehedge = Literal["never", "daily"] | Band
 
 
@@ -152,6 +162,8 @@ class Hedge(Table):
 
     variants: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = RULES  # type: ignore[assignment]
     rehedge: Annotated[tuple[Rehedge, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("never",)
+    rolling_window: Annotated[int, Field(ge=3, le=10_000)] = 126
+    market: str = ""
     reject_negative: bool = True
     max_leg_share: Share = 1.0
 
@@ -161,7 +173,8 @@ class Signal(Table):
 
     entry: Positive = 2.0
     exit: float = 0.0
-    half_life: Literal["reject", "book"] = "reject"
+    z: Literal["rolling", "innovation", "formation"] = "rolling"
+    half_life: Literal["reject", "ignore", "book"] = "reject"
     side: Literal["reversion", "book"] = "reversion"
     stop: Positive | None = None
     stop_loss: Share | None = None

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pairs_bt.config import Config, split_period
+from pairs_bt.config import RULES, Config, split_period
 from pairs_bt.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -144,7 +144,7 @@ def _say(item: Any) -> str:
 
 
 def _is_internal(part: str) -> bool:
-    return "[" in part or part in {"str", "PairGroups", "Band", "SyntheticUniverse", "literal"}
+    return "[" in part or part in {"str", "PairGroups", "Band", "SyntheticUniverse", "Smooth", "literal"}
 
 
 def _short(value: Any) -> str:
@@ -194,8 +194,36 @@ def _rules_between_keys(tables: dict[str, Any]) -> list[str]:
         )
     if get("data", "path") and get("data", "synthetic") is not None:
         problems.append("data.path and data.synthetic: give one of the two.")
+    problems += _form_rules(get)
     problems += _period_rules(get)
     problems += _double_entries(get)
+    return problems
+
+
+# z-scores that are another thing than the spread's own, and the rules that they are made for.
+_FORMS = {
+    "innovation": (RULES, "it is the filter's surprise, so the ratio must come from the filter"),
+    "formation": (("dollar", "one_to_one"), "it is the gap between two indexed prices, one unit against one"),
+}
+
+
+def _form_rules(get: Any) -> list[str]:
+    """Spreads and z-scores that need each other."""
+    problems = []
+    chosen, rules = get("signal", "z"), get("hedge", "variants")
+    if isinstance(chosen, str) and chosen in _FORMS and isinstance(rules, (list, tuple)):
+        allowed, why = _FORMS[chosen]
+        others = [rule for rule in rules if rule not in allowed]
+        if others:
+            problems.append(
+                f"signal.z = {chosen!r}: cannot be had for hedge.variants {others}; {why}. "
+                f"Take some of {list(allowed)}."
+            )
+    if get("filter", "smooth") == "none" and get("filter", "spread_on") == "filtered":
+        problems.append(
+            "filter.smooth = 'none': leaves nothing for filter.spread_on = 'filtered'; take 'raw', or give the noise "
+            "of the local level filter."
+        )
     return problems
 
 
