@@ -60,8 +60,7 @@ def pair_view(run: Run, y: str, x: str, test_end: Any) -> PairView:
     """Collect one pair's rows, and filter its hedge ratio again if the prices are at hand and still the same."""
     stamp = pd.Timestamp(test_end)
     try:
-        table = run.spreads
-        table = table[(table["test_end"] == stamp) & (table["y"] == y) & (table["x"] == x)]
+        table = run.select_spreads(lambda part: part[(part["y"] == y) & (part["x"] == x)], test_end=stamp)
     except DataError:
         from pairs_bt.tables import SPREADS, empty
 

@@ -78,15 +78,24 @@ def relative_paths(run: Run) -> tuple[str, npt.NDArray[np.float64], dict[str, np
         or without spreads.
     """
     moving = [v for v in run.variants if v.rule in MOVING_RULES]
-    try:
-        table = run.spreads
-    except DataError:
-        return None
-    if not moving or table.empty:
+    if not moving:
         return None
     name = moving[0].name
     key = ["test_end", "y", "x"]
-    text = table["variant"].astype(str)
+
+    def keep(part: pd.DataFrame) -> pd.DataFrame:
+        # every bar of the moving rule, the first one of the held rules
+        opening = part["date"] == part.groupby("test_end")["date"].transform("min")
+        wanted = (part["variant"] == name) | opening
+        return part.loc[wanted, [*key, "variant", "hedge_ratio"]]
+
+    try:
+        table = run.select_spreads(keep)
+    except DataError:
+        return None
+    if table.empty:
+        return None
+    text = table["variant"]
     mine = table[text == name]
     number = mine.groupby(key, sort=False, observed=True).ngroup().to_numpy()
     bar = mine.groupby(key, sort=False, observed=True).cumcount().to_numpy()
@@ -168,6 +177,10 @@ def pair_pnl(run: Run) -> pd.DataFrame:
     return table.reindex(columns=list(run.labels))
 
 
+# More would cover each other, and every one is a line of the report's file.
+SCATTER_POINTS = 1500
+
+
 @base.drawn
 def plot_scatter(run: Run) -> Figure:
     """Net P&L of every pair and window: the first variant across, each other one up."""
@@ -185,6 +198,7 @@ def plot_scatter(run: Run) -> Figure:
     values = table.to_numpy()
     # The scale shows the middle 98%; what lies outside is drawn at the edge.
     limit = float(np.quantile(np.abs(values), 0.99)) * 1.1 or 1.0
+    table = table.iloc[:: -(-len(table) // SCATTER_POINTS)]
     for axis, name in zip(axes, others, strict=True):
         across, up = (np.clip(table[n].to_numpy(), -limit, limit) for n in (first, name))
         axis.grid(axis="x", visible=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from pairs_bt.performance import drawdown, equity, rolling_sharpe
 from pairs_bt.plots import base
@@ -49,6 +50,31 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
     base.percent_axis(bottom)
     base.date_axis(bottom)
     base.legend(figure, handles, labels)
+    return figure
+
+
+@base.drawn
+def plot_runs_equity(net: pd.DataFrame, variant: str) -> Figure:
+    """Growth of 1 of one variant on the dates that all runs share, one line a run.
+
+    Parameters
+    ----------
+    net : DataFrame
+        Daily net returns, date x run.
+    variant : str
+        What the figure is called.
+    """
+    runs = [str(name) for name in net.columns]
+    figure, (axis,) = base.panels([f"Growth of 1, net: {variant}"], [190], legend=base.legend_rows(runs))
+    dates = net.index.to_numpy()
+    handles = []
+    for number, name in enumerate(net.columns):
+        values = np.asarray(equity(net[name].to_numpy()))
+        at = base.thin(values)
+        handles.append(base.line(axis, dates[at], values[at], number))
+    base.zero_line(axis, 1.0)
+    base.date_axis(axis)
+    base.legend(figure, handles, runs)
     return figure
 
 
