@@ -6,7 +6,6 @@ what was kept, so that a run that was killed and taken up gives the bytes of one
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -21,14 +20,15 @@ from pairs_bt import store
 from pairs_bt.assembly import assemble
 from pairs_bt.atomic import reason, replacing
 from pairs_bt.config import Config
+from pairs_bt.engine import Engine, Kept, find_refusals
 from pairs_bt.errors import ConfigError, PairsError, PartialError
 from pairs_bt.identity import identify
-from pairs_bt.limits import Refusals, limited
+from pairs_bt.limits import Refusals
 from pairs_bt.loading import load_run
 from pairs_bt.lock import hold
 from pairs_bt.parts import TABLES as _FROM_PARTS
 from pairs_bt.parts import DamagedPart, Parts, spreads_path, to_arrow
-from pairs_bt.pipeline import WindowResult, find_refusals, run_windows
+from pairs_bt.pipeline import WindowResult
 from pairs_bt.portfolio import compound
 from pairs_bt.results import Run
 from pairs_bt.study import Study
@@ -42,10 +42,8 @@ class Work:
 
     Attributes
     ----------
-    jobs : int or None
-        Threads.
-    scan_chunk, trade_chunk : int
-        Pairs per task.
+    engine : Engine
+        Runs the windows.
     report : bool
         Write the report.
     progress : callable or None
@@ -54,9 +52,7 @@ class Work:
         Called with one line about what is gone on with, kept or repaired.
     """
 
-    jobs: int | None
-    scan_chunk: int
-    trade_chunk: int
+    engine: Engine
     report: bool
     progress: Progress | None
     say: Callable[[str], None]
@@ -157,7 +153,7 @@ class _Session:
         self._advance(kept)
         while todo:
             try:
-                for result in self._results(todo):
+                for result in self._results(todo, self.parts):
                     self._keep(result)
                     todo.remove(result.k)
                     self._advance(len(self.labels) - len(todo) - len(failed))
@@ -169,23 +165,24 @@ class _Session:
         if failed:
             raise self._partial(failed)
 
-    def _results(self, numbers: list[int]) -> Any:
-        work = self.work
-        return run_windows(
-            self.study, jobs=work.jobs, scan_chunk=work.scan_chunk, trade_chunk=work.trade_chunk,
-            refusals=self.refusals, only=list(numbers),
-        )  # fmt: skip
+    def _results(self, numbers: list[int], parts: Parts | None = None) -> Any:
+        return self.work.engine.windows(self.study, list(numbers), refusals=self.refusals, parts=parts)
 
     def _find_refusals(self) -> None:
         """Decide on the portfolio's limits once, over all windows, whichever of them are kept."""
-        if limited(self.study.config) and self.refusals is None:
-            work = self.work
-            self.refusals = find_refusals(
-                self.study, jobs=work.jobs or os.cpu_count() or 1, scan_chunk=work.scan_chunk,
-                trade_chunk=work.trade_chunk,
-            )  # fmt: skip
+        if self.refusals is None:
+            self.refusals = find_refusals(self.work.engine, self.study)
 
-    def _keep(self, result: WindowResult) -> None:
+    def _keep(self, result: WindowResult | Kept) -> None:
+        if isinstance(result, Kept):
+            # Read back here, on the client: a folder of the same name on the worker's own disk is no shared one.
+            if not self.parts.verified(result.k):
+                raise PartialError(
+                    f"A worker has written window {self.labels[result.k]} to {self.folder}, and this machine does not "
+                    "find it there: the folder is not shared under the same path. Mount it on the workers, or give "
+                    "--return-parts."
+                )
+            return
         try:
             self.parts.write(result)
         except OSError as error:
@@ -240,7 +237,7 @@ class _Session:
             self.parts.cohorts(),
             tables,
             folder=folder,
-            spreads=(lambda: store.read_spreads(folder)) if kept else None,
+            spreads=partial(store.read_spreads, folder) if kept else None,
         )
 
     def _report(self, made: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pandas as pd
 from pairs_bt import tables
 from pairs_bt.assembly import assemble, expected_chance
 from pairs_bt.config import Config
+from pairs_bt.engine import Engine, LocalEngine, find_refusals
 from pairs_bt.folder_run import Progress, Work, run_in_folder
 from pairs_bt.loading import load_run
-from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, WindowResult, run_windows, scan_window, threaded
+from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, WindowResult, scan_window, threaded
 from pairs_bt.portfolio import compound
 from pairs_bt.prices import check_prices
 from pairs_bt.results import Run
@@ -37,6 +39,7 @@ def run(
     jobs: int | None = None,
     scan_chunk: int = SCAN_CHUNK,
     trade_chunk: int = TRADE_CHUNK,
+    engine: Engine | None = None,
     fresh: bool = False,
     report: bool = True,
     progress: Progress | None = None,
@@ -57,6 +60,9 @@ def run(
         Threads; None takes one per CPU. Results do not depend on it, nor on the chunk sizes.
     scan_chunk, trade_chunk : int
         Pairs per task.
+    engine : Engine, optional
+        Runs the windows, in place of threads of this process: a connected
+        :class:`pairs_bt.engine_dask.DaskEngine`, with chunk sizes of its own. The bytes are the same.
     fresh : bool
         Replace what another config has left in `out`.
     report : bool
@@ -78,11 +84,12 @@ def run(
         When a window failed or the disk is full; the finished windows are kept in `out`.
     """
     config = config if isinstance(config, Config) else Config.load(config)
+    engine = engine or LocalEngine(jobs, scan_chunk, trade_chunk)
     if out is not None:
-        work = Work(jobs, scan_chunk, trade_chunk, report, progress, say)
+        work = Work(engine, report, progress, say)
         return run_in_folder(config, lambda: open_study(config, prices), Path(out), fresh=fresh, work=work)
     study = open_study(config, prices)
-    windows = run_windows(study, jobs=jobs, scan_chunk=scan_chunk, trade_chunk=trade_chunk)
+    windows = engine.windows(study, list(range(len(study.windows))), refusals=find_refusals(engine, study))
     return _in_memory(study, list(_with_progress(study, windows, progress)))
 
 
@@ -125,8 +132,19 @@ def _in_memory(study: Study, windows: list[WindowResult]) -> Run:
         study,
         cohorts,
         frames,
-        spreads=(lambda: pd.concat(spreads, ignore_index=True)) if kept and spreads else None,
+        spreads=partial(_join_spreads, spreads) if kept and spreads else None,
     )
+
+
+def _join_spreads(
+    parts: list[pd.DataFrame],
+    *,
+    keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    test_end: pd.Timestamp | None = None,
+) -> pd.DataFrame:
+    if test_end is not None:
+        parts = [part[part["test_end"] == test_end] for part in parts]
+    return pd.concat(parts if keep is None else [keep(part) for part in parts], ignore_index=True)
 
 
 def _concat(parts: list[pd.DataFrame], name: str) -> pd.DataFrame:

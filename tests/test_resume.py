@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pairs_bt import Config, load_run, run, store
+from pairs_bt import Config, engine, load_run, run, store
 from pairs_bt import folder_run as module
 from pairs_bt.errors import ConfigError, DataError, PairsError, PartialError
 from pairs_bt.parts import Parts
@@ -61,14 +61,14 @@ def interrupt(config: Config, folder: Path, after: int, monkeypatch: pytest.Monk
 def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Numbers of the windows that were computed."""
     numbers: list[int] = []
-    original = module.run_windows
+    original = engine.run_windows
 
     def spy(*args: object, **options: object) -> Iterator[object]:
         for result in original(*args, **options):  # type: ignore[arg-type]
             numbers.append(result.k)
             yield result
 
-    monkeypatch.setattr(module, "run_windows", spy)
+    monkeypatch.setattr(engine, "run_windows", spy)
     return numbers
 
 

@@ -1,0 +1,391 @@
+"""Windows on a Dask cluster: the same tasks as on threads, the same bytes, the same folder.
+
+A window is a graph of (window, chunk) tasks: chunks of its scan, the choice of candidates, chunks of its trades, and
+one task that joins them into the window's result. The study travels once to each worker and stays there; what moves
+with the tasks is positions and results. A worker that dies takes nothing along that is not made again, because every
+task is a pure function of the study.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from pairs_bt.engine import Kept
+from pairs_bt.errors import ConfigError, PairsError, PartialError
+from pairs_bt.hedge import variants
+from pairs_bt.ledger import BLOCK
+from pairs_bt.limits import Refusals
+from pairs_bt.parts import PARTS, Parts
+from pairs_bt.pipeline import TABLES, WindowResult, collect, pick
+from pairs_bt.selection import Choice, ScanColumns, choose
+from pairs_bt.shared_study import SharedStudy, check_identity, local_identity
+from pairs_bt.study import Study
+from pairs_bt.tasks import Candidates, TradeResult, scan_task, trade_task
+
+# A task costs the scheduler about a millisecond: these sizes make it a third of a second of work.
+SCAN_CHUNK = 32_768
+TRADE_CHUNK = 1_024
+_INSTALL = 'The Dask engine needs the packages of its extra: pip install "pairs-bt[dask]".'
+_GO_ON = "What was finished is kept: the same command goes on from there."
+
+
+class TaskFailed(Exception):
+    """A task raised, or ended every worker that tried it."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A window's scan and its candidates, on the worker that joined them."""
+
+    scan: ScanColumns
+    choice: Choice
+    candidates: Candidates
+
+
+def scan_chunk(shared: SharedStudy, k: int, lo: int, hi: int) -> ScanColumns:
+    """Test the pairs `lo` to `hi` of window `k`; without their positions, which every worker knows."""
+    none = np.empty(0, dtype=np.int64)
+    made = scan_task(shared.study, k, lo, hi)
+    return ScanColumns(**{f.name: none if f.name in "ij" else getattr(made, f.name) for f in fields(ScanColumns)})
+
+
+def choose_window(shared: SharedStudy, chunks: list[ScanColumns]) -> Chosen:
+    """Join a window's scan and choose its candidates."""
+    study = shared.study
+    columns = {
+        f.name: np.concatenate([getattr(c, f.name) for c in chunks]) for f in fields(ScanColumns) if f.name not in "ij"
+    }
+    scan = ScanColumns(i=study.pair_i, j=study.pair_j, **columns)
+    choice = choose(scan, study.config.selection)
+    return Chosen(scan, choice, pick(scan, choice))
+
+
+def candidates_of(chosen: Chosen) -> Candidates:
+    """The part of a choice that trade tasks and the client need."""
+    return chosen.candidates
+
+
+def trade_chunk(
+    shared: SharedStudy,
+    k: int,
+    candidates: Candidates,
+    lo: int,
+    hi: int,
+    refused: dict[str, np.ndarray] | None,
+    delayed: bool,
+) -> TradeResult:
+    """Trade the candidates `lo` to `hi` of window `k`."""
+    return trade_task(shared.study, k, candidates, lo, hi, refused, delayed=delayed)
+
+
+def collect_window(
+    shared: SharedStudy,
+    k: int,
+    chosen: Chosen,
+    results: list[TradeResult],
+    wanted: Collection[str],
+    parts: Parts | None,
+) -> WindowResult | Kept:
+    """Make a window's tables; with `parts`, keep them in the run's folder and return only that they are."""
+    result = collect(shared.study, k, chosen.scan, chosen.choice, chosen.candidates, results, wanted)
+    if parts is None:
+        return result
+    parts.write(result)
+    return Kept(k)
+
+
+class DaskEngine:
+    """The workers of a Dask scheduler. Use it as a context manager: it connects on entry.
+
+    Parameters
+    ----------
+    scheduler : str
+        Address, such as ``tcp://127.0.0.1:8786``, or ``tls://...`` with Dask's own configuration of certificates.
+    shared_folder : bool
+        Workers see the run's folder under the client's path: they read the prices and write finished windows there.
+        Otherwise both travel over the network.
+    scan_chunk, trade_chunk : int
+        Pairs per task; no size changes a result.
+    timeout : float
+        Seconds within which the scheduler must answer.
+    patience : float
+        Seconds that a run waits for a worker when none is left.
+    """
+
+    def __init__(
+        self,
+        scheduler: str,
+        *,
+        shared_folder: bool = False,
+        scan_chunk: int = SCAN_CHUNK,
+        trade_chunk: int = TRADE_CHUNK,
+        timeout: float = 10.0,
+        patience: float = 60.0,
+    ) -> None:
+        self.scheduler = scheduler
+        self.shared_folder = shared_folder
+        self.scan_chunk = max(1, scan_chunk)
+        self.trade_chunk = -(-max(trade_chunk, 1) // BLOCK) * BLOCK
+        self.timeout = timeout
+        self.patience = patience
+        self._client: Any = None
+        self._seen = 0.0
+
+    def __enter__(self) -> DaskEngine:
+        """Connect, and check that every worker is like this process.
+
+        Raises
+        ------
+        ConfigError
+            When Dask is not installed, the scheduler does not answer, no worker is there, or one is of other versions.
+        """
+        try:
+            from distributed import Client
+        except ImportError:
+            raise ConfigError(_INSTALL) from None
+        try:
+            self._client = Client(self.scheduler, timeout=self.timeout, set_as_default=False, name="pairs-bt")
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(
+                f"The scheduler {self.scheduler} does not answer within {self.timeout:g} s ({type(error).__name__}). "
+                "Start one with `dask scheduler`, and give the address that it prints as --scheduler tcp://HOST:PORT."
+            ) from None
+        try:
+            self._check_workers()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the scheduler, which then forgets the tasks of this client."""
+        if self._client is not None:
+            self._client.close(timeout=2)
+            self._client = None
+
+    def _check_workers(self) -> None:
+        try:
+            self._client.wait_for_workers(1, timeout=self.timeout)
+        except TimeoutError:
+            raise ConfigError(
+                f"The scheduler {self.scheduler} has no worker after {self.timeout:g} s. Start some with "
+                f"`dask worker {self.scheduler}`."
+            ) from None
+        found = self._client.run(local_identity, on_error="return")
+        for address, identity in sorted(found.items()):
+            if isinstance(identity, BaseException):
+                raise ConfigError(
+                    f"The worker {address} cannot run pairs_bt ({type(identity).__name__}: {identity}). Install the "
+                    "same versions on client and workers."
+                )
+            check_identity(identity, f"The worker {address}")
+
+    def windows(
+        self,
+        study: Study,
+        numbers: list[int],
+        *,
+        refusals: Refusals | None = None,
+        wanted: Collection[str] = TABLES,
+        delayed: bool = True,
+        parts: Parts | None = None,
+    ) -> Iterator[WindowResult | Kept]:
+        """Run windows on the workers; see :meth:`pairs_bt.engine.Engine.windows`.
+
+        Raises
+        ------
+        TaskFailed
+            When a task raised or ended every worker that tried it, naming the task.
+        PartialError
+            When the scheduler is lost, or no worker is left.
+        """
+        if not numbers:
+            return
+        keep = parts if self.shared_folder else None
+        file = None if keep is None else keep.folder / PARTS / "study.zip"
+        flight = _Flight(self, study, file, keep, refusals, tuple(wanted), delayed and refusals is None)
+        ahead = self._windows_at_once(study)
+        # A thread here only waits; it holds no window's tables until they are asked for.
+        with ThreadPoolExecutor(ahead) as pool:
+            waiting: deque[Future[WindowResult | Kept]] = deque()
+            try:
+                for k in numbers:
+                    waiting.append(pool.submit(flight.window, k))
+                    if len(waiting) > ahead:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                flight.stop()
+                for future in waiting:
+                    future.cancel()
+
+    def _windows_at_once(self, study: Study) -> int:
+        """Windows under way at once: enough to give every thread of the cluster two scan tasks."""
+        threads = sum(self._client.nthreads().values()) or 1
+        tasks = -(-study.pair_i.size // self.scan_chunk)
+        return max(2, min(32, -(-2 * threads // tasks)))
+
+    def check_alive(self) -> None:
+        """Raise if the scheduler is lost, or no worker has been there for longer than the patience.
+
+        Raises
+        ------
+        PartialError
+        """
+        if self._client.status != "running":
+            raise self.lost()
+        try:
+            workers = len(self._client.nthreads())
+        except (OSError, TimeoutError):
+            raise self.lost() from None
+        now = monotonic()
+        if workers or not self._seen:
+            self._seen = now
+        elif now - self._seen > self.patience:
+            raise PartialError(
+                f"The scheduler {self.scheduler} has had no worker for {self.patience:g} s: start some with "
+                f"`dask worker {self.scheduler}`. {_GO_ON}"
+            )
+
+    def lost(self) -> PartialError:
+        """The error for a scheduler that has gone."""
+        return PartialError(f"The connection to the scheduler {self.scheduler} was lost. {_GO_ON}")
+
+
+class _Flight:
+    """The tasks of one call of :meth:`DaskEngine.windows`."""
+
+    def __init__(
+        self,
+        engine: DaskEngine,
+        study: Study,
+        file: Any,
+        parts: Parts | None,
+        refusals: Refusals | None,
+        wanted: tuple[str, ...],
+        delayed: bool,
+    ) -> None:
+        self.engine = engine
+        self.client = engine._client
+        self.study = study
+        self.parts = parts
+        self.refusals = refusals
+        self.wanted = wanted
+        self.delayed = delayed
+        # Keys of their own, so that no other client's task and no earlier one of this client is taken for one of these.
+        self.token = uuid.uuid4().hex[:8]
+        self.stopped = Event()
+        self.shared = self._submit("study", 0, _itself, SharedStudy(study, file))
+
+    def _submit(self, name: str, priority: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        import dask
+
+        # The study is the one large thing in a graph, and meant to be there: it is made again from the graph when the
+        # workers that hold it die.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            return self.client.submit(function, *arguments, key=f"{name}-{self.token}", priority=priority, pure=False)
+
+    def stop(self) -> None:
+        """Let waiting threads end and the scheduler forget the tasks."""
+        self.stopped.set()
+        self.shared = None
+
+    def window(self, k: int) -> WindowResult | Kept:
+        """Run one window; waits for it."""
+        label, engine = self.study.windows[k].label, self.engine
+        # Earlier windows first, so that few are half done.
+        rank = -k
+        scans = [
+            self._submit(f"scan of pairs {lo} to {hi} in window {label}", rank, scan_chunk, self.shared, k, lo, hi)
+            for lo, hi in _ranges(self.study.pair_i.size, engine.scan_chunk)
+        ]
+        chosen = self._submit(f"choice in window {label}", rank, choose_window, self.shared, scans)
+        light = self._submit(f"candidates of window {label}", rank, candidates_of, chosen)
+        size = self._result(light).y.size
+        refused, chunk = None, engine.trade_chunk
+        if self.refusals is not None:
+            # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
+            chunk = -(-max(size, 1) // BLOCK) * BLOCK
+            names = [v.name for v in variants(self.study.config.hedge)]
+            refused = {name: self.refusals[k, name] for name in names if (k, name) in self.refusals}
+        trades = [
+            self._submit(
+                f"trades of candidates {lo} to {hi} in window {label}",
+                rank, trade_chunk, self.shared, k, light, lo, hi, refused, self.delayed,
+            )
+            for lo, hi in _ranges(size, chunk)
+        ]  # fmt: skip
+        whole = self._submit(
+            f"tables of window {label}", rank, collect_window, self.shared, k, chosen, trades, self.wanted, self.parts
+        )
+        return self._result(whole)
+
+    def _result(self, future: Any) -> Any:
+        """Wait for a task, and say which one it was that failed."""
+        from distributed.scheduler import KilledWorker
+
+        try:
+            while not future.done():
+                if self.stopped.is_set():
+                    raise CancelledError
+                try:
+                    return future.result(timeout=1.0)
+                except TimeoutError:
+                    # Of a task that is done, the time was the transfer's: it is waited for below, however long.
+                    self.engine.check_alive()
+            return future.result()
+        except PairsError:
+            raise
+        except CancelledError:
+            # Nobody here cancels a task that is waited for: the connection broke.
+            raise self.engine.lost() from None
+        except KilledWorker as error:
+            raise TaskFailed(
+                f"the task {_named(str(error.task))} ended {error.allowed_failures + 1} workers, the last one "
+                f"{error.last_worker.address}: out of memory?"
+            ) from None
+        except Exception as error:
+            if self.client.status != "running":
+                raise self.engine.lost() from None
+            raise TaskFailed(
+                f"the task {_named(self._culprit(future))} raised {type(error).__name__}: {error}"
+            ) from None
+
+    def _culprit(self, future: Any) -> str:
+        """Name of the task that a failure began in; `future` may only depend on it."""
+        try:
+            story = self.client.run_on_scheduler(_blamed, key=future.key)
+        except Exception:
+            story = None
+        return story or future.key
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _blamed(key: str, dask_scheduler: Any) -> str | None:
+    """On the scheduler: the task whose exception this one carries."""
+    task = dask_scheduler.tasks.get(key)
+    return None if task is None or task.exception_blame is None else task.exception_blame.key
+
+
+def _named(key: str) -> str:
+    return f"'{str(key).rpartition('-')[0]}'"
+
+
+def _ranges(size: int, chunk: int) -> list[tuple[int, int]]:
+    return [(lo, min(lo + chunk, size)) for lo in range(0, size, chunk)]
