@@ -86,7 +86,8 @@ def trades_panel(run: Run, draw: Drawer) -> Panel:
     first = next(iter(run.labels.values()))
     across = (
         f"Net P&L in dollars of every pair and window. Across: {first}; up: the variant named above. Points beyond "
-        "the scale lie on its edge; points on an axis were traded by one of the two only."
+        "the scale lie on its edge; points on an axis were traded by one of the two only. Of a large run an even "
+        f"sample of at most {pairs_plots.SCATTER_POINTS:,} is drawn."
     )
     paths = "By bar of the trade window. Shades and bars: the middle half and 5 to 95% of the pairs."
     blocks: list[Block] = [

@@ -97,7 +97,7 @@ class Run:
     notes: list[str]
     folder: Path | None = None
     versions: dict[str, str] = field(default_factory=_installed, repr=False, compare=False)
-    _spreads: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
+    _spreads: Callable[..., pd.DataFrame] | None = field(default=None, repr=False, compare=False)
     _prices: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -120,11 +120,31 @@ class Run:
             raise DataError("This run kept no spreads: set run.spreads to 'all' or 'traded' and run it again.")
         return self._with_categories(self._spreads())
 
+    def select_spreads(
+        self, keep: Callable[[pd.DataFrame], pd.DataFrame], *, test_end: pd.Timestamp | None = None
+    ) -> pd.DataFrame:
+        """What `keep` returns of each window's spreads, joined; a stored run is read one window at a time.
+
+        Parameters
+        ----------
+        keep : callable
+            Takes a frame with the columns of `spreads` and returns rows and columns of it; it must treat every
+            window on its own.
+        test_end : Timestamp, optional
+            Only this window.
+        """
+        if self._spreads is not None and "spreads" not in self.__dict__:
+            return self._with_categories(self._spreads(keep=keep, test_end=test_end))
+        table = self.spreads
+        return keep(table if test_end is None else table[table["test_end"] == test_end])
+
     def _with_categories(self, spreads: pd.DataFrame) -> pd.DataFrame:
         """Names as categories of the whole run, however its parts were stored."""
         tickers = sorted({*self.tests["s1"].unique(), *self.tests["s2"].unique()})
         names = [variant.name for variant in self.variants]
         for column, categories in (("y", tickers), ("x", tickers), ("variant", names)):
+            if column not in spreads:
+                continue
             spreads[column] = pd.Categorical(spreads[column], categories=categories)
         return spreads
 

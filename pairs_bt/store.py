@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -290,16 +291,28 @@ def _to_frame(path: Path) -> pd.DataFrame:
         raise DataError(f"{path} cannot be read ({error}): make the run again with --fresh.") from None
 
 
-def read_spreads(folder: Path, files: dict[str, str] | None = None) -> pd.DataFrame:
-    """Read every partition of the spreads, in the order of test ends; checked where `files` are given."""
+def read_spreads(
+    folder: Path,
+    files: dict[str, str] | None = None,
+    *,
+    keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    test_end: pd.Timestamp | None = None,
+) -> pd.DataFrame:
+    """Read the partitions of the spreads, in the order of test ends; checked where `files` are given.
+
+    `keep` picks rows and columns of each partition as it is read, so that no more than those are held; `test_end`
+    reads one partition only.
+    """
     if files is None:
         paths = sorted((folder / "spreads").glob("test_end=*/part-0.parquet"))
     else:
         paths = [verified_path(folder, name, files) for name in sorted(files) if name.startswith("spreads/")]
     parts = []
     for path in paths:
-        part = _to_frame(path)
         stamp = pd.Timestamp(path.parent.name.partition("=")[2]).as_unit("us")
-        part.insert(0, "test_end", pd.Series([stamp] * len(part), dtype="datetime64[us]"))
-        parts.append(part)
+        if test_end is not None and stamp != test_end:
+            continue
+        part = _to_frame(path)
+        part.insert(0, "test_end", np.full(len(part), stamp.to_datetime64()))
+        parts.append(part if keep is None else keep(part))
     return pd.concat(parts, ignore_index=True) if parts else tables.empty(tables.SPREADS)
