@@ -13,8 +13,8 @@ import click
 
 from pairs_bt import __version__
 from pairs_bt.cli_audit import audit
-from pairs_bt.cli_engine import engine_options, open_engine
 from pairs_bt.cli_compare import compare
+from pairs_bt.cli_engine import engine_options, open_engine
 from pairs_bt.cli_hedge import hedge
 from pairs_bt.cli_sweep import sweep
 from pairs_bt.cli_verify import verify
