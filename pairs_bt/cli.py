@@ -217,7 +217,9 @@ def _exit_code() -> int:
 
 
 def _fail(text: str, code: int) -> int:
-    click.echo(f"pairs-bt: {text}", err=True)
+    # What is quoted from a file may hold line ends and the terminal's own commands.
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    click.echo(f"pairs-bt: {plain}", err=True)
     return code
 
 

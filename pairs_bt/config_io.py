@@ -130,7 +130,10 @@ def config_from_dict(tables: dict[str, Any], base: str | Path | None = None) -> 
 def _say(item: Any) -> str:
     """One pydantic error as 'path = value: rule' in the config's own words."""
     # Members of unions and internal validator names are noise in a location.
-    keys = [str(part) for part in item["loc"] if not _is_internal(str(part))]
+    # The last part of an unknown key's location is the user's own, whatever it looks like.
+    unknown = item["type"] == "extra_forbidden"
+    last = len(item["loc"]) - 1
+    keys = [str(part) for k, part in enumerate(item["loc"]) if (unknown and k == last) or not _is_internal(str(part))]
     where = ".".join(keys)
     if item["type"] == "extra_forbidden":
         names = _names_at(keys[:-1])
