@@ -52,7 +52,7 @@ def assemble(
     return Run(
         config=config,
         returns=ReturnsTable(returns),
-        summary=summarise(config, returns, trades, delayed),
+        summary=summarise(config, returns, trades, delayed, _refused(cohorts, names)),
         chance=expected_chance(study),
         source=study.source,
         notes=[note.text for note in study.notes],
@@ -61,6 +61,10 @@ def assemble(
         _prices=lambda: study.prices,
         **(tables | {"trades": trades}),
     )
+
+
+def _refused(cohorts: list[Cohort], names: list[str]) -> dict[str, int]:
+    return {name: sum(int(cohort.refused.get(name, 0)) for cohort in cohorts) for name in names}
 
 
 def _read(table: pd.DataFrame | Callable[[], pd.DataFrame]) -> pd.DataFrame:

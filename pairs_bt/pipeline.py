@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -163,7 +163,13 @@ def run_window(
     choice = choose(scan, study.config.selection)
     candidates = pick(scan, choice)
     results = trade_window(study, k, candidates, mapper, trade_chunk, refusals, delayed=delayed)
-    return collect(study, k, scan, choice, candidates, results, wanted)
+    result = collect(study, k, scan, choice, candidates, results, wanted)
+    if not refusals:
+        return result
+    counts = {
+        v.name: np.array(refusals[k, v.name].sum()) for v in variants(study.config.hedge) if (k, v.name) in refusals
+    }
+    return replace(result, cohort=replace(result.cohort, refused=counts))
 
 
 def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:

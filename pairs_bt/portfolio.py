@@ -9,7 +9,7 @@ entry; at the window's end that is the paper's count.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -31,12 +31,15 @@ class Cohort:
         Pairs that capital was committed to.
     daily, delayed : dict of str to numpy.ndarray
         At the config's fill lag, and at the other one.
+    refused : dict of str to numpy.ndarray
+        Signals that a portfolio limit refused, a count per variant; empty without limits.
     """
 
     k: int
     selected: int
     daily: dict[str, np.ndarray]
     delayed: dict[str, np.ndarray]
+    refused: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def add_blocks(blocks: list[np.ndarray]) -> np.ndarray:

@@ -26,7 +26,13 @@ from pairs_bt.performance import (
 COST_CURVE_BPS = (0, 2, 5, 10, 20, 50)
 
 
-def summarise(config: Config, returns: pd.DataFrame, trades: pd.DataFrame, delayed: pd.DataFrame) -> pd.DataFrame:
+def summarise(
+    config: Config,
+    returns: pd.DataFrame,
+    trades: pd.DataFrame,
+    delayed: pd.DataFrame,
+    refused: dict[str, int] | None = None,
+) -> pd.DataFrame:
     """Summarise every variant.
 
     Parameters
@@ -38,6 +44,8 @@ def summarise(config: Config, returns: pd.DataFrame, trades: pd.DataFrame, delay
     delayed : DataFrame
         The returns table at the other fill lag (0 where the config's is 1 or more); empty where a portfolio limit
         makes trades of one lag meaningless at another.
+    refused : dict, optional
+        Signals that the portfolio's limits refused, per variant.
 
     Returns
     -------
@@ -54,6 +62,7 @@ def summarise(config: Config, returns: pd.DataFrame, trades: pd.DataFrame, delay
                 "variant": variant.name,
                 "label": variant.label,
                 **_trade_metrics(trades[trades["variant"] == variant.name]),
+                "refused": (refused or {}).get(variant.name, 0),
                 **_return_metrics(own),
                 **_delay_metrics(config, own, other),
                 **_cost_metrics(own),

@@ -117,6 +117,11 @@ def test_at_most_so_many_pairs_are_held(config, run) -> None:
         trades = limited.trades[limited.trades["variant"] == variant]
         assert (rows["net"] * rows["capital"]).sum() == pytest.approx(trades["net_pnl"].sum(), abs=1e-3)
     assert limited.summary["delay_0_sharpe"].isna().all()
+    # Nothing vanishes silently: what was refused is counted.
+    free = run.trades.groupby("variant").size()
+    kept = limited.trades.groupby("variant").size()
+    assert limited.summary.set_index("variant")["refused"].to_dict() == (free - kept).to_dict()
+    assert (run.summary["refused"] == 0).all()
     fills = limited.fills.merge(limited.trades[keys], on=keys)
     assert len(fills) == len(limited.fills)
 
@@ -203,11 +208,12 @@ def test_compounding_gives_a_cohort_its_slot_of_the_equity(config, run) -> None:
 
 
 def test_a_compounded_run_is_the_same_from_its_folder(config, tmp_path) -> None:
-    changed = config.with_changes("portfolio.compounding=true", "portfolio.netting=true")
+    changed = config.with_changes("portfolio.compounding=true", "portfolio.netting=true", "portfolio.max_pairs_held=3")
     memory = pairs_bt.run(changed)
     pairs_bt.run(changed, out=tmp_path / "r", report=False)
     loaded = pairs_bt.load_run(tmp_path / "r")
-    for name in ("trades", "fills", "returns"):
+    assert (memory.summary["refused"] > 0).any()
+    for name in ("trades", "fills", "returns", "summary"):
         one, two = (pd.DataFrame(getattr(r, name)) for r in (memory, loaded))
         pd.testing.assert_frame_equal(one, two, check_exact=True, check_dtype=False)
 
