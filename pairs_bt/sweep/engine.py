@@ -82,8 +82,9 @@ def sweep(
     target = None if out is None else Path(out)
     if target is not None:
         files.check_folder(target, config, fresh=fresh)
-    data = load_prices(config)
-    if prices is not None:
+    if prices is None:
+        data = load_prices(config)
+    else:
         data = check_prices(prices, start=config.data.start, end=config.data.end)
     if target is None:
         return _sweep(config, made, data, None, jobs, progress, say)

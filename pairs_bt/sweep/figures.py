@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pairs_bt.sweep.analysis import SweepResult
 
 CURVES = {
-    "walk_forward": "chosen walk-forward",
-    "base": "the base",
+    "walk_forward": "walk-forward",
+    "base": "base",
     "hindsight": "best in hindsight",
 }
 
@@ -32,13 +32,11 @@ def curves_figure(result: SweepResult, variant: str, label: str) -> Figure:
     for place, key in enumerate(CURVES):
         values = np.asarray(equity(getattr(walk, key)))
         at = thin(values)
-        # What nobody could have traded is drawn thin.
-        width = 1.0 if key == "hindsight" else 1.6
-        handles.append(line(axis, result.dates[at], values[at], place, linewidth=width))
+        handles.append(line(axis, result.dates[at], values[at], place))
     if walk.since < result.dates.size:
         axis.axvline(result.dates[walk.since], color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
-        axis.annotate("first choice", (result.dates[walk.since], 1.0), xycoords=("data", "axes fraction"),
-                      xytext=(4, -2), textcoords="offset points", va="top", color=MUTED, fontsize=11)  # fmt: skip
+        axis.annotate("first choice", (result.dates[walk.since], 0.0), xycoords=("data", "axes fraction"),
+                      xytext=(4, 2), textcoords="offset points", va="bottom", color=MUTED, fontsize=11)  # fmt: skip
     zero_line(axis, 1.0)
     date_axis(axis)
     legend(figure, handles, names)

@@ -99,7 +99,7 @@ def kept(folder: Path, key: str) -> Outcome | None:
     path = folder / SETTINGS / f"{key}.npz"
     try:
         # The archive holds a checksum of every array, which reading compares.
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in _ARRAYS}
             return Outcome(variants=tuple(str(name) for name in stored["variants"]), **arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
