@@ -106,11 +106,11 @@ def panels(
     left, bottom : int
         Pixels for the tick labels.
     """
-    from matplotlib.figure import Figure
+    from pairs_bt.plots.drawing import Drawing
 
     gaps = [(4 if share_x and k < len(heights) - 1 else bottom) + _TITLE for k in range(len(heights))]
     total = sum(heights) + sum(gaps) + _LEGEND_ROW * legend + (6 if legend else 2)
-    figure = Figure(figsize=(width / 72, total / 72), dpi=72)
+    figure = Drawing(figsize=(width / 72, total / 72), dpi=72)
     axes: list[Axes] = []
     top = total
     cell = width / columns
@@ -122,7 +122,7 @@ def panels(
             place = ((column * cell + left) / width, low / total, (cell - left - _RIGHT) / width, height / total)
             shared = axes[column] if share_x and axes else None
             axis = figure.add_axes(place, sharex=shared)
-            axis.set_title(titles[len(axes)], loc="left", x=-left / (cell - left - _RIGHT) + 0.005, pad=7)
+            axis.set_title(titles[len(axes)], loc="left", x=-left / (cell - left - _RIGHT) + 0.005, y=1.0, pad=7)
             if share_x and row < len(heights) - 1:
                 axis.tick_params(labelbottom=False)
             axes.append(axis)
@@ -243,10 +243,10 @@ def zero_line(axis: Axes, at: float = 0.0) -> None:
 
 def nothing(text: str, *, width: int = WIDTH, height: int = 120) -> Figure:
     """A figure that says why there is nothing to draw."""
-    from matplotlib.figure import Figure
+    from pairs_bt.plots.drawing import Drawing
 
     with look():
-        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+        figure = Drawing(figsize=(width / 72, height / 72), dpi=72)
         figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
     return figure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pairs_bt.plots.base import look
 from pairs_bt.style import THEME
@@ -40,12 +40,8 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     str
         Text stays text in the page's own font; no date, no external address.
     """
-    buffer = StringIO()
-    with look():
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     width, height = (round(side * 72) for side in figure.get_size_inches())
-    body = _METADATA.sub("", _HEAD.sub("", buffer.getvalue(), count=1))
-    body = _PATH.sub(_shorter, body)
+    body = _body(figure, transparent=True)
     body = _ATTRIBUTE.sub(_themed, body)
     body = _ID.sub(lambda m: f"{m[1]}{name}-{m[2]}", body)
     body = _BLANKS.sub("><", body).strip()
@@ -56,6 +52,24 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     return head + body
 
 
+def standalone_svg(figure: Figure) -> str:
+    """Render a figure as an SVG document of its own, in the light colours on white (what Jupyter shows)."""
+    width, height = (round(side * 72) for side in figure.get_size_inches())
+    head = (
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="sans-serif" '
+        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    )
+    body = _ATTRIBUTE.sub(lambda m: f'{m[1]}="{_plain(m[2])}"', _body(figure, facecolor="white"))
+    return head + _BLANKS.sub("><", body).strip()
+
+
+def _body(figure: Figure, **options: Any) -> str:
+    buffer = StringIO()
+    with look():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **options)
+    return _PATH.sub(_shorter, _METADATA.sub("", _HEAD.sub("", buffer.getvalue(), count=1)))
+
+
 def _shorter(match: re.Match[str]) -> str:
     # A tenth of a pixel is below what any screen shows.
     text = _NUMBER.sub(lambda m: f"{float(m[0]):.1f}".removesuffix(".0"), match[1])
@@ -64,8 +78,12 @@ def _shorter(match: re.Match[str]) -> str:
 
 def _themed(match: re.Match[str]) -> str:
     text = _COLOR.sub(lambda m: f"var({THEME[m[0]][0]})" if m[0] in THEME else m[0], match[2])
-    text = _FONT.sub(r"font-size: \1px", text)
-    return f'{match[1]}="{text}"'
+    return f'{match[1]}="{_plain(text)}"'
+
+
+def _plain(style: str) -> str:
+    """A style without the name of the font: the page's own is used."""
+    return _FONT.sub(r"font-size: \1px", style)
 
 
 def _escape(text: str) -> str:

@@ -1,0 +1,296 @@
+"""The report: complete, well-formed, self-contained, honest about what it cannot show, the same bytes every time."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pairs_bt import Config, load_run, run
+from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
+from pairs_bt.panels_scan import fixed_first_note
+from pairs_bt.panels_trades import ranking
+from pairs_bt.planted import PlantedPair
+from pairs_bt.report import render_report, write_report
+from pairs_bt.results import Run
+from pairs_bt.synthetic import make_market
+from pairs_bt.wording import number, percent
+from tests.cli_tools import call
+
+VOID = {"meta", "br", "path", "use", "rect", "link"}
+SECTIONS = (
+    "metrics", "evidence", "equity", "money", "costs", "cohorts", "calendar", "trades", "pairs", "scan", "data",
+)  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Checks that elements nest, and collects what the tests look at."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        found = dict(attrs)
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        self.links += [str(v) for k, v in attrs if k in ("src", "href", "xlink:href", "action", "srcset", "data")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open, f"</{tag}> closes nothing"
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def self_contained(text: str) -> Page:
+    page = Page(text)
+    assert "script" not in page.tags
+    assert not re.search(r"https?:|//[a-z]|@import|javascript:|\son[a-z]+=", text)
+    assert all(link.startswith("#") for link in page.links)
+    assert {link[1:] for link in page.links} <= set(page.ids)
+    assert len(set(page.ids)) == len(page.ids)
+    assert not re.search(r"url\((?!#)", text)
+    # matplotlib writes the day into a figure unless it is told not to
+    assert "<dc:date" not in text
+    return page
+
+
+def market(n_bars: int = 900, **names: str) -> pd.DataFrame:
+    pairs = [PlantedPair(half_life=12.0, spread_vol=0.03), PlantedPair(half_life=9.0, spread_vol=0.03)]
+    prices = make_market(seed=3, n_bars=n_bars, pairs=pairs, n_independent=2).prices
+    return prices.rename(columns=names)
+
+
+QUICK = {
+    "selection": {"alpha": 0.3, "combine": "any"},
+    "windows": {"train": "1Y"},
+    "comparison": {"draws": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def made(short_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(short_config, out=tmp_path_factory.mktemp("runs") / "short")
+
+
+@pytest.fixture(scope="module")
+def html(made: Run) -> str:
+    assert made.folder is not None
+    return (made.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_every_panel_is_there_in_one_self_contained_file(made: Run, html: str) -> None:
+    page = self_contained(html)
+    assert [name for name in page.ids if name in SECTIONS] == list(SECTIONS)
+    assert made.comparison.verdict in page.text
+    for label in made.labels.values():
+        assert label in page.text
+    for words in ("Holm", "Model Confidence Set", "Breaks even", "Funnel", "independent random walks", "Best: "):
+        assert words in page.text, words
+    assert "prefers-color-scheme:dark" in html
+    assert "@media print" in html
+
+
+def test_the_numbers_are_those_of_the_summary(made: Run, html: str) -> None:
+    text = self_contained(html).text
+    for value in made.summary["net_annual_return"]:
+        assert percent(value) in text
+    for value in made.summary["net_sharpe"]:
+        assert number(value) in text
+    assert f"{len(made.tests):,}" in text
+
+
+def test_no_path_of_the_machine_is_shown(made: Run, html: str) -> None:
+    assert made.folder is not None
+    assert str(Path(made.config.data.path).parent) not in html
+    assert str(made.folder.parent) not in html
+    assert Path(made.config.data.path).name in html
+
+
+def test_the_same_run_gives_the_same_bytes(made: Run, html: str, tmp_path: Path) -> None:
+    assert made.folder is not None
+    write_report(load_run(made.folder), tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == html
+    write_report(made, tmp_path / "once_more.html")
+    assert (tmp_path / "once_more.html").read_bytes() == (tmp_path / "again.html").read_bytes()
+
+
+def test_the_command_adds_a_page_for_a_pair(made: Run, tmp_path: Path) -> None:
+    assert made.folder is not None
+    row = made.trades.iloc[0]
+    said = call(
+        "report", made.folder, "--pair", f"{row['x']},{row['y']}", "--pair", "A&B,ZZ", "--out", tmp_path / "r.html"
+    )
+    assert said.code == 0, said.err
+    page = self_contained((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert "Asked for: " in page.text
+    assert "A&B/ZZ was not selected" in page.text
+    assert "not among the pairs of the universe" in page.text
+
+
+def test_a_pair_that_was_never_selected_says_why(made: Run) -> None:
+    chosen = made.tests.groupby(["s1", "s2"])["selected"].any()
+    one, other = chosen[~chosen].index[0]
+    text = self_contained(render_report(made, pairs=[(one, other)])).text
+    assert "Why it was not selected" in text
+
+
+def test_tickers_are_text_wherever_they_appear() -> None:
+    names = {
+        "P01Y": "<script>alert(1)</script>",
+        "P01X": "A&B",
+        "P02Y": '"><img src=x onerror=alert(1)>',
+        "P02X": "A$B$",
+    }
+    result = run(Config.from_dict(QUICK), prices=market(650, **names))
+    asked = [(names["P01Y"], names["P01X"]), (names["P02X"], names["P02Y"])]
+    html = render_report(result, pairs=asked)
+    page = Page(html)
+    assert not page.tags & {"script", "img"}
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 2
+    assert "A&amp;B" in html
+    assert "A&amp;amp;B" not in html
+    for name in names.values():
+        assert name in page.text, name
+    # in a figure, too
+    figures = "".join(re.findall(r"<svg viewBox.*?</svg>", html, flags=re.DOTALL))
+    assert (
+        "&lt;script&gt;alert(1)&lt;/script&gt; (solid)" in figures
+        or "&lt;script&gt;alert(1)&lt;/script&gt; (dotted)" in figures
+    )
+    Page(result._repr_html_())
+
+
+def test_a_run_without_trades_says_so() -> None:
+    config = Config.from_dict(QUICK | {"selection": {"alpha": 1e-12}})
+    result = run(config, prices=market())
+    assert result.trades.empty
+    text = self_contained(render_report(result)).text
+    assert "No trade was made." in text
+    assert "No variant traded" in text
+    assert "No pair was traded" in text
+    Page(result._repr_html_())
+
+
+def test_a_run_with_candidates_and_no_trades_says_so() -> None:
+    result = run(Config.from_dict(QUICK | {"signal": {"entry": 60.0, "half_life": "book"}}), prices=market())
+    assert result.trades.empty
+    assert len(result.half_lives)
+    text = self_contained(render_report(result)).text
+    assert "No trade was made." in text
+    assert "can be traded" in text
+
+
+def test_one_variant_has_nothing_to_be_compared_with() -> None:
+    result = run(Config.from_dict(QUICK | {"hedge": {"variants": ["fixed_last"]}}), prices=market())
+    text = self_contained(render_report(result)).text
+    assert "Only fixed_last was compared" in text
+    assert "One variant" in text
+    assert "holds the first value" not in text
+
+
+def test_one_trade_is_best_median_and_worst() -> None:
+    prices = market()[["P01Y", "P01X"]]
+    config = Config.from_dict(
+        QUICK | {"hedge": {"variants": ["averaged"]}, "signal": {"entry": 1.8, "time_stop": 50.0}}
+    ).with_changes("data.end=2016-06-24", "windows.entry_within=1M")
+    result = run(config, prices=prices.loc[:"2016-06-24"])
+    assert len(result.trades) == 1
+    text = self_contained(render_report(result)).text
+    assert "Best: " in text
+    assert "Worst: " not in text
+    assert len(ranking(result)[0]) == 1
+
+
+def test_a_differenced_spread_is_called_a_claim() -> None:
+    config = Config.from_dict(QUICK | {"execution": {"pnl": "spread", "lag": 0, "cost_bps": 0.0}})
+    result = run(config, prices=market())
+    text = self_contained(render_report(result)).text
+    assert "This P&L is a claim, not money." in text
+    assert "claim, not money" in result._repr_html_()
+
+
+def test_a_run_without_spreads_or_prices_says_so(tmp_path: Path) -> None:
+    prices = market()
+    prices.rename_axis("date").to_csv(tmp_path / "prices.csv")
+    config = Config.from_dict(QUICK | {"run": {"spreads": "none"}, "data": {"path": str(tmp_path / "prices.csv")}})
+    run(config, out=tmp_path / "a", report=False)
+    (tmp_path / "prices.csv").write_text((tmp_path / "prices.csv").read_text().replace("2015", "2014"))
+    text = self_contained(render_report(load_run(tmp_path / "a"))).text
+    assert "kept no spread" in text
+    assert "no longer those of this run" in text
+
+
+@pytest.mark.parametrize("space", ["normalised", "log", "raw"])
+def test_the_note_on_fixed_first_is_what_the_rule_holds(space: str) -> None:
+    config = Config.from_dict(QUICK | {"filter": {"price_space": space}})
+    result = run(config, prices=market())
+    note = fixed_first_note(result)
+    assert "fixed_first holds the first value" in note
+    row = result.spreads[result.spreads["variant"] == "fixed_first"].iloc[0]
+    window = pd.Timestamp(row["test_end"]) + pd.Timedelta(days=1) - pd.DateOffset(years=1)
+    first = result.prices[result.prices.index > window].iloc[0]
+    y, x = first[row["y"]], first[row["x"]]
+    if space == "raw":
+        levels = [local_level_filter(np.array([price])) for price in (y, x)]
+        expected = hedge_ratio_filter(*levels).beta[0]
+        assert row["hedge_ratio"] == pytest.approx(expected, rel=1e-12)
+        assert row["hedge_ratio"] == pytest.approx(y / x, rel=0.2)
+    else:
+        shown = float(re.search(r"that is ([0-9.]+) for every pair", note)[1])  # type: ignore[index]
+        held = row["hedge_ratio"] if space == "log" else row["hedge_ratio"] * x / y
+        assert held == pytest.approx(shown, abs=6e-4)
+
+
+def test_the_funnel_counts_every_pair_once(made: Run, html: str) -> None:
+    block = re.search(r"Funnel</figcaption>.*?</table>", html, flags=re.DOTALL)
+    assert block is not None
+    rows = dict(re.findall(r"<th[^>]*>([^<]+)</th><td[^>]*>([0-9,]+)</td>", block[0]))
+    counts = {name.strip(): int(text.replace(",", "")) for name, text in rows.items()}
+    rejected = sum(count for name, count in counts.items() if name.startswith("rejected"))
+    assert rejected + counts["selected"] == counts["Pairs looked at, over all windows"] == len(made.tests)
+
+
+def test_eight_variants_fit() -> None:
+    ways = ["never", "daily", {"band": 0.1}, {"band": 0.2}, {"band": 0.3}]
+    result = run(Config.from_dict(QUICK | {"hedge": {"rehedge": ways}}), prices=market())
+    assert len(result.labels) == 8
+    page = self_contained(render_report(result))
+    for label in result.labels.values():
+        assert label in page.text
+
+
+@pytest.mark.slow
+def test_the_demo_s_report_is_below_three_megabytes(tmp_path: Path) -> None:
+    run(out=tmp_path / "demo")
+    page = tmp_path / "demo" / "report.html"
+    assert page.stat().st_size < 3_000_000
+    self_contained(page.read_text(encoding="utf-8"))
