@@ -67,9 +67,9 @@ def sweep(
 
 def show_sweep(result: SweepResult) -> None:
     """The end of a sweep: one line a variant, and the verdict."""
-    from pairs_bt.sweep.page import headline, variant_labels
+    from pairs_bt.sweep.page import headline
 
-    table = headline(result, variant_labels(result))
+    table = headline(result)
     # The best settings are long; they follow the table, one a line.
     lines = [list(table.head[:-1])]
     best = []

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pairs_bt.config import Config
+from pairs_bt.hedge import variants
 from pairs_bt.performance import annual_return, annual_volatility, max_drawdown, sharpe
 from pairs_bt.sweep.grid import Grid
 from pairs_bt.sweep.outcomes import Outcome
@@ -95,6 +96,11 @@ class SweepResult:
     best: tuple[str, int]
     verdict: str
     notes: tuple[str, ...]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What a person reads for each variant."""
+        return _labels(self.grid, self.variants)
 
     def sharpes(self, variant: str) -> NDArray[np.float64]:
         """Net Sharpe ratios of one variant over the grid, one axis a parameter; NaN where there is none."""
@@ -194,7 +200,7 @@ def analyse(
     shape = found.shape if found is not None and grid.settings[position].place == found.best else ""
     verdict = sweep_verdict(
         VerdictInputs(
-            settings=len(grid.settings), variants=len(names), variant=variant, setting=setting,
+            settings=len(grid.settings), variants=len(names), variant=_labels(grid, names)[variant], setting=setting,
             is_base=position == grid.base, cost=costs["all"], shape=shape,
             walk_forward=walks[variant].sharpes["walk_forward"], base=walks[variant].sharpes["base"],
         )
@@ -204,6 +210,15 @@ def analyse(
         plateaus=plateaus, choices=_choices_table(grid, outcomes, choices), walks=walks, best=(variant, position),
         verdict=verdict, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _labels(grid: Grid, names: Sequence[str]) -> dict[str, str]:
+    """Labels of the variants of any setting, the base's word first."""
+    out: dict[str, str] = {}
+    for setting in (grid.settings[grid.base], *grid.settings):
+        for variant in variants(setting.config.hedge):
+            out.setdefault(variant.name, variant.label)
+    return {name: out[name] for name in names}
 
 
 def _or_low(value: float) -> float:

@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairs_bt.atomic import reason, remove_temporaries, replacing, sha256_of, write_bytes, write_text
+from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, sha256_of, write_bytes, write_text
 from pairs_bt.config import Comparison, Config, RunOptions
 from pairs_bt.config_io import fingerprint, to_toml
 from pairs_bt.errors import ConfigError, PartialError
@@ -47,7 +47,8 @@ def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {folder} is a file: give the path of a folder.")
-    if not folder.exists() or all(path.name in (LOCK, SETTINGS) for path in folder.iterdir()):
+    # A sweep killed in its first moments has left its lock or a temporary file.
+    if not folder.exists() or all(p.name == LOCK or p.name.endswith(TEMPORARY) for p in folder.iterdir()):
         return
     try:
         stored = json.loads((folder / BEGUN).read_text(encoding="utf-8"))["config_sha256"]

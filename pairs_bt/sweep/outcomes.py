@@ -85,7 +85,8 @@ def trade_settings(
         Position in `cases`.
     """
     workers = max(1, jobs or os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
+    try:
         for batch in _batches(cases):
             part = [cases[n] for n in batch]
             dates = sorted(set().union(*(case.places for case in part)))
@@ -99,6 +100,9 @@ def trade_settings(
                 if progress is not None:
                     progress(sum(made is not None for made in found))
             yield from zip(batch, pool.map(outcome_of, part, cohorts, counts, [ends] * len(part)), strict=True)
+    finally:
+        # What has not begun when something fails is not waited for.
+        pool.shutdown(cancel_futures=True)
 
 
 def _batches(cases: Sequence[Case]) -> Iterator[list[int]]:

@@ -8,7 +8,6 @@ from itertools import combinations
 import numpy as np
 from markupsafe import Markup
 
-from pairs_bt.hedge import variants
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Panel, Picture, Row, Table, Text
 from pairs_bt.plots.svg import to_svg
 from pairs_bt.report import environment
@@ -22,7 +21,7 @@ BEST, BASE = "\N{BLACK STAR}", "\N{WHITE CIRCLE}"
 
 def render(result: SweepResult) -> str:
     """Make the page's HTML."""
-    labels = variant_labels(result)
+    labels = result.labels
     settings = len(result.grid.settings)
     source = ", ".join(f"{p.key} ({len(p.values)})" for p in result.grid.parameters)
     since = next((w.since for w in result.walks.values() if w.since < result.dates.size), None)
@@ -31,7 +30,7 @@ def render(result: SweepResult) -> str:
         tried=f"{settings:,}",
         claim=result.config.execution.pnl == "spread",
         verdict=result.verdict,
-        headline=headline(result, labels),
+        headline=headline(result),
         facts=[
             ("grid", source),
             ("base", _setting_text(result, result.grid.base)),
@@ -47,21 +46,11 @@ def render(result: SweepResult) -> str:
     )  # fmt: skip
 
 
-def variant_labels(result: SweepResult) -> dict[str, str]:
-    """What a person reads for each variant of any setting, the base's word first."""
-    order = [result.grid.settings[result.grid.base], *result.grid.settings]
-    out: dict[str, str] = {}
-    for setting in order:
-        for variant in variants(setting.config.hedge):
-            out.setdefault(variant.name, variant.label)
-    return {name: out[name] for name in result.variants}
-
-
-def headline(result: SweepResult, labels: dict[str, str]) -> Table:
+def headline(result: SweepResult) -> Table:
     """The table that the page and the terminal begin with."""
     base = result.table[result.table["base"]].set_index("variant")["net_sharpe"]
     rows = []
-    for name, label in labels.items():
+    for name, label in result.labels.items():
         cost, walk, plateau = result.costs[name], result.walks[name], result.plateaus[name]
         rows.append(
             Row(label, [

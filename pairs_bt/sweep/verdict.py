@@ -14,6 +14,8 @@ DEFLATED = 0.95
 OVERFITTING = 0.2
 # ... and earns more than the base below this p-value.
 SUPERIOR = 0.05
+# Sharpe ratios that differ by less than this are about the same.
+ALIKE = 0.1
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _walk(inputs: VerdictInputs) -> str:
     if math.isnan(inputs.walk_forward):
         return "too few cohorts had ended to choose as time went by"
     gain = inputs.walk_forward - inputs.base
-    better = "more than" if gain > 0.05 else "less than" if gain < -0.05 else "about as much as"
+    better = "more than" if gain > ALIKE else "less than" if gain < -ALIKE else "about as much as"
     return (
         f"chosen walk-forward, {inputs.variant} earned a net Sharpe of {number(inputs.walk_forward)}, {better} the "
         f"base's {number(inputs.base)}"
