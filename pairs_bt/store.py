@@ -99,7 +99,7 @@ def _stored_identity(folder: Path, state: State) -> dict[str, Any]:
     path = folder / (MANIFEST if state == "complete" else f"{PARTS}/{_IDENTITY}")
     try:
         return _read_signed(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is damaged ({error}), so that nothing says whose run this is. {_REMEDY}") from None
 
 
@@ -217,10 +217,12 @@ def _own_sha256(value: dict[str, Any]) -> str:
 
 def _read_signed(path: Path) -> dict[str, Any]:
     """Read JSON that holds its own checksum; ValueError when it is not what was written."""
-    value = json.loads(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError("it is no table of keys")
-    if value.pop("self_sha256", None) != _own_sha256(value):
+    value.pop("self_sha256", None)
+    if text != _signed(value):
         raise ValueError("its checksum does not match")
     return value
 
