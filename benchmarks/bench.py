@@ -69,7 +69,7 @@ def measure_growth() -> list[dict]:
     for left, right in GROWTH:
         _say(f"growth: {left * right * 11:,} tests")
         size = (
-            f"data.synthetic={{left={left}, right={right}, cointegrated_share=0.02, seed=7}}",
+            f"data.synthetic={{left={left}, right={right}, cointegrated_share=0.005, seed=7}}",
             "selection.max_pairs=300",
         )
         run = _child(str(BOOK_SIZE), "FOLDER", *size)
@@ -99,8 +99,10 @@ def _child(*arguments: str) -> dict:
     try:
         command = [f"{folder}/run" if text == "FOLDER" else text for text in arguments]
         done = subprocess.run(
-            [sys.executable, str(HERE / "whole_run.py"), *command], check=True, capture_output=True, text=True, cwd=ROOT
+            [sys.executable, str(HERE / "whole_run.py"), *command], capture_output=True, text=True, cwd=ROOT
         )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(done.args)} failed:\n{done.stderr}")
         return json.loads(done.stdout.splitlines()[-1])
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,55 @@
+"""Where the time of the book-size run goes: CPU seconds by stage, on one thread.
+
+python benchmarks/profile_run.py [CONFIG] [TABLE.KEY=VALUE ...]
+"""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CONFIG = Path(__file__).resolve().parents[1] / "configs" / "book_size.toml"
+
+# (stage, file, function): cumulative time of the function, callees included
+STAGES = (
+    ("universe and its checks", "runner.py", "open_study"),
+    ("levels of a window (local level filter; first call loads numba)", "signals.py", "window_levels"),
+    ("scan: kernel", "cointegration.py", "scan_pairs"),
+    ("regression filter: kernel", "kalman.py", "hedge_paths"),
+    ("spread, half-life, z-score: kernel", "rolling.py", "spread_signals"),
+    ("trades, twice (both fill lags): kernel", "trading.py", "trade_rows"),
+    ("daily sums: kernel", "trading.py", "block_sums"),
+    ("arrays to frames", "pipeline.py", "collect"),
+    ("parts and spreads to disk", "parts.py", "write"),
+    ("parts to tables on disk", "store.py", "write_table"),
+    ("chance rate of the selection", "chance.py", "chance_rate"),
+    ("comparison of the variants (bootstrap)", "compare.py", "compare_variants"),
+    ("report, comparison included", "report.py", "write_report"),
+    ("the whole run", "runner.py", "run"),
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Run once on one thread under the profiler."""
+    from pairs_bt import runner
+    from pairs_bt.config import Config
+
+    config = Config.load(arguments[0] if arguments else CONFIG, arguments[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        profile = cProfile.Profile(time.thread_time)
+        profile.runcall(runner.run, config, out=f"{folder}/run", jobs=1)
+    found = {
+        (Path(file).name, name): values[3]
+        for (file, _, name), values in pstats.Stats(profile).stats.items()
+        if "pairs_bt" in file
+    }
+    for stage, file, name in STAGES:
+        print(f"{found.get((file, name), 0.0):8.2f} s  {stage}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
