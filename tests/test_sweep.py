@@ -170,10 +170,12 @@ def test_thresholds_scan_and_filter_once(config: Config, monkeypatch) -> None:
         monkeypatch.setattr(stages, name, lambda s, k, *a, real=real, seen=seen: (seen.append(k), real(s, k, *a))[1])
     monkeypatch.setattr("pairs_bt.sweep.engine.walk_forward_returns", lambda *a, **k: pd.DataFrame())
     monkeypatch.setattr("pairs_bt.sweep.engine.analyse", lambda *a, **k: None)
-    sweep(config, {"signal.exit": [0.0, 0.25, 0.5, 0.75], "signal.stop": [3.0, 4.0, None]}, jobs=2)
-    assert sorted(calls["scan_window"]) == sorted(set(calls["scan_window"]))
-    assert sorted(calls["pair_paths"]) == sorted(set(calls["pair_paths"]))
-    assert len(calls["scan_window"]) == 12
+    # the filter's key varies fastest, so that settings of one path do not stand together in the grid
+    grid = {"signal.exit": [0.0, 0.25, 0.5], "signal.stop": [3.0, None], "filter.hedge.delta": [1e-4, 1e-3]}
+    sweep(config, grid, jobs=2)
+    windows = list(range(12))
+    assert sorted(calls["scan_window"]) == windows
+    assert sorted(calls["pair_paths"]) == sorted([*windows, *windows])
 
 
 def test_every_key_of_the_config_is_in_the_key_of_a_stage() -> None:
