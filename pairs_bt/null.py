@@ -21,12 +21,13 @@ def null_market(prices: pd.DataFrame, kind: NullKind, *, seed: Seed, block: int 
     return), the null price at its k-th observed bar is P_0 exp(sum_{i<=k} r*_i), where
 
     - ``circular_shift``: r*_i = r_{1 + (i - 1 + k) mod m}, k uniform on 0..m-1. The same returns in the same
-      circular order: distribution, fat tails, autocorrelation and volatility clusters stay; so does the last
-      price.
+      circular order: distribution, fat tails, autocorrelation and volatility clusters stay.
     - ``block_bootstrap``: blocks of ``block`` consecutive returns, wrapped circularly, with uniform starts,
-      laid end to end (Politis and Romano 1992, the circular block bootstrap). The tails stay, and the
-      dependence within a block.
-    - ``gaussian``: r*_i = mean(r) + sd(r) u_i, u standard normal, sd with ddof 1.
+      laid end to end (Politis and Romano 1992, the circular block bootstrap), less their mean, plus mean(r). The
+      tails stay, and the dependence within a block.
+    - ``gaussian``: r*_i = mean(r) + sd(r) (u_i - mean(u)) / sd(u), u standard normal.
+
+    Every kind keeps the ticker's last price, and so its drift.
 
     Parameters
     ----------
@@ -52,9 +53,11 @@ def null_market(prices: pd.DataFrame, kind: NullKind, *, seed: Seed, block: int 
 
     Notes
     -----
-    The Gaussian walk keeps the ticker's own mean, as the other two kinds do (the shift exactly, the bootstrap
-    in expectation): the critical values of a cointegration test with a constant depend on the drift of the
-    regressor (Hansen 1992), so a walk without drift would be another null for a reason that is not its shape.
+    The mean return is kept exactly. Without drift the critical values of a cointegration test with a constant would
+    be others (Hansen 1992). And a drawn mean around the sample's mean would double the variance of drifts: prices
+    of a null universe would run away farther than those of a real one in which there is as little to find, held
+    ratios would lose more there, and the real one would look too good (its p-values on random walks average 0.38 to
+    0.42 then, not 0.5). Given mean and variance of its returns, a Gaussian walk is one draw of ``gaussian``.
 
     Two shifts that fall within L bars of each other leave a pair nearly aligned; on m returns that happens to
     a share of about 2L/m of the pairs (L = 20, m = 4,500: 0.9%). The bootstrap has no such remainder.
@@ -96,5 +99,7 @@ def _null_returns(returns: FloatArray, kind: NullKind, block: int, rng: np.rando
     if kind == "block_bootstrap":
         width = min(block, m)
         starts = rng.integers(m, size=-(-m // width))
-        return returns[(starts[:, None] + np.arange(width)).ravel()[:m] % m]
-    return returns.mean() + returns.std(ddof=1) * rng.standard_normal(m)
+        drawn = returns[(starts[:, None] + np.arange(width)).ravel()[:m] % m]
+        return returns.mean() + (drawn - drawn.mean())
+    shape = rng.standard_normal(m)
+    return returns.mean() + returns.std() * ((shape - shape.mean()) / shape.std())
