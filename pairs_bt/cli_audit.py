@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Tell bias, noise and look-ahead from a result.")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--draws", type=click.IntRange(min=1), default=200, show_default=True, help="Null universes of each of three kinds."

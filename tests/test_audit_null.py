@@ -332,7 +332,10 @@ def test_on_random_walks_p_values_are_uniform_and_nothing_is_called_real() -> No
         called["candidates"] += candidates.stands_out
         called["variants"] += any(call.stands_out for call in judged)
     for key, values_ in uniform.items():
-        assert kstest(values_, "uniform").pvalue > 0.05 / len(uniform), key
+        # a resampled path carries its sample's chance autocorrelation as if it were the truth, which makes the blocks'
+        # candidates a little too many: their p-values may be too large, but not too small
+        side = "greater" if key[0] == "block_bootstrap" else "two-sided"
+        assert kstest(values_, "uniform", alternative=side).pvalue > 0.05 / len(uniform), key
     # 5% at most, and a call has to survive all three kinds: 3 standard errors above 5% would be 11.5%
     assert called["candidates"] <= 11
     assert called["variants"] <= 11
