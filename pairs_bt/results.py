@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -203,6 +203,17 @@ class Run:
         names = [variant.name for variant in self.variants]
         return self.returns.pivot(index="date", columns="variant", values=column)[names]
 
+    def diagnostics(self, test_end: Any = None, pairs: Iterable[tuple[str, str]] | None = None) -> pd.DataFrame:
+        """Check the filter's model on one test end's train window, pair by pair.
+
+        See :func:`pairs_bt.diagnostics.diagnostics`; by default the last test end and its selected pairs.
+        """
+        from pairs_bt.diagnostics import diagnostics
+        from pairs_bt.prices import check_prices
+        from pairs_bt.study import prepare
+
+        return diagnostics(prepare(self.config, check_prices(self.prices)), test_end, pairs)
+
     def to_pyfolio(self, variant: str) -> Pyfolio:
         """Returns, positions and transactions of one variant, as pyfolio takes them."""
         from pairs_bt.exports import to_pyfolio
@@ -215,6 +226,11 @@ class Run:
         from pairs_bt.plots.accessor import PlotAccessor
 
         return PlotAccessor(self)
+
+    def __repr__(self) -> str:
+        dates = self.net.index
+        span = f"; {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}" if len(dates) else ""
+        return f"<Run: {', '.join(self.labels.values())}{span}>"
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the headline and a small equity curve."""

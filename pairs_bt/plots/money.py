@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 # Part of net P&L: what a person reads, its colour, its sign in net. Costs of re-hedging are within `cost`.
 PARTS = (
-    ("convergence", "convergence of the held spread", GAIN, 1.0),
+    ("convergence", "convergence", GAIN, 1.0),
     ("hedge_drift", "hedge drift", "#00875f", 1.0),
-    ("trade_cost", "costs of entry and exit", LOSS, -1.0),
-    ("rehedge_cost", "costs of re-hedging", "#a67c00", -1.0),
+    ("trade_cost", "entry and exit costs", LOSS, -1.0),
+    ("rehedge_cost", "re-hedging costs", "#a67c00", -1.0),
     ("borrow", "borrow", "#b0558b", -1.0),
-    ("interest", "interest on idle cash", "#4b4f56", 1.0),
+    ("interest", "interest", "#4b4f56", 1.0),
 )
 
 
