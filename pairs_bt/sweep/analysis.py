@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pairs_bt.config import Config
 from pairs_bt.hedge import variants
 from pairs_bt.performance import annual_return, annual_volatility, max_drawdown, sharpe
+from pairs_bt.study import Study
 from pairs_bt.sweep.grid import Grid
 from pairs_bt.sweep.outcomes import Outcome
 from pairs_bt.sweep.plateau import Plateau, find_plateau
@@ -79,6 +80,8 @@ class SweepResult:
         Variant and position of the setting with the highest net Sharpe ratio of all.
     verdict : str
         One sentence.
+    source : dict
+        Fingerprint of the prices.
     notes : tuple of str
         About the data.
     """
@@ -95,6 +98,7 @@ class SweepResult:
     walks: dict[str, Walk]
     best: tuple[str, int]
     verdict: str
+    source: dict[str, Any]
     notes: tuple[str, ...]
 
     @property
@@ -153,7 +157,7 @@ def analyse(
     outcomes: Sequence[Outcome],
     choices: dict[str, list[Choice]],
     walked: pd.DataFrame,
-    notes: Sequence[str] = (),
+    base: Study,
 ) -> SweepResult:
     """Judge a sweep.
 
@@ -169,8 +173,8 @@ def analyse(
         Walk-forward choices by variant.
     walked : DataFrame
         The returns table of those choices.
-    notes : sequence of str
-        About the data.
+    base : Study
+        The base on its prices.
     """
     names = tuple(choices)
     days = min(outcome.dates.size for outcome in outcomes)
@@ -208,7 +212,7 @@ def analyse(
     return SweepResult(
         config=config, grid=grid, variants=names, outcomes=tuple(outcomes), dates=dates, table=table, costs=costs,
         plateaus=plateaus, choices=_choices_table(grid, outcomes, choices), walks=walks, best=(variant, position),
-        verdict=verdict, notes=tuple(notes),
+        verdict=verdict, source=base.source, notes=tuple(note.text for note in base.notes),
     )  # fmt: skip
 
 

@@ -128,8 +128,7 @@ def _sweep(
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.variants)
     choices = {name: choose_settings(outcomes, windows, name, grid.base, config.sweep) for name in names}
     walked = walk_forward_returns(cases, choices, grid.base, store=store, jobs=jobs)
-    notes = [note.text for note in base.study.notes]
-    return analyse(config, grid, outcomes, choices, walked, notes)
+    return analyse(config, grid, outcomes, choices, walked, base.study)
 
 
 def _outcomes(

@@ -24,7 +24,7 @@ from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, sh
 from pairs_bt.config import Comparison, Config, RunOptions
 from pairs_bt.config_io import fingerprint, to_toml
 from pairs_bt.errors import ConfigError, PartialError
-from pairs_bt.identity import identify, input_files
+from pairs_bt.identity import identify, input_files, machine, versions
 from pairs_bt.lock import LOCK
 from pairs_bt.sweep.analysis import SweepResult
 from pairs_bt.sweep.outcomes import Outcome
@@ -124,7 +124,16 @@ def write_tables(folder: Path, result: SweepResult, page: str) -> None:
         _write_returns(folder / "returns.parquet", result)
         write_text(folder / "sweep.html", page)
         files = {name: sha256_of(folder / name) for name in FILES}
-        write_text(folder / MANIFEST, _json({"grid": grid, "files": files, "notes": list(result.notes)}))
+        manifest = {
+            "config_sha256": fingerprint(result.config),
+            "grid": grid,
+            "data": result.source,
+            "versions": versions(),
+            "machine": machine(),
+            "notes": list(result.notes),
+            "files": files,
+        }
+        write_text(folder / MANIFEST, _json(manifest))
     except OSError as error:
         raise no_room(folder, error) from None
 

@@ -26,7 +26,7 @@ def render(result: SweepResult) -> str:
     source = ", ".join(f"{p.key} ({len(p.values)})" for p in result.grid.parameters)
     since = next((w.since for w in result.walks.values() if w.since < result.dates.size), None)
     return environment().get_template("sweep.html.jinja").render(
-        title="pairs_bt sweep",
+        title=f"pairs_bt sweep: {result.source.get('name') or 'prices'}",
         tried=f"{settings:,}",
         claim=result.config.execution.pnl == "spread",
         verdict=result.verdict,

@@ -60,10 +60,10 @@ def stage_keys(config: Config) -> StageKeys:
     borrow = {key: value for key, value in tables["execution"].items() if key.startswith("borrow")}
     scan = [tables["data"], tables["universe"], tables["windows"], levels["price_space"]]
     steps = [
-        [*scan, tables["selection"]["var_order"]],
+        [*scan, *(tables["selection"][key] for key in ("var_order", "method", "heuristics"))],
         tables["selection"],
         [levels, borrow, tables["filter"]],
-        [hedge, tables["signal"]["half_life"], tables["signal"]["entry"]],
+        [hedge, *(tables["signal"][key] for key in ("half_life", "entry", "z"))],
         [tables["signal"], tables["execution"], tables["portfolio"]],
     ]
     scan_key, choice, path, signals, ledger = accumulate(json.dumps(step, sort_keys=True) for step in steps)
