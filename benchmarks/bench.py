@@ -29,8 +29,8 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BOOK_SIZE = ROOT / "configs" / "book_size.toml"
-# left x right tickers that give about 10^3 .. 10^6 tests in the 11 windows of the book-size config
-GROWTH = ((10, 9), (30, 30), (95, 95), (302, 301))
+# left x right tickers and last day that give 10^3 .. 10^6 tests: in one window, then in all 11
+GROWTH = ((32, 31, "2017-01-31"), (100, 99, "2017-01-31"), (95, 95, "2019-09-30"), (302, 301, "2019-09-30"))
 TARGET_TESTS, TARGET_CANDIDATES = 262_988, 33_660
 
 
@@ -66,11 +66,12 @@ def measure_runs(*, quick: bool) -> dict[str, list[dict]]:
 def measure_growth() -> list[dict]:
     """The scan alone and the whole run at 10^3 to 10^6 tests."""
     out = []
-    for left, right in GROWTH:
-        _say(f"growth: {left * right * 11:,} tests")
+    for left, right, end in GROWTH:
+        _say(f"growth: {left} x {right} tickers, to {end}")
         size = (
             f"data.synthetic={{left={left}, right={right}, cointegrated_share=0.005, seed=7}}",
             "selection.max_pairs=300",
+            f"data.end={end}",
         )
         run = _child(str(BOOK_SIZE), "FOLDER", *size)
         out.append(
