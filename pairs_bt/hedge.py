@@ -19,7 +19,8 @@ from typing import Literal
 import numpy as np
 
 from pairs_bt import hedge_rules as formula
-from pairs_bt.config import MOVING_RULES, Band, Hedge
+from pairs_bt.config import MOVING_RULES, RULES, Band, Hedge
+from pairs_bt.noise import PairNoise
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ class FilterPath:
         Levels in the space in which beta was fitted (as they enter the spread).
     source : PairPrices, optional
         Prices behind the levels; rules that hedge dollars or read other prices need it.
+    noise : PairNoise, optional
+        Noise of each pair's filter where it was fitted; None where all pairs share the config's.
+    innovation, innovation_var : numpy.ndarray, shape (pairs, bars), optional
+        What the filter did not expect at each bar, and its variance, where they were kept.
     """
 
     beta: np.ndarray
@@ -77,6 +82,9 @@ class FilterPath:
     y: np.ndarray
     x: np.ndarray
     source: PairPrices | None = None
+    noise: PairNoise | None = None
+    innovation: np.ndarray | None = None
+    innovation_var: np.ndarray | None = None
 
     @property
     def priced(self) -> PairPrices:
@@ -226,7 +234,7 @@ HEDGE_RULES: dict[str, HedgeRule] = {
 }
 
 # Rules that read the state of the regression filter on levels: its intercept and its innovations are theirs too.
-FILTER_RULES = ("dynamic", "fixed_first", "averaged", "fixed_last")
+FILTER_RULES = RULES
 # Rules whose spread is the value of a position rebuilt from changes.
 REBUILT_RULES = ("kalman_changes",)
 

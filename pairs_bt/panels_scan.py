@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pairs_bt.config import Config
+from pairs_bt.config import Config, Smooth
 from pairs_bt.config_io import fingerprint, to_toml
 from pairs_bt.hedge import Variant
 from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
@@ -127,9 +127,11 @@ def fixed_first_note(run: Run) -> str:
     else:
         options = run.config.filter
         start = to_space(np.full((1, 1), 1.0), space)[0]
-        level = local_level_filter(
-            start, transition_cov=options.smooth.transition_cov, observation_cov=options.smooth.observation_cov
-        )
+        level = start
+        if isinstance(options.smooth, Smooth):
+            level = local_level_filter(
+                start, transition_cov=options.smooth.transition_cov, observation_cov=options.smooth.observation_cov
+            )
         first = float(
             hedge_ratio_filter(
                 level, level, delta=options.hedge.delta, observation_cov=options.hedge.observation_cov

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pairs_bt.config import PairGroups, Selection, Universe
+from pairs_bt.distance import MEASURES, ranking
 from pairs_bt.errors import ConfigError, DataError
 
 # MacKinnon, Haug and Michelis (1999), 95%, two series, constant outside the relation (det_order 0).
@@ -39,6 +40,8 @@ class ScanColumns:
         Johansen trace statistics for rank 0 and rank <= 1.
     reason : numpy.ndarray
         Text: why the pair was not tested, '' where it was.
+    measures : numpy.ndarray, shape (pairs, 5), or (0, 5) where they were not asked for
+        How alike the two prices are (`pairs_bt.distance.MEASURES`); NaN where the pair was not tested.
     """
 
     i: np.ndarray
@@ -51,6 +54,7 @@ class ScanColumns:
     trace0: np.ndarray
     trace1: np.ndarray
     reason: np.ndarray
+    measures: np.ndarray = field(default_factory=lambda: np.empty((0, len(MEASURES))))
 
     @property
     def tested(self) -> np.ndarray:
@@ -210,7 +214,12 @@ def choose(scan: ScanColumns, options: Selection) -> Choice:
     (Benjamini-Hochberg or -Yekutieli). ``johansen = "rank_one"`` asks trace0 above and trace1 below its 95%
     value; ``"book"`` asks both above, which is rank two: two stationary series. Best first: by p-value (by trace0
     when Engle-Granger is not among the tests), ties by trace0, then by the order of the universe.
+
+    Under ``method = "distance"`` or ``"correlation"`` no test decides: every tested pair passes, and the nearest, or
+    the most correlated, are taken.
     """
+    if options.method != "cointegration":
+        return _nearest(scan, options)
     tested = scan.tested
     pvalue = pair_pvalue(scan, options)
     passes, failures = [], []
@@ -232,11 +241,25 @@ def choose(scan: ScanColumns, options: Selection) -> Choice:
     key = pvalue if "engle_granger" in options.tests else np.zeros_like(pvalue)
     candidates = np.flatnonzero(passed)
     ranked = candidates[np.lexsort((-scan.trace0[candidates], key[candidates]))]
-    order = ranked[: options.max_pairs]
-    selected = np.zeros(tested.size, dtype=bool)
-    selected[order] = True
+    return _best(ranked, passed, reason, options.max_pairs)
+
+
+def _nearest(scan: ScanColumns, options: Selection) -> Choice:
+    passed = scan.tested
+    candidates = np.flatnonzero(passed)
+    if scan.measures.shape[0]:
+        key = ranking(scan.measures, options.method)[candidates]
+        # stable: ties keep the order of the universe; a pair without the measure comes last
+        candidates = candidates[np.argsort(key, kind="stable")]
+    return _best(candidates, passed, scan.reason.astype(object), options.max_pairs)
+
+
+def _best(ranked: np.ndarray, passed: np.ndarray, reason: np.ndarray, most: int) -> Choice:
+    """Take the first of the ranked pairs; the others keep the reason that they came too late."""
+    selected = np.zeros(passed.size, dtype=bool)
+    selected[ranked[:most]] = True
     reason[passed & ~selected] = "max_pairs"
-    return Choice(selected, passed, reason, order)
+    return Choice(selected, passed, reason, ranked[:most])
 
 
 def pair_pvalue(scan: ScanColumns, options: Selection) -> np.ndarray:

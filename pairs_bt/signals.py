@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pairs_bt.config import Config, Filter
-from pairs_bt.hedge import HEDGE_RULES, FilterPath
-from pairs_bt.kernels.kalman import hedge_paths, local_level_paths
+from pairs_bt.config import Config, Filter, Smooth
+from pairs_bt.hedge import FILTER_RULES, HEDGE_RULES, FilterPath, PairPrices
+from pairs_bt.hedge_rules import market_returns
+from pairs_bt.kernels.kalman import hedge_paths, hedge_paths_each, local_level_paths
 from pairs_bt.kernels.rolling import SpreadRules, spread_signals
+from pairs_bt.noise import BURN, PairNoise, pair_noise, settled
+from pairs_bt.signal_forms import Formed, Space, form_signals, is_usual
 
 # Prices at the train start in the scale-free spaces; a level away from 0 keeps ratios of log levels defined.
 BASE = 100.0
 
 # Why a candidate is not traded under a variant; index into REFUSALS.
-REFUSALS = ("", "no reversion", "window below entry level", "negative hedge ratio", "leg share")
+REFUSALS = ("", "no reversion", "window below entry level", "negative hedge ratio", "leg share", "no hedge ratio")
+NO_RATIO = 5
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,18 @@ class Levels:
         The same in the price space of the config.
     filtered : numpy.ndarray, shape (tickers, bars)
         `space` after the local level filter: what the regression filter sees.
+    n_train : int
+        Train bars; noise is fitted to them alone.
+    market_rows : numpy.ndarray of int, optional
+        Tickers whose mean return is the market of the hedge rule `beta`.
     """
 
     raw: np.ndarray
     spread: np.ndarray
     space: np.ndarray
     filtered: np.ndarray
+    n_train: int = 0
+    market_rows: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,8 @@ def prefilter(filled: np.ndarray, options: Filter) -> np.ndarray:
 
     Causal: row values up to a bar depend on prices up to that bar only. NaN where there is no price.
     """
+    if not isinstance(options.smooth, Smooth):
+        return filled
     out = np.full_like(filled, np.nan)
     for k in range(filled.shape[0]):
         priced = np.flatnonzero(np.isfinite(filled[k]))
@@ -91,6 +103,8 @@ def window_levels(raw: np.ndarray, spread: np.ndarray, options: Filter) -> Level
     `raw` and `spread` are (tickers, bars) from the train start to the trade end, contiguous.
     """
     space = to_space(spread, options.price_space)
+    if not isinstance(options.smooth, Smooth):
+        return Levels(raw, spread, space, space)
     filtered = np.empty_like(space)
     local_level_paths(space, options.smooth.transition_cov, options.smooth.observation_cov, 0.0, 1.0, filtered)
     return Levels(raw, spread, space, filtered)
@@ -108,34 +122,110 @@ def to_space(prices: np.ndarray, space: str) -> np.ndarray:
 
 
 def filter_pairs(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter) -> FilterPath:
-    """Run the regression filter of every pair over train and trade window."""
+    """Run the regression filter of every pair over train and trade window, with the config's noise or fitted noise."""
     shape = (iy.size, levels.filtered.shape[1])
+    y, x = levels.space[iy], levels.space[ix]
+    if options.noise != "fixed":
+        noise = filter_noise(levels, iy, ix, options)
+        beta, alpha, innovation, variance = _own_paths(levels, iy, ix, noise)
+        return FilterPath(beta, alpha, y, x, noise=noise, innovation=innovation, innovation_var=variance)
     beta, alpha = np.empty(shape), np.empty(shape)
     hedge_paths(
         levels.filtered, iy, ix, options.hedge.delta, options.hedge.observation_cov,
         np.zeros(2), np.ones((2, 2)), beta, alpha,
     )  # fmt: skip
-    return FilterPath(beta, alpha, levels.space[iy], levels.space[ix])
+    return FilterPath(beta, alpha, y, x)
+
+
+def filter_noise(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter) -> PairNoise:
+    """Noise of every pair's regression filter: the config's, or each pair's own by maximum likelihood.
+
+    The likelihood leaves out the bars in which the local level filter climbs from 0 to the price.
+    """
+    burn = BURN
+    if isinstance(options.smooth, Smooth):
+        burn += settled(options.smooth.transition_cov, options.smooth.observation_cov)
+    return pair_noise(
+        levels.filtered, iy, ix, levels.n_train, model=options.noise, burn=burn,
+        delta=options.hedge.delta, observation_cov=options.hedge.observation_cov,
+    )  # fmt: skip
+
+
+def _own_paths(levels: Levels, iy: np.ndarray, ix: np.ndarray, noise: PairNoise) -> tuple[np.ndarray, ...]:
+    """Beta, alpha, innovation and its variance of every pair under its own noise."""
+    out = tuple(np.empty((iy.size, levels.filtered.shape[1])) for _ in range(4))
+    hedge_paths_each(levels.filtered, iy, ix, noise.q, noise.r, noise.cov0, *out)
+    return out
+
+
+def standard_innovations(
+    path: FilterPath, levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter
+) -> np.ndarray:
+    """Innovations over their standard deviations, e_t / sqrt(S_t): (pairs, bars)."""
+    innovation, variance = path.innovation, path.innovation_var
+    if innovation is None or variance is None:
+        # the fast filter keeps the state alone
+        _, _, innovation, variance = _own_paths(levels, iy, ix, filter_noise(levels, iy, ix, options))
+    return np.asarray(innovation / np.sqrt(variance))
 
 
 def make_signals(
     path: FilterPath, rule: str, levels: Levels, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
 ) -> SignalSet:
     """Turn the filter's path into hedge ratios, spreads, half-lives and z-scores under one rule."""
-    beta = HEDGE_RULES[rule](path, n_train)
-    space = config.filter.price_space
+    space = _space(levels, config)
+    if rule not in FILTER_RULES:
+        path = replace(path, source=_pair_prices(levels, space, rule, iy, ix, n_train, config))
+    if is_usual(rule, config):
+        formed = _usual_signals(HEDGE_RULES[rule](path, n_train), space, iy, ix, n_train, config)
+    else:
+        wanted = config.signal.z == "innovation"
+        innovation = standard_innovations(path, levels, iy, ix, config.filter) if wanted else None
+        formed = form_signals(path, rule, space, iy, ix, n_train, config, innovation)
+    if rule not in FILTER_RULES:
+        # a regression without an answer is not a pair without reversion
+        formed.refusal[~np.isfinite(formed.hedge[:, 0])] = NO_RATIO
+    return SignalSet(formed.hedge, formed.share, formed.spread, formed.z, formed.life, formed.window, formed.refusal)
+
+
+def _space(levels: Levels, config: Config) -> Space:
+    kind = config.filter.price_space
+    tickers = levels.spread.shape[0]
     # y/y0 - b x/x0 = (y - (b y0/x0) x) / y0: the same ratio in shares
-    unit = levels.spread[:, 0].copy() if space == "normalised" else np.ones(levels.spread.shape[0])
+    unit = levels.spread[:, 0].copy() if kind == "normalised" else np.ones(tickers)
+    scale = unit / BASE if kind == "normalised" else unit
+    prices = levels.space if kind == "log" else levels.spread
+    return Space(prices, levels.raw, unit, scale, kind == "log")
+
+
+def _pair_prices(
+    levels: Levels, space: Space, rule: str, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
+) -> PairPrices:
+    market = None
+    if rule == "beta":
+        rows = np.arange(levels.raw.shape[0]) if levels.market_rows is None else levels.market_rows
+        market = market_returns(levels.raw[:, :n_train], rows)
+    return PairPrices(
+        levels.raw, space.unit, iy, ix, log_space=space.log, market=market,
+        rolling_window=config.hedge.rolling_window, var_order=config.selection.var_order,
+        delta=config.filter.hedge.delta, observation_cov=config.filter.hedge.observation_cov,
+    )  # fmt: skip
+
+
+def _usual_signals(
+    beta: np.ndarray, space: Space, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
+) -> Formed:
+    """Signals of the usual form, all stages of a pair in one kernel."""
     pairs, bars = beta.shape
     hedge, spread, z = (np.empty((pairs, bars - n_train)) for _ in range(3))
-    share = np.empty_like(hedge) if space == "log" else hedge
+    share = np.empty_like(hedge) if space.log else hedge
     life, window, refusal = np.empty(pairs), np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.int8)
     spread_signals(
-        levels.space if space == "log" else levels.spread, levels.raw, unit, iy, ix,
+        space.levels, space.raw, space.unit, iy, ix,
         np.ascontiguousarray(beta[:, :1] if beta.strides[1] == 0 else beta),
         _rules(n_train, config), hedge, share, spread, z, life, window, refusal,
     )  # fmt: skip
-    return SignalSet(hedge, share, spread, z, life, window, refusal)
+    return Formed(hedge, share, spread, z, life, window, refusal)
 
 
 def _rules(n_train: int, config: Config) -> SpreadRules:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -15,6 +15,8 @@ from pairs_bt.cells import Note
 from pairs_bt.cointegration import ScanInputs
 from pairs_bt.cointegration import prepare as prepare_scan
 from pairs_bt.config import Config, PairGroups, Universe, Windows, split_period
+from pairs_bt.distance import MeasureInputs
+from pairs_bt.distance import prepare as prepare_measures
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.ledger import Market
 from pairs_bt.prices import PriceData, fill_gaps, read_prices
@@ -60,6 +62,11 @@ class WindowContext:
         able = self.train[self.codes == 0]
         # Statistics of levels do not change with units; logs are another relation, the one the spread is formed in.
         return prepare_scan(to_space(able, "log") if self.log_space else able)
+
+    @cached_property
+    def measure_inputs(self) -> MeasureInputs:
+        """Train prices of the tickers that take part, as the measures of likeness read them."""
+        return prepare_measures(self.train[self.codes == 0])
 
 
 @dataclass(frozen=True)
@@ -135,8 +142,19 @@ class Study:
             entry_bars=window.entry_stop - window.split,
             closed=window.closed,
         )
-        levels = window_levels(raw, spread, self.config.filter)
+        levels = replace(
+            window_levels(raw, spread, self.config.filter),
+            n_train=window.n_train,
+            market_rows=market_rows(self.config, self.tickers, codes),
+        )
         return WindowContext(window, levels, codes, market, self.config.filter.price_space == "log")
+
+
+def market_rows(config: Config, tickers: list[str], codes: np.ndarray) -> np.ndarray:
+    """Rows whose mean return is the market of the hedge rule `beta`: the ticker named, or all that take part."""
+    if config.hedge.market:
+        return np.array([tickers.index(config.hedge.market)])
+    return np.flatnonzero(codes == 0)
 
 
 def cohort_slots(options: Windows) -> int:
@@ -184,6 +202,11 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
     prices = data.prices
     tickers = [str(name) for name in prices.columns]
     filled = np.ascontiguousarray(fill_gaps(prices, config.data.fill_limit).to_numpy(dtype=np.float64).T)
+    if config.hedge.market and config.hedge.market not in tickers:
+        raise ConfigError(
+            f"hedge.market = {config.hedge.market!r}: the prices have no such ticker. Name one of their "
+            f"{len(tickers)} columns, or leave it empty for the mean of all."
+        )
     windows = split_windows(pd.DatetimeIndex(prices.index), config.windows)
     pair_i, pair_j = resolve_pairs(_universe(config, tickers), tickers)
     days = prices.index.to_numpy().astype("datetime64[D]")

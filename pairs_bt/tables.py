@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pairs_bt.distance import MEASURES
 from pairs_bt.hedge import variants
 from pairs_bt.kernels.trading import FILL, FILL_KINDS, REASONS, TRADE
 from pairs_bt.selection import Choice, ScanColumns
@@ -52,8 +53,9 @@ def tests_frame(study: Study, k: int, scan: ScanColumns, choice: Choice) -> pd.D
             "x": ticker.take(np.where(first, scan.j, scan.i)),
             "selected": choice.selected,
             "reason": pd.array(choice.reason, dtype="str"),
+            **dict(zip(MEASURES, scan.measures.T, strict=True)),
         },
-        TESTS,
+        TESTS if not scan.measures.shape[0] else (*TESTS, *MEASURES),
     )
 
 

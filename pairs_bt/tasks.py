@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairs_bt import cointegration
+from pairs_bt import cointegration, distance
+from pairs_bt.config import Selection
 from pairs_bt.hedge import FilterPath, Variant, variants
 from pairs_bt.kernels import trading as kernel
 from pairs_bt.ledger import BLOCK, Book, trade_pairs
@@ -91,7 +92,16 @@ def scan_task(study: Study, k: int, lo: int, hi: int) -> ScanColumns:
         for code, text in cointegration.REASONS.items():
             if code:
                 reason[todo[found.code == code]] = text
-    return ScanColumns(i=i, j=j, var_order=order, reason=reason, **columns)
+    measures = np.full((i.size if wants_measures(study.config.selection) else 0, len(distance.MEASURES)), np.nan)
+    if measures.size:
+        found_in = np.flatnonzero(reason == "")
+        measures[found_in] = distance.measure_pairs(context.measure_inputs, place[i[found_in]], place[j[found_in]])
+    return ScanColumns(i=i, j=j, var_order=order, reason=reason, measures=measures, **columns)
+
+
+def wants_measures(options: Selection) -> bool:
+    """Whether the scan measures how alike the prices of each pair are."""
+    return options.heuristics or options.method != "cointegration"
 
 
 _SCAN_FLOATS = ("eg_stat_12", "eg_pvalue_12", "eg_stat_21", "eg_pvalue_21", "trace0", "trace1")

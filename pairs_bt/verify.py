@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairs_bt.config import RULES, Config
+from pairs_bt.config import RULES, Config, Smooth
 from pairs_bt.hedge import HEDGE_RULES, FilterPath
 from pairs_bt.signals import Levels, filter_pairs, make_signals
 from pairs_bt.study import Study
@@ -149,10 +149,15 @@ def _compare_filters(study: Study, k: int, at: int) -> Iterator[tuple[str, float
     levels, rows = context.levels, np.array([study.pair_i[at], study.pair_j[at]])
     if not np.isfinite(levels.space[rows]).all():
         return  # delisted while traded
+    # the oracles know the usual form: one noise for all pairs, a rolling z-score of y - beta x
+    options = config.filter.model_copy(update={"noise": "fixed", "intercept": "keep"})
+    signal = config.signal.model_copy(update={"z": "rolling"})
+    config = config.model_copy(update={"filter": options, "signal": signal})
     smooth, hedge = config.filter.smooth, config.filter.hedge
     for row in rows:
-        theirs = _level_oracle(levels.space[row], smooth.transition_cov, smooth.observation_cov)
-        yield "local level filter", _of_path(levels.filtered[row], theirs)
+        if isinstance(smooth, Smooth):
+            theirs = _level_oracle(levels.space[row], smooth.transition_cov, smooth.observation_cov)
+            yield "local level filter", _of_path(levels.filtered[row], theirs)
     iy, ix = rows[:1], rows[1:]
     path = filter_pairs(levels, iy, ix, config.filter)
     beta, alpha = _hedge_oracle(levels.filtered[rows[0]], levels.filtered[rows[1]], hedge.delta, hedge.observation_cov)
@@ -170,7 +175,7 @@ def _compare_signals(
     from statsmodels.tools.tools import add_constant
 
     ours = make_signals(path, rule, levels, iy, ix, n_train, config)
-    if ours.refusal[0] or config.signal.half_life == "book":
+    if ours.refusal[0] or config.signal.half_life != "reject":
         return
     space = levels.space if config.filter.price_space == "log" else levels.spread
     unit = levels.spread[:, 0] if config.filter.price_space == "normalised" else np.ones(len(levels.spread))
