@@ -83,3 +83,22 @@ def test_bad_prices_are_named(prices: pd.DataFrame) -> None:
         pair_measures(prices, [("A", "Z")])
     with pytest.raises(DataError, match="2 bars"):
         pair_measures(prices.iloc[:2])
+
+
+def test_the_rules_of_gatev_goetzmann_and_rouwenhorst_earn_what_another_program_found() -> None:
+    import importlib.util
+    from pathlib import Path
+
+    place = Path(__file__).resolve().parents[1] / "benchmarks" / "ggr.py"
+    spec = importlib.util.spec_from_file_location("ggr", place)
+    assert spec is not None
+    assert spec.loader is not None
+    ggr = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ggr)
+    source = ggr.find_source()
+    if source is None:
+        pytest.skip("the price relatives of universal-portfolios are not here (set UNIVERSAL_PORTFOLIOS to its wheel)")
+    for name, wanted in ggr.REFERENCE.items():
+        months = ggr.monthly(ggr.read_set(source, name))["dollar"].to_numpy()
+        assert months.mean() == pytest.approx(wanted, abs=0.03)
+        assert ggr.t_statistic(months) == pytest.approx({"nyse_o": 5.1, "nyse_n": 2.8}[name], abs=0.5)
