@@ -17,6 +17,7 @@ from pairs_bt.results import Run
 from pairs_bt.signals import to_space
 from pairs_bt.wording import number, percent
 
+MAX_LEFT_OUT = 40
 _REASONS = {
     "engle_granger": "Engle-Granger: no cointegration",
     "johansen": "Johansen: not rank one",
@@ -91,6 +92,7 @@ def data_panel(run: Run, draw: Drawer) -> Panel:
         [
             Text("What the data door repaired, flagged or left out", "heading"),
             notes,
+            *_left_out(run),
             Beside(
                 [
                     Table(["Data", ""], rows, "Fingerprint", narrow=True),
@@ -100,6 +102,21 @@ def data_panel(run: Run, draw: Drawer) -> Panel:
             Code(to_toml(_without_folders(run.config)), "The whole config, defaults included; of files, the name"),
         ],
     )
+
+
+def _left_out(run: Run) -> list[Block]:
+    """Tickers that took no part in some window, with the reason, most windows first."""
+    tests = run.tests
+    named = tests[tests["reason"].str.contains(": ", regex=False)].drop_duplicates(["test_end", "reason"])
+    if named.empty:
+        return []
+    counts = named["reason"].astype(str).value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    rows = []
+    for reason, count in counts.head(MAX_LEFT_OUT).items():
+        why, _, ticker = str(reason).partition(": ")
+        rows.append(Row(ticker, [Cell(why, "text"), number(count, 0)]))
+    more = f"And {len(counts) - MAX_LEFT_OUT} more; run.tests has them all." if len(counts) > MAX_LEFT_OUT else ""
+    return [Table(["Ticker", "why", "windows"], rows, "Left out of windows", more, narrow=True)]
 
 
 def _without_folders(config: Config) -> Config:

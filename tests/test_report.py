@@ -279,6 +279,15 @@ def test_the_funnel_counts_every_pair_once(made: Run, html: str) -> None:
     assert rejected + counts["selected"] == counts["Pairs looked at, over all windows"] == len(made.tests)
 
 
+def test_tickers_that_took_no_part_are_listed() -> None:
+    prices = market()
+    prices.loc[prices.index < "2016-06-01", "W001"] = np.nan
+    result = run(Config.from_dict(QUICK), prices=prices)
+    text = self_contained(render_report(result)).text
+    assert "Left out of windows" in text
+    assert re.search(r"W001 incomplete [1-9]", text)
+
+
 def test_eight_variants_fit() -> None:
     ways = ["never", "daily", {"band": 0.1}, {"band": 0.2}, {"band": 0.3}]
     result = run(Config.from_dict(QUICK | {"hedge": {"rehedge": ways}}), prices=market())
