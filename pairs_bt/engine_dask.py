@@ -8,6 +8,7 @@ task is a pure function of the study.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
@@ -39,7 +40,7 @@ _GO_ON = "What was finished is kept: the same command goes on from there."
 
 
 class TaskFailed(Exception):
-    """A task raised, or ended every worker that tried it."""
+    """A task raised, or the workers that it was on ended time and again."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ class DaskEngine:
         except ImportError:
             raise ConfigError(_INSTALL) from None
         try:
+            _knock(self.scheduler, self.timeout)
             self._client = Client(self.scheduler, timeout=self.timeout, set_as_default=False, name="pairs-bt")
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(
@@ -207,7 +209,7 @@ class DaskEngine:
         Raises
         ------
         TaskFailed
-            When a task raised or ended every worker that tried it, naming the task.
+            When a task raised, or workers ended under it time and again, naming the task.
         PartialError
             When the scheduler is lost, or no worker is left.
         """
@@ -354,7 +356,7 @@ class _Flight:
             raise self.engine.lost() from None
         except KilledWorker as error:
             raise TaskFailed(
-                f"the task {_named(str(error.task))} ended {error.allowed_failures + 1} workers, the last one "
+                f"the task {_named(str(error.task))} was on {error.allowed_failures + 1} workers that ended, the last "
                 f"{error.last_worker.address}: out of memory?"
             ) from None
         except Exception as error:
@@ -371,6 +373,20 @@ class _Flight:
         except Exception:
             story = None
         return story or future.key
+
+
+def _knock(address: str, timeout: float) -> None:
+    """Shake hands with a scheduler: Dask's own client waits for ever for one that takes the call and says nothing."""
+    from distributed.comm.core import connect
+    from distributed.security import Security
+
+    async def shake() -> None:
+        comm = await connect(address, timeout=timeout, **Security().get_connection_args("client"))
+        await comm.close()
+
+    # In a thread of its own, because a notebook's already runs a loop.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, asyncio.wait_for(shake(), timeout)).result()
 
 
 def _itself(value: Any) -> Any:

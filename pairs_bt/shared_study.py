@@ -45,7 +45,7 @@ def check_identity(theirs: dict[str, str], who: str) -> None:
     ours = local_identity()
     wrong = [
         f"{key} {theirs.get(key, 'absent')[:24]} there, {ours.get(key, 'absent')[:24]} here"
-        for key in sorted({*ours, *theirs})
+        for key in {**ours, **theirs}
         if ours.get(key) != theirs.get(key)
     ]
     if wrong:
