@@ -175,7 +175,12 @@ def load_prices(config: Config) -> PriceData:
         from pairs_bt.prices import check_prices
 
         made = data.synthetic
-        market = book_size_universe(made.left, made.right, cointegrated_share=made.cointegrated_share, seed=made.seed)
+        try:
+            market = book_size_universe(
+                made.left, made.right, cointegrated_share=made.cointegrated_share, seed=made.seed
+            )
+        except ValueError as error:
+            raise ConfigError(f"data.synthetic: {error}") from None
         return check_prices(market.prices, start=data.start, end=data.end, source="synthetic universe")
     if not data.path:
         raise ConfigError("data.path is empty: name a CSV or Parquet file of adjusted closes (or data.synthetic).")
