@@ -22,11 +22,10 @@ import numpy as np
 
 from pairs_bt.engine import Kept
 from pairs_bt.errors import ConfigError, PairsError, PartialError
-from pairs_bt.hedge import variants
 from pairs_bt.ledger import BLOCK
 from pairs_bt.limits import Refusals
 from pairs_bt.parts import PARTS, Parts
-from pairs_bt.pipeline import TABLES, WindowResult, collect, pick
+from pairs_bt.pipeline import TABLES, WindowResult, collect, count_refused, pick
 from pairs_bt.selection import Choice, ScanColumns, choose
 from pairs_bt.shared_study import SharedStudy, check_identity, local_identity
 from pairs_bt.study import Study
@@ -93,11 +92,13 @@ def collect_window(
     k: int,
     chosen: Chosen,
     results: list[TradeResult],
+    refusals: Refusals | None,
     wanted: Collection[str],
     parts: Parts | None,
 ) -> WindowResult | Kept:
     """Make a window's tables; with `parts`, keep them in the run's folder and return only that they are."""
-    result = collect(shared.study, k, chosen.scan, chosen.choice, chosen.candidates, results, wanted)
+    made = collect(shared.study, k, chosen.scan, chosen.choice, chosen.candidates, results, wanted)
+    result = count_refused(shared.study, made, refusals)
     if parts is None:
         return result
     parts.write(result)
@@ -317,12 +318,12 @@ class _Flight:
         chosen = self._submit(f"choice in window {label}", rank, choose_window, self.shared, scans)
         light = self._submit(f"candidates of window {label}", rank, candidates_of, chosen)
         size = self._result(light).y.size
-        refused, chunk = None, engine.trade_chunk
+        own, refused, chunk = None, None, engine.trade_chunk
         if self.refusals is not None:
             # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
             chunk = -(-max(size, 1) // BLOCK) * BLOCK
-            names = [v.name for v in variants(self.study.config.hedge)]
-            refused = {name: self.refusals[k, name] for name in names if (k, name) in self.refusals}
+            own = {key: flags for key, flags in self.refusals.items() if key[0] == k}
+            refused = {name: flags for (_, name), flags in own.items()}
         trades = [
             self._submit(
                 f"trades of candidates {lo} to {hi} in window {label}",
@@ -331,7 +332,16 @@ class _Flight:
             for lo, hi in _ranges(size, chunk)
         ]  # fmt: skip
         whole = self._submit(
-            f"tables of window {label}", rank, collect_window, self.shared, k, chosen, trades, self.wanted, self.parts
+            f"tables of window {label}",
+            rank,
+            collect_window,
+            self.shared,
+            k,
+            chosen,
+            trades,
+            own,
+            self.wanted,
+            self.parts,
         )
         return self._result(whole)
 

@@ -163,9 +163,14 @@ def run_window(
     choice = choose(scan, study.config.selection)
     candidates = pick(scan, choice)
     results = trade_window(study, k, candidates, mapper, trade_chunk, refusals, delayed=delayed)
-    result = collect(study, k, scan, choice, candidates, results, wanted)
+    return count_refused(study, collect(study, k, scan, choice, candidates, results, wanted), refusals)
+
+
+def count_refused(study: Study, result: WindowResult, refusals: Refusals | None) -> WindowResult:
+    """Put the number of trades that a portfolio limit refused into a window's cohort."""
     if not refusals:
         return result
+    k = result.k
     counts = {
         v.name: np.array(refusals[k, v.name].sum()) for v in variants(study.config.hedge) if (k, v.name) in refusals
     }

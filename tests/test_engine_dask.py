@@ -155,6 +155,7 @@ def test_portfolio_limits_hold_on_workers_too(config, engine):
     assert len(ours.trades) < len(run(config).trades)
     pd.testing.assert_frame_equal(ours.trades, theirs.trades, check_exact=True)
     pd.testing.assert_frame_equal(ours.returns, theirs.returns, check_exact=True)
+    pd.testing.assert_frame_equal(ours.summary, theirs.summary, check_exact=True)
 
 
 def test_workers_write_into_a_shared_folder_and_return_only_that_they_have(study, engine, tmp_path):
