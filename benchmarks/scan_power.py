@@ -123,9 +123,7 @@ def main() -> None:
         f"{markets} markets of {PLANTED} planted pairs and {WALKS} walks ({pairs} pairs, one window of 2 years), "
         f"{draws} null universes of each kind a market, seed {seed}. In brackets: standard errors over markets.\n"
     )
-    print(
-        "| rule | half-life | power | realised FDR | estimate: shifted | blocks | Gaussian | false within 95% (blocks) |"
-    )
+    print("| rule | half-life | power | realised FDR | estimate: shifted | blocks | Gaussian | within 95% (blocks) |")
     print("|---|---|---|---|---|---|---|---|")
     tallies = {h: [count(h, market, draws, seed) for market in range(markets)] for h in HALF_LIVES}
     for name in RULES:

@@ -64,10 +64,21 @@ def test_the_pipeline_holds_its_certificate(market: pd.DataFrame, config: Config
     assert told["tables_compared"] == sum(p["tables"] for p in told["probes"])
 
 
-@pytest.mark.parametrize("space", ["raw", "log"])
-def test_it_holds_in_other_price_spaces(market: pd.DataFrame, config: Config, space: str) -> None:
-    other = config.with_changes(f"filter.price_space={space}", "filter.spread_on=filtered", "execution.lag=2")
-    found = certify(other, market, at=cuts(market), jobs=1)
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("filter.price_space=raw", "filter.spread_on=filtered", "execution.lag=2"),
+        ("filter.price_space=log", "signal.side=book", "execution.lag=0"),
+        ("hedge.rehedge=['never', 'daily', {band=0.1}]", "portfolio.sizing=volatility"),
+        ("signal.stop=3.0", "signal.time_stop=2.0", "signal.stop_loss=0.02", "execution.delisting_loss=0.3"),
+        ("portfolio.max_gross=0.3", "portfolio.max_pairs_held=3", "portfolio.netting=true"),
+        ("portfolio.compounding=true", "portfolio.cash_rate=0.02", "windows.step=1M"),
+        ("selection.multiplicity=bh", "selection.max_pairs=3", "data.fill_limit=0"),
+    ],
+    ids=lambda overrides: overrides[0],
+)
+def test_it_holds_under_other_options(market: pd.DataFrame, config: Config, overrides: tuple[str, ...]) -> None:
+    found = certify(config.with_changes(*overrides), market, at=cuts(market), jobs=1)
     assert found.holds, found.first_break
 
 
