@@ -18,7 +18,7 @@ from pairs_bt.signals import to_space
 from pairs_bt.wording import number, percent
 
 MAX_LEFT_OUT = 40
-_REASONS = {
+REASONS = {
     "engle_granger": "Engle-Granger: no cointegration",
     "johansen": "Johansen: not rank one",
     "no test passed": "no test passed",
@@ -28,7 +28,7 @@ _REASONS = {
 
 def scan_panel(run: Run, draw: Drawer) -> Panel:
     """Funnel of the scan, and candidates against chance."""
-    tests = run.tests
+    tests = run.tests_of("selected", "reason")
     windows = run.windows
     tested, passed, selected = (int(windows[name].sum()) for name in ("tested", "passed", "selected"))
     total = max(len(tests), 1)
@@ -40,7 +40,7 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     reasons = tests.loc[~tests["selected"], "reason"].astype(str)
     named = reasons.where(~reasons.str.contains(": "), reasons.str.partition(": ")[0] if len(reasons) else reasons)
     for reason, count in named.value_counts().items():
-        rows.append(row(f"  rejected: {_REASONS.get(str(reason), str(reason))}", int(count)))
+        rows.append(row(f"  rejected: {REASONS.get(str(reason), str(reason))}", int(count)))
     rows += [row("passed the tests", passed), row("selected", selected, "total")]
     rows.append(row("expected of independent random walks", run.expected_by_chance))
     error = run.chance["std_error"] * tested
@@ -106,7 +106,7 @@ def data_panel(run: Run, draw: Drawer) -> Panel:
 
 def _left_out(run: Run) -> list[Block]:
     """Tickers that took no part in some window, with the reason, most windows first."""
-    tests = run.tests
+    tests = run.tests_of("test_end", "reason")
     named = tests[tests["reason"].str.contains(": ", regex=False)].drop_duplicates(["test_end", "reason"])
     if named.empty:
         return []

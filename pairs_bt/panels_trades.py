@@ -9,6 +9,7 @@ import pandas as pd
 from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError
 from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
+from pairs_bt.panels_scan import REASONS
 from pairs_bt.plots import money as money_plots
 from pairs_bt.plots import pair as pair_plots
 from pairs_bt.plots import pairs as pairs_plots
@@ -219,5 +220,5 @@ def _why_not(run: Run, y: str, x: str) -> list[Block]:
     if own.empty:
         return [Text("It is not among the pairs of the universe.")]
     counts = own["reason"].value_counts()
-    rows = [Row(str(reason), [number(count, 0)]) for reason, count in counts.items()]
+    rows = [Row(REASONS.get(str(reason), str(reason)), [number(count, 0)]) for reason, count in counts.items()]
     return [Table(["Reason", "windows"], rows, "Why it was not selected", narrow=True)]
