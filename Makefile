@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint bench clean
+.PHONY: demo test slow lint bench scoreboard clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pairs-bt run
@@ -21,6 +21,10 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/bench.py
+
+# SCOREBOARD=--quick takes two or three minutes instead of ten.
+scoreboard: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/scoreboard.py $(SCOREBOARD)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

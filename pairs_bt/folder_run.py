@@ -196,8 +196,8 @@ class _Session:
         named = "; ".join(f"{self.labels[k]} ({type(e).__name__}: {e})" for k, e in list(failed.items())[:5])
         more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
         return PartialError(
-            f"{len(failed)} of {len(self.labels)} windows failed: {named}{more}. The others are kept in {self.folder}; "
-            "the same command makes only the failed ones again."
+            f"{len(failed)} of {len(self.labels)} windows failed: {named}{more}. What was finished is kept in "
+            f"{self.folder}; the same command makes only the failed ones again."
         )
 
     def _assemble(self) -> Run:
