@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairs_bt import cointegration
-from pairs_bt.errors import DataError
+from pairs_bt.kernels.cointegration import TESTED, johansen_design
 from pairs_bt.kernels.hedge_ratios import rolling_slopes
 from pairs_bt.kernels.kalman import hedge_paths
 
@@ -101,14 +101,20 @@ def johansen_ratio(y: Floats, x: Floats, *, var_order: Literal["theory", "book"]
     max(p, 1) under ``"book"``. NaN where the pair cannot be tested (constant, identical, collinear, singular,
     fewer than 40 bars).
     """
-    out = np.full(y.shape[0], np.nan)
-    for p in range(y.shape[0]):
-        try:
-            order = cointegration.var_order(y[p], x[p])
-            k = max(order - 1, 1) if var_order == "theory" else max(order, 1)
-            out[p] = -cointegration.johansen(y[p], x[p], k).vector[1]
-        except (DataError, ValueError):
-            continue
+    pairs, bars = y.shape
+    out = np.full(pairs, np.nan)
+    if bars < cointegration.MIN_BARS:
+        return out
+    inputs = cointegration.prepare(np.concatenate([y, x]))
+    # the scan knows which pairs cannot be tested, and their orders
+    scanned = cointegration.scan_chunk(inputs, np.arange(pairs), np.arange(pairs, 2 * pairs))
+    lags = np.maximum(scanned.var_order - (var_order == "theory"), 1)
+    for p in np.flatnonzero(scanned.code == TESTED):
+        both = np.ascontiguousarray(inputs.z[[p, pairs + p]])
+        regular, _, _, one, two = johansen_design(both, int(lags[p]))
+        if regular:
+            # z = (level - mean) * scale, so a weight on z is weight * scale on the level
+            out[p] = -two * inputs.scale[pairs + p] / (one * inputs.scale[p])
     return out
 
 

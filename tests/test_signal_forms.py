@@ -170,7 +170,7 @@ EVERY = "hedge.variants=" + json.dumps(ALL)
 FORMS = {
     "every rule": [EVERY, "hedge.market=T03", 'hedge.rehedge=["never","daily"]'],
     "fitted noise": ["filter.noise=mle_two", "filter.intercept=subtract", "filter.smooth=none"],
-    "innovation": ["signal.z=innovation", "filter.noise=mle", "signal.entry=1.5"],
+    "innovation": ["signal.z=innovation", "filter.noise=mle_two", "filter.smooth=none", "signal.entry=1.5"],
     "distance": [
         "selection.method=distance", "signal.z=formation", 'hedge.variants=["dollar","one_to_one"]',
         "signal.half_life=ignore",
