@@ -37,9 +37,11 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
         return Row(head, [number(count, 0), Cell(percent(count / total, 1), share=min(count / total, 1.0))], kind=kind)
 
     rows = [row("Pairs looked at, over all windows", len(tests), "total"), row("tested", tested)]
-    reasons = tests.loc[~tests["selected"], "reason"].astype(str)
-    named = reasons.where(~reasons.str.contains(": "), reasons.str.partition(": ")[0] if len(reasons) else reasons)
-    for reason, count in named.value_counts().items():
+    counts: dict[str, int] = {}
+    for reason, count in tests.loc[~tests["selected"], "reason"].value_counts().items():
+        head = str(reason).partition(": ")[0]
+        counts[head] = counts.get(head, 0) + int(count)
+    for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
         rows.append(row(f"  rejected: {REASONS.get(str(reason), str(reason))}", int(count)))
     rows += [row("passed the tests", passed), row("selected", selected, "total")]
     rows.append(row("expected of independent random walks", run.expected_by_chance))

@@ -113,6 +113,12 @@ class Run:
         self.__dict__[name] = load()
         return self.__dict__[name]
 
+    def tests_of(self, *columns: str) -> pd.DataFrame:
+        """Columns of `tests`; of a stored run no other column is read (the table has a row for every test made)."""
+        if "tests" in self.__dict__:
+            return self.tests[list(columns)]
+        return self.__dict__["_loaders"]["tests"](columns=list(columns))
+
     @cached_property
     def spreads(self) -> pd.DataFrame:
         """Hedge ratio, spread, z-score and position by test end, date, pair and variant (read on first use)."""
@@ -140,9 +146,10 @@ class Run:
 
     def _with_categories(self, spreads: pd.DataFrame) -> pd.DataFrame:
         """Names as categories of the whole run, however its parts were stored."""
-        tickers = sorted({*self.tests["s1"].unique(), *self.tests["s2"].unique()})
-        names = [variant.name for variant in self.variants]
-        for column, categories in (("y", tickers), ("x", tickers), ("variant", names)):
+        names = self.tests_of("s1", "s2")
+        tickers = sorted({*names["s1"].unique(), *names["s2"].unique()})
+        labels = [variant.name for variant in self.variants]
+        for column, categories in (("y", tickers), ("x", tickers), ("variant", labels)):
             if column not in spreads:
                 continue
             spreads[column] = pd.Categorical(spreads[column], categories=categories)
@@ -168,7 +175,7 @@ class Run:
     @cached_property
     def windows(self) -> pd.DataFrame:
         """Pairs tested, passing the tests and selected, by test end."""
-        tests = self.tests
+        tests = self.tests_of("test_end", "eg_stat_12", "selected", "reason")
         made = tests["eg_stat_12"].notna()
         passed = tests["selected"] | (tests["reason"] == "max_pairs")
         table = pd.DataFrame({"tested": made, "passed": passed, "selected": tests["selected"]})

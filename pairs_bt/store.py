@@ -276,19 +276,19 @@ def verified_path(folder: Path, name: str, files: dict[str, str]) -> Path:
     )
 
 
-def read_table(folder: Path, name: str, files: dict[str, str]) -> pd.DataFrame:
-    """Read one table of a finished run, checked against `files` of its manifest."""
-    return _to_frame(verified_path(folder, f"{name}.parquet", files))
+def read_table(folder: Path, name: str, files: dict[str, str], *, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read one table of a finished run, or some columns of it, checked against `files` of its manifest."""
+    return _to_frame(verified_path(folder, f"{name}.parquet", files), columns)
 
 
-def read_fresh_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read one table that this process has just written."""
-    return _to_frame(folder / f"{name}.parquet")
+def read_fresh_table(folder: Path, name: str, *, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read one table that this process has just written, or some columns of it."""
+    return _to_frame(folder / f"{name}.parquet", columns)
 
 
-def _to_frame(path: Path) -> pd.DataFrame:
+def _to_frame(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     try:
-        return pq.ParquetFile(path, memory_map=False).read().to_pandas()
+        return pq.ParquetFile(path, memory_map=False).read(columns=columns).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read ({error}): make the run again with --fresh.") from None
 
