@@ -195,7 +195,8 @@ def _pipe(folder: Path) -> list[str]:
 @_made("path outside the folder, to something that is no table", 3, "Prices")
 def _outside(folder: Path) -> list[str]:
     (folder / "inner").mkdir()
-    return [str(_write(folder, '[data]\npath = "../../../../../../../../etc/hostname"\n', "inner/config.toml"))]
+    _write(folder, "These are notes.\n", "notes.txt")
+    return [str(_write(folder, '[data]\npath = "../notes.txt"\n', "inner/config.toml"))]
 
 
 # ------------------------------------------------------- worked with, and said so: the run is made all the same
@@ -253,7 +254,7 @@ def docs_row(case: BadConfig, folder: Path) -> str:
         .replace(str(folder), "here")
     )
     text = re.sub(r"([|*])", r"\\\1", text).replace("<", "&lt;")
-    return f"| {case.name} | {case.code} | {text[:300]} |"
+    return f"| {case.name} | {case.code} | {text if len(text) < 400 else text[:400] + ' ...'} |"
 
 
 def main() -> None:

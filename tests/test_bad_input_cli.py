@@ -129,3 +129,8 @@ def test_dates_of_an_american_file_and_names_with_spaces_simply_work(tmp_path):
     run = load_run(tmp_path / "run")
     assert len(run.windows) >= 10
     assert run.tests["s1"].str.contains(" ").any()
+
+
+def test_the_docs_list_every_case():
+    text = (Path(__file__).resolve().parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
+    assert [case.name for case in bad_configs.CASES if f"| {case.name} | {case.code} |" not in text] == []
