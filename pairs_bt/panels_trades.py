@@ -20,11 +20,18 @@ from pairs_bt.wording import day, money, number, percent
 MAX_WINDOWS = 8
 
 
+_CLAIMED = (
+    "This run counts the change of the spread as profit. With a ratio that moves, that includes x times the change of "
+    "the ratio, which no share receives: nothing here was earned."
+)
+
+
 def money_panel(run: Run, draw: Drawer) -> Panel:
     """Decomposition and phantom P&L."""
     table = money_plots.decomposition(run)
+    claimed = run.config.execution.pnl == "spread"
     heads = {
-        "convergence": "Convergence of the held spread",
+        "convergence": money_plots.CLAIM.capitalize() if claimed else "Convergence of the held spread",
         "hedge_drift": "Hedge drift (re-hedging)",
         "trade_cost": "Costs of entry and exit",
         "rehedge_cost": "Costs of re-hedging",
@@ -33,6 +40,8 @@ def money_panel(run: Run, draw: Drawer) -> Panel:
     }
     rows = [Row(head, [money(v) for v in table[name]]) for name, head in heads.items() if table[name].abs().max() > 0]
     rows.append(Row("Net P&L ($)", [money(v) for v in table["net"]], kind="total"))
+    if claimed:
+        return Panel("money", "Where the P&L came from", _CLAIMED, _claimed(run, draw, rows))
     rows.append(Row("Beside it: what no one was paid", kind="group"))
     struck = ["phantom" if abs(v) >= 0.5 else "muted" for v in table["phantom"]]
     for head, column in (("Claimed by differencing the spread", "naive"), ("Phantom: claimed minus earned", "phantom")):
@@ -55,6 +64,10 @@ def money_panel(run: Run, draw: Drawer) -> Panel:
         "Every dollar of every trade, split so that the parts add up to net P&L.",
         blocks,
     )
+
+
+def _claimed(run: Run, draw: Drawer, rows: Sequence[Row]) -> list[Block]:
+    return [draw(money_plots.plot_decomposition), Table(["Dollars", *run.labels.values()], rows, marks=styles(run))]
 
 
 def costs_panel(run: Run, draw: Drawer) -> Panel:

@@ -233,6 +233,10 @@ def test_a_differenced_spread_is_called_a_claim() -> None:
     result = run(config, prices=market())
     text = self_contained(render_report(result)).text
     assert "This P&L is a claim, not money." in text
+    assert text.count("a claim, not money") >= 9
+    assert "Growth of 1, net on committed capital (a claim: differenced spreads)" in text
+    assert "Convergence of the held spread" not in text
+    assert "earned by the shares" not in text
     assert "claim, not money" in result._repr_html_()
 
 

@@ -28,6 +28,12 @@ PARTS = (
 )
 
 
+CLAIM = "differenced spread: a claim"
+_HATCHED: dict[str, Any] = {
+    "facecolor": "none", "edgecolor": PHANTOM, "hatch": "////", "linewidth": 1.2, "linestyle": (0, (4, 2)),
+}  # fmt: skip
+
+
 def decomposition(run: Run) -> pd.DataFrame:
     """Dollars of each part of net P&L, one row a variant.
 
@@ -60,16 +66,17 @@ def plot_decomposition(run: Run) -> Figure:
     shown = [part for part in PARTS if table[part[0]].abs().max() > 0]
     if not shown:
         return base.nothing("No trade: no money was made or lost.")
-    names = [part[1] for part in shown] + ["net"]
-    figure, (axis,) = _rows(
-        run, f"Dollars over the run, on ${base.short_money(run.config.portfolio.capital)} of capital", names
-    )
+    claimed = run.config.execution.pnl == "spread"
+    names = [CLAIM if claimed and part[0] == "convergence" else part[1] for part in shown] + ["net"]
+    capital = f"${base.short_money(run.config.portfolio.capital)} of capital"
+    figure, (axis,) = _rows(run, f"Dollars over the run, on {capital}", names)
     right, left = np.zeros(len(table)), np.zeros(len(table))
     handles: list[Any] = []
     for part, _, color, _ in shown:
         values = table[part].to_numpy()
         start = np.where(values >= 0, right, left)
-        handles.append(axis.barh(range(len(table)), values, left=start, height=0.62, color=color, linewidth=0))
+        style: dict[str, Any] = _HATCHED if claimed and part == "convergence" else {"color": color, "linewidth": 0}
+        handles.append(axis.barh(range(len(table)), values, left=start, height=0.62, **style))
         right += np.maximum(values, 0)
         left += np.minimum(values, 0)
     handles += axis.plot(table["net"], range(len(table)), "D", color=INK, markersize=7, markeredgecolor="white")
@@ -83,15 +90,14 @@ def plot_phantom(run: Run) -> Figure:
     table = decomposition(run)
     if not table.to_numpy().any():
         return base.nothing("No trade: nothing was claimed.")
+    if run.config.execution.pnl == "spread":
+        return base.nothing("All P&L of this run is the differenced spread: the phantom is inside it.")
     names = ["earned by the shares held (gross)", "claimed by differencing the spread: nobody's money"]
     figure, (axis,) = _rows(run, "Dollars before costs over the run", names)
     handles = [
         axis.barh(range(len(table)), table["gross"], height=0.34, color=GAIN, linewidth=0, align="edge"),
-        axis.barh(
-            range(len(table)), table["naive"], height=-0.34, facecolor="none", edgecolor=PHANTOM, hatch="////",
-            linewidth=1.2, linestyle=(0, (4, 2)), align="edge",
-        ),
-    ]  # fmt: skip
+        axis.barh(range(len(table)), table["naive"], height=-0.34, align="edge", **_HATCHED),
+    ]
     base.legend(figure, handles, names)
     return figure
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from pairs_bt.results import Run
 
 
+def claim(run: Run) -> str:
+    """What a title adds when the P&L of a run is the differenced spread."""
+    return " (a claim: differenced spreads)" if run.config.execution.pnl == "spread" else ""
+
+
 @base.drawn
 def plot_equity(run: Run, column: str = "net") -> Figure:
     """Growth of 1 and drawdown of every variant on committed capital.
@@ -35,7 +40,10 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
     labels = list(run.labels.values())
     what = column.replace("_", " on ") if "_" in column else f"{column} on committed"
     figure, (top, bottom) = base.panels(
-        [f"Growth of 1, {what} capital", "Drawdown"], [230, 110], share_x=True, legend=base.legend_rows(labels)
+        [f"Growth of 1, {what} capital{claim(run)}", "Drawdown"],
+        [230, 110],
+        share_x=True,
+        legend=base.legend_rows(labels),
     )
     dates = wide.index.to_numpy()
     handles = []
@@ -109,7 +117,7 @@ def plot_rolling_sharpe(run: Run, window: int = 126) -> Figure:
 def _titles(run: Run, what: str) -> list[str]:
     """Titles of one row a variant; the first says what is shown."""
     first, *others = run.labels.values()
-    return [f"{what}: {first}", *others]
+    return [f"{what}{claim(run)}: {first}", *others]
 
 
 def _row_height(rows: int, total: int) -> int:
