@@ -54,10 +54,13 @@ def noise_sentences(audit: Audit) -> list[str]:
     worst = max(audit.discoveries, key=lambda item: item.p_value)
     verb = "are more than" if candidates.stands_out else "are no more than"
     tail = "" if candidates.stands_out else " gives"
-    out = [
+    out = []
+    if audit.config.execution.pnl == "spread":
+        out.append('P&L here is the differenced spread (execution.pnl = "spread"): a claim, not money.')
+    out.append(
         f"Noise: the {worst.found:,} candidates {verb} chance{tail} ({number(worst.expected, 0)} expected, p = "
         f"{number(candidates.p_value, 3)}); {discovery_phrase(audit)}."
-    ]
+    )
     real = [call for call in judged if call.stands_out]
     if not real:
         least = min(judged, key=lambda call: call.p_value)
@@ -90,9 +93,10 @@ def discovery_phrase(audit: Audit) -> str:
 def causality_sentence(audit: Audit) -> str:
     """Whether anything looked ahead, and where first."""
     found = audit.certificate.to_dict()
+    dates = "date" if len(found["dates"]) == 1 else "dates"
     if audit.certificate.holds:
         return (
-            f"Look-ahead: none. {len(found['dates'])} dates, {found['runs_compared']} other futures, "
+            f"Look-ahead: none. {len(found['dates'])} {dates}, {found['runs_compared']} other futures, "
             f"{found['tables_compared']:,} tables and {found['rows_compared']:,} rows compared, every bit the same."
         )
     first = audit.certificate.first_break
