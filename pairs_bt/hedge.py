@@ -13,7 +13,7 @@ the config's list).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -129,8 +129,7 @@ def ols(path: FilterPath, n_train: int) -> np.ndarray:
 
 def rolling_ols(path: FilterPath, n_train: int) -> np.ndarray:
     """Take the least squares slope over the last `rolling_window` bars: a new ratio every bar."""
-    window = path.priced.rolling_window
-    return formula.rolling_ols_ratio(path.y, path.x, window, n_train)
+    return formula.rolling_ols_line(path.y, path.x, path.priced.rolling_window, n_train)[0]
 
 
 def tls(path: FilterPath, n_train: int) -> np.ndarray:
@@ -186,6 +185,13 @@ def kalman_changes(path: FilterPath, n_train: int) -> np.ndarray:
     return from_dollars(dollars, path, None)
 
 
+def intercept(path: FilterPath, rule: str, n_train: int) -> np.ndarray:
+    """Intercept that goes with a rule's ratio, (pairs, bars): what the rule makes of alpha is what it makes of beta."""
+    if rule == "rolling_ols":
+        return formula.rolling_ols_line(path.y, path.x, path.priced.rolling_window, n_train)[1]
+    return HEDGE_RULES[rule](replace(path, beta=path.alpha), n_train)
+
+
 def from_dollars(dollars: np.ndarray, path: FilterPath, bar: int | None) -> np.ndarray:
     """Turn dollars of x per dollar of y into a ratio of the price space.
 
@@ -235,6 +241,8 @@ HEDGE_RULES: dict[str, HedgeRule] = {
 
 # Rules that read the state of the regression filter on levels: its intercept and its innovations are theirs too.
 FILTER_RULES = RULES
+# Rules that fit an intercept at every bar, or hold one.
+INTERCEPT_RULES = (*FILTER_RULES, "rolling_ols")
 # Rules whose spread is the value of a position rebuilt from changes.
 REBUILT_RULES = ("kalman_changes",)
 

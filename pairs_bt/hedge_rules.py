@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pairs_bt import cointegration
 from pairs_bt.kernels.cointegration import TESTED, johansen_design
-from pairs_bt.kernels.hedge_ratios import rolling_slopes
+from pairs_bt.kernels.hedge_ratios import rolling_lines
 from pairs_bt.kernels.kalman import hedge_paths
 
 Floats = NDArray[np.float64]
@@ -150,20 +150,21 @@ def beta_ratio(y: Floats, x: Floats, market: Floats) -> Floats:
     return _ratio(of_y, of_x)
 
 
-def rolling_ols_ratio(y: Floats, x: Floats, window: int, n_train: int) -> Floats:
-    """Least squares slope, with a constant, over the last `window` bars (at most the train length) at every bar.
+def rolling_ols_line(y: Floats, x: Floats, window: int, n_train: int) -> tuple[Floats, Floats]:
+    """Least squares slope and intercept over the last `window` bars (at most the train length) at every bar.
 
-    Bars before the first full window carry its ratio: they are train bars, so nothing of the trade window moves.
+    Bars before the first full window carry its line: they are train bars, so nothing of the trade window moves.
 
     Returns
     -------
-    numpy.ndarray, shape (pairs, bars)
+    slope, intercept : numpy.ndarray, shape (pairs, bars)
     """
     bars = min(window, n_train)
-    out = np.empty_like(y)
-    rolling_slopes(np.ascontiguousarray(y), np.ascontiguousarray(x), bars, out)
-    out[:, : bars - 1] = out[:, bars - 1 : bars]
-    return out
+    slope, intercept = np.empty(y.shape), np.empty(y.shape)
+    rolling_lines(np.ascontiguousarray(y), np.ascontiguousarray(x), bars, slope, intercept)
+    for line in (slope, intercept):
+        line[:, : bars - 1] = line[:, bars - 1 : bars]
+    return slope, intercept
 
 
 def changes_ratio(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pairs_bt.config import Config
-from pairs_bt.hedge import FILTER_RULES, HEDGE_RULES, REBUILT_RULES, FilterPath
+from pairs_bt.hedge import HEDGE_RULES, INTERCEPT_RULES, REBUILT_RULES, FilterPath, intercept
 from pairs_bt.kernels.hedge_ratios import rebuilt_spreads
 from pairs_bt.kernels.rolling import LEG_SHARE, NEGATIVE_RATIO, NO_REVERSION, SHORT_WINDOW, half_lives, rolling_zscores
 
@@ -63,7 +63,7 @@ class Formed:
 
 def is_usual(rule: str, config: Config) -> bool:
     """Whether the kernel of the usual form makes this rule's signals."""
-    subtracts = config.filter.intercept == "subtract" and rule in FILTER_RULES
+    subtracts = config.filter.intercept == "subtract" and rule in INTERCEPT_RULES
     usual = config.signal.z == "rolling" and config.signal.half_life != "ignore"
     return usual and not subtracts and rule not in REBUILT_RULES
 
@@ -138,14 +138,9 @@ def _spread(
         rebuilt_spreads(y, x, np.ascontiguousarray(ratio), out)
         return out
     spread = y - ratio * x
-    if config.filter.intercept == "subtract" and rule in FILTER_RULES:
-        spread -= _intercept(path, rule, n_train) * space.scale[iy][:, None]
+    if config.filter.intercept == "subtract" and rule in INTERCEPT_RULES:
+        spread -= intercept(path, rule, n_train) * space.scale[iy][:, None]
     return np.ascontiguousarray(spread)
-
-
-def _intercept(path: FilterPath, rule: str, n_train: int) -> np.ndarray:
-    """What the rule makes of alpha is what it makes of beta: followed, averaged or held."""
-    return HEDGE_RULES[rule](FilterPath(path.alpha, path.beta, path.y, path.x), n_train)
 
 
 def _windows(life: np.ndarray, n_train: int, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -135,12 +135,14 @@ def test_rolling_least_squares_is_statsmodels_and_starts_with_its_first_full_win
 
     prices = market_prices()
     y, x = prices[:4], prices[4:]
-    ratio = formula.rolling_ols_ratio(y, x, 60, N_TRAIN)
+    ratio, intercept = formula.rolling_ols_line(y, x, 60, N_TRAIN)
     for p in range(4):
-        twin = RollingOLS(y[p], np.stack([x[p], np.ones(BARS)], axis=1), window=60).fit().params[:, 0]
-        assert ratio[p, 59:] == pytest.approx(twin[59:], rel=1e-7)
+        twin = RollingOLS(y[p], np.stack([x[p], np.ones(BARS)], axis=1), window=60).fit().params
+        assert ratio[p, 59:] == pytest.approx(twin[59:, 0], rel=1e-7)
+        assert intercept[p, 59:] == pytest.approx(twin[59:, 1], rel=1e-7, abs=1e-7)
         assert (ratio[p, :59] == ratio[p, 59]).all()
-    longest = formula.rolling_ols_ratio(y, x, 10_000, N_TRAIN)
+        assert (intercept[p, :59] == intercept[p, 59]).all()
+    longest, _ = formula.rolling_ols_line(y, x, 10_000, N_TRAIN)
     assert longest[:, N_TRAIN - 1] == pytest.approx(formula.ols_ratio(y[:, :N_TRAIN], x[:, :N_TRAIN]), rel=1e-11)
 
 

@@ -101,6 +101,12 @@ def test_the_intercept_is_subtracted_in_the_units_of_the_spread(prices) -> None:
         # the residual of the filter's own line, in its own space
         residual = path.y - path.beta * path.x - path.alpha
         assert found.spread == pytest.approx(residual[:, n_train:] * start, rel=1e-7, abs=1e-9)
+        # and of the rolling regression: what its line leaves of the window's last bar
+        rolled, _ = signals_of(prices, config.with_changes("hedge.rolling_window=40"), "rolling_ols")
+        line = np.stack([path.x[0, n_train - 39 : n_train + 1], np.ones(40)], axis=1)
+        left = path.y[0, n_train - 39 : n_train + 1]
+        left = left - line @ np.linalg.lstsq(line, left, rcond=None)[0]
+        assert rolled.spread[0, 0] == pytest.approx(left[-1] * np.ravel(start)[0], rel=1e-6)
         # a held ratio takes a held intercept, which no z-score sees
         one, _ = signals_of(prices, config.with_changes("filter.intercept=keep"), "fixed_last")
         other, _ = signals_of(prices, config, "fixed_last")

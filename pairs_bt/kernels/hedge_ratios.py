@@ -10,15 +10,16 @@ Floats = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def rolling_slopes(y: Floats, x: Floats, window: int, out: Floats) -> None:
-    """Slope of y on x and a constant over the last ``window`` bars, for each row of y, x (p, n) into ``out`` (p, n).
+def rolling_lines(y: Floats, x: Floats, window: int, slope: Floats, intercept: Floats) -> None:
+    """Least squares line of y on x over the last ``window`` bars, for each row of y, x (p, n) into two (p, n).
 
     NaN before the window is full, where it holds a NaN, and where x does not move in it.
     """
     pairs, n = y.shape
     for p in range(pairs):
         for t in range(min(window - 1, n)):
-            out[p, t] = np.nan
+            slope[p, t] = np.nan
+            intercept[p, t] = np.nan
         for t in range(window - 1, n):
             # sums of deviations from the window's first bar, then from its mean: two passes keep the digits
             first = t - window + 1
@@ -34,7 +35,9 @@ def rolling_slopes(y: Floats, x: Floats, window: int, out: Floats) -> None:
                 u = (x[p, s] - x0) - mean_x
                 sxx += u * u
                 sxy += u * ((y[p, s] - y0) - mean_y)
-            out[p, t] = sxy / sxx if sxx > 0.0 else np.nan
+            ratio = sxy / sxx if sxx > 0.0 else np.nan
+            slope[p, t] = ratio
+            intercept[p, t] = (y0 + mean_y) - ratio * (x0 + mean_x)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
