@@ -19,7 +19,6 @@ from pairs_bt.selection import ScanColumns, standing_reasons
 from pairs_bt.signals import SignalSet, filter_pairs, make_signals
 from pairs_bt.study import Study, WindowContext
 
-
 # The C library of Linux hands freed arrays back to the system and fetches them again page by page, unless a larger
 # one was freed before. This one (never touched, so never fetched) halves the time of a trade task.
 np.empty(2_000_000)
