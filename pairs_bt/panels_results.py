@@ -175,7 +175,7 @@ def _variants(run: Run) -> Block:
         Row("p of SPA", [pvalue(v) for v in best["consistent"]]),
         Row("Track record", kind="group"),
         Row("P(Sharpe ratio > 0)", [percent(v, 0) for v in _line(metrics, "probabilistic_sharpe")]),
-        Row("Days needed to show it", [number(v, 0) for v in _line(metrics, "minimum_track_record_days")]),
+        Row("Days needed for 95%", [number(v, 0) for v in _line(metrics, "minimum_track_record_days")]),
         Row("Days there are", [number(v, 0) for v in _line(metrics, "days")]),
         Row("Skewness", [number(v) for v in _line(metrics, "skew")]),
         Row("Kurtosis (normal: 3)", [number(v, 1) for v in _line(metrics, "kurtosis")]),

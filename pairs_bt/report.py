@@ -151,7 +151,7 @@ def _headline(run: Run) -> Any:
         Row("Maximum drawdown", [percent(v) for v in table["net_max_drawdown"]]),
         Row("Trades", [number(v, 0) for v in table["trades"]]),
         Row("Mean trade, net (bp)", [number(v, 1) for v in table["mean_trade_net_bp"]]),
-        Row("Break-even cost (bp a leg)", [number(v, 1) for v in table["break_even_cost_bps"]]),
+        Row("Break-even (bp a leg)", [number(v, 1) for v in table["break_even_cost_bps"]]),
     ]
     return Table(["", *table["label"]], rows, marks=styles(run))
 
