@@ -8,7 +8,6 @@ References
 ----------
 Politis, D. N. and Romano, J. P. (1994), "The stationary bootstrap", JASA 89, 1303-1313.
 Hansen, P. R., Lunde, A. and Nason, J. M. (2011), "The model confidence set", Econometrica 79, 453-497.
-Hansen, P. R. (2005), "A test for superior predictive ability", J. of Business and Economic Statistics 23.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ def _interval_row(
     return sharpe, error, float(low), float(high), ""
 
 
-def _representatives(frame: pd.DataFrame, block: int) -> tuple[list[str], dict[str, str], dict[str, str]]:
+def representatives(frame: pd.DataFrame, block: int) -> tuple[list[str], dict[str, str], dict[str, str]]:
     """Columns to compare, the earlier column each repeated one equals, and a reason for each one left out."""
     kept: list[str] = []
     repeats: dict[str, str] = {}
@@ -191,7 +190,7 @@ def model_confidence_set(
     """
     check_settings(draws, block, size)
     frame = checked_frame(returns)
-    kept, repeats, reasons = _representatives(frame, block)
+    kept, repeats, reasons = representatives(frame, block)
     pvalues: dict[str, float] = {}
     if kept:
         # Here, because arch takes a second to import.
@@ -207,40 +206,3 @@ def model_confidence_set(
         pvalue = pvalues.get(repeats.get(name, name), math.nan)
         rows.append((pvalue, bool(pvalue > size), reasons.get(name, "")))
     return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=["pvalue", "included", "reason"])
-
-
-def superior_predictive_ability(
-    returns: pd.DataFrame, *, draws: int = 1000, block: int = 126, seed: int
-) -> pd.DataFrame:
-    """For each variant as the benchmark: is some other variant better in mean return (Hansen 2005)?
-
-    Parameters
-    ----------
-    returns : DataFrame (n, k)
-        Daily simple returns, date x variant, without NaN. The loss is the negative return.
-    draws, block, seed : int
-        Resamples, mean block length of the stationary bootstrap, seed.
-
-    Returns
-    -------
-    DataFrame, index variant
-        lower, consistent, upper: p-values of "no other variant is better than this one"; a small one says
-        that another is. reason: why there is no number.
-        A p-value is a share of the resamples, so 0 means below 1/draws.
-    """
-    check_settings(draws, block, 0.5)
-    frame = checked_frame(returns)
-    kept, repeats, reasons = _representatives(frame, block)
-    found: dict[str, tuple[float, float, float]] = {}
-    if kept:
-        from arch.bootstrap import SPA
-
-        for name in kept:
-            others = -frame[[other for other in kept if other != name]].to_numpy()
-            test = SPA(-frame[name].to_numpy(), others, block_size=block, reps=draws, seed=seed)
-            test.compute()
-            lower, consistent, upper = (float(test.pvalues[kind]) for kind in ("lower", "consistent", "upper"))
-            found[name] = (lower, consistent, upper)
-    nothing = (math.nan, math.nan, math.nan)
-    rows = [(*found.get(repeats.get(name, name), nothing), reasons.get(name, "")) for name in frame.columns]
-    return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=["lower", "consistent", "upper", "reason"])
