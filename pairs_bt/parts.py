@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -69,18 +69,18 @@ class Parts:
             "spreads": self.write_spreads(k, result.spreads),
             "cohort": _plain(result.cohort),
         }
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-            for name in TABLES:
-                archive.writestr(f"{name}.arrow", _to_ipc(getattr(result, name)))
-            for name, array in _arrays(result.cohort).items():
-                archive.writestr(f"{name}.npy", _to_npy(array))
-            archive.writestr("index.json", json.dumps(index))
-        body = packed.getbuffer()
-        digest = hashlib.sha256(body).hexdigest().encode()
         with replacing(self.path(k)) as stream:
-            stream.write(_MAGIC + digest + b"\n")
-            stream.write(body)
+            stream.write(bytes(_HEAD))
+            body = _Hashing(stream)
+            with zipfile.ZipFile(body, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
+                for name in TABLES:
+                    with archive.open(f"{name}.arrow", "w", force_zip64=True) as entry:
+                        _write_ipc(entry, result.pieces(name))
+                for name, array in _arrays(result.cohort).items():
+                    archive.writestr(f"{name}.npy", _to_npy(array))
+                archive.writestr("index.json", json.dumps(index))
+            stream.seek(0)
+            stream.write(_head(body.sha256))
 
     def write_spreads(self, k: int, frame: pd.DataFrame) -> str | None:
         """Write a window's partition of the spreads and return its sha256; None for no rows."""
@@ -105,11 +105,9 @@ class Parts:
         return part
 
     def frames(self, name: str) -> Iterator[pa.Table]:
-        """One table of every window, in order; windows without rows give none."""
+        """One table of every window, in order and in the pieces it was written in; no rows give none."""
         for k in range(len(self.labels)):
-            table = self._open(k).table(name)
-            if table.num_rows:
-                yield table
+            yield from self._open(k).pieces(name)
 
     def cohorts(self) -> list[Cohort]:
         """Daily dollars of every window, in order."""
@@ -126,19 +124,21 @@ class _Part:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        data = path.read_bytes()
-        body = memoryview(data)[_HEAD:]
-        if data[:_HEAD] != _MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n":
-            raise DamagedPart(f"{path} is cut or changed")
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+            if head != _head(hashlib.file_digest(stream, "sha256")):
+                raise DamagedPart(f"{path} is cut or changed")
         try:
-            self._archive = zipfile.ZipFile(io.BytesIO(body))
+            self._archive = zipfile.ZipFile(path)
             self.index = json.loads(self._archive.read("index.json"))
         except (zipfile.BadZipFile, KeyError, ValueError) as error:
             raise DamagedPart(f"{path} is no part: {error}") from None
 
-    def table(self, name: str) -> pa.Table:
-        with pa.ipc.open_stream(self._archive.read(f"{name}.arrow")) as reader:
-            return reader.read_all()
+    def pieces(self, name: str) -> Iterator[pa.Table]:
+        with self._archive.open(f"{name}.arrow") as entry, pa.ipc.open_stream(entry) as reader:
+            for batch in reader:
+                if batch.num_rows:
+                    yield pa.Table.from_batches([batch])
 
     def cohort(self) -> Cohort:
         plain = dict(self.index["cohort"])
@@ -158,12 +158,39 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
 
 
-def _to_ipc(frame: pd.DataFrame) -> bytes:
-    table = to_arrow(frame)
-    packed = pa.BufferOutputStream()
-    with pa.ipc.new_stream(packed, table.schema) as writer:
+class _Hashing:
+    """A stream that only goes forward and knows the checksum of what it was given."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        self.size += len(data)
+        return self.stream.write(data)
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def _head(sha256: Any) -> bytes:
+    return _MAGIC + sha256.hexdigest().encode() + b"\n"
+
+
+def _write_ipc(stream: IO[bytes], frames: Iterator[pd.DataFrame]) -> None:
+    """Write frames as one Arrow stream, a record batch each."""
+    writer = None
+    for frame in frames:
+        table = to_arrow(frame).combine_chunks()
+        writer = writer or pa.ipc.new_stream(stream, table.schema)
         writer.write_table(table)
-    return packed.getvalue().to_pybytes()
+    assert writer is not None
+    writer.close()
 
 
 def _to_npy(array: np.ndarray) -> bytes:

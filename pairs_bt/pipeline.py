@@ -21,6 +21,7 @@ from pairs_bt.kernels.trading import N_DAILY
 from pairs_bt.ledger import BLOCK
 from pairs_bt.limits import Refusals, limited, refuse
 from pairs_bt.portfolio import Cohort, add_blocks
+from pairs_bt.scan_table import ScanTable, scan_table
 from pairs_bt.selection import Choice, ScanColumns, choose
 from pairs_bt.study import Study
 from pairs_bt.tasks import Candidates, TradeResult, scan_task, trade_task
@@ -39,7 +40,9 @@ class WindowResult:
     ----------
     k : int
         Number of the window.
-    tests, half_lives, spreads, trades, fills : DataFrame
+    tests_table : ScanTable or None
+        The rows of the table of tests, not made yet; None where they were not asked for.
+    half_lives, spreads, trades, fills : DataFrame
         The window's rows of the tables.
     cohort : Cohort
         Its daily dollars.
@@ -48,7 +51,7 @@ class WindowResult:
     """
 
     k: int
-    tests: pd.DataFrame
+    tests_table: ScanTable | None
     half_lives: pd.DataFrame
     spreads: pd.DataFrame
     trades: pd.DataFrame
@@ -57,6 +60,17 @@ class WindowResult:
     tested: int
     passed: int
     selected: int
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """The window's rows of the table of tests, made anew each time."""
+        return empty_table("tests") if self.tests_table is None else self.tests_table.frame()
+
+    def pieces(self, name: str) -> Iterator[pd.DataFrame]:
+        """One table, as frames of a bounded number of rows for that of tests, else as one."""
+        if name == "tests" and self.tests_table is not None:
+            return self.tests_table.pieces()
+        return iter([getattr(self, name)])
 
 
 Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list]
@@ -230,7 +244,6 @@ def collect(
     bars = study.windows[k].n_trade
     names = [variant.name for variant in variants(study.config.hedge)]
     makers = {
-        "tests": lambda: tables.tests_frame(study, k, scan, choice),
         "half_lives": lambda: tables.half_lives_frame(study, k, candidates, results),
         "spreads": lambda: tables.spreads_frame(study, k, candidates, results),
         "trades": lambda: tables.trades_frame(study, k, candidates, results),
@@ -239,6 +252,7 @@ def collect(
     made = {name for name in wanted if name != "spreads" or study.config.run.spreads != "none"}
     return WindowResult(
         k=k,
+        tests_table=scan_table(study, k, scan, choice) if "tests" in made else None,
         **{name: make() if name in made else empty_table(name) for name, make in makers.items()},
         cohort=Cohort(
             k,

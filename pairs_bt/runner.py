@@ -21,6 +21,7 @@ from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, WindowResult, scan_window
 from pairs_bt.portfolio import compound
 from pairs_bt.prices import check_prices
 from pairs_bt.results import Run
+from pairs_bt.scan_table import scan_table
 from pairs_bt.selection import choose
 from pairs_bt.study import Study, check_tradeable, prepare
 
@@ -109,7 +110,7 @@ def scan_all(study: Study, *, jobs: int | None = None, progress: Progress | None
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         for k in range(len(study.windows)):
             scan = scan_window(study, k, threaded(pool))
-            parts.append(tables.tests_frame(study, k, scan, choose(scan, study.config.selection)))
+            parts.append(scan_table(study, k, scan, choose(scan, study.config.selection)).frame())
             if progress is not None:
                 progress(k + 1, len(study.windows))
     return pd.concat(parts, ignore_index=True)

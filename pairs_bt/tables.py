@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.distance import MEASURES
 from pairs_bt.hedge import variants
 from pairs_bt.kernels.trading import FILL, FILL_KINDS, REASONS, TRADE
-from pairs_bt.selection import Choice, ScanColumns
 from pairs_bt.signals import REFUSALS
 from pairs_bt.study import Study
 from pairs_bt.tasks import Candidates, TradeResult
@@ -36,29 +34,6 @@ RETURNS = (
 )  # fmt: skip
 
 
-def tests_frame(study: Study, k: int, scan: ScanColumns, choice: Choice) -> pd.DataFrame:
-    """One row a pair of the universe, tested or not."""
-    ticker = _texts(tuple(study.tickers))
-    first = scan.y_is_first
-    return _frame(
-        {
-            "test_end": _stamp(study, k, scan.i.size),
-            "s1": ticker.take(scan.i),
-            "s2": ticker.take(scan.j),
-            **{name: getattr(scan, name) for name in TESTS[3:7]},
-            "var_order": scan.var_order.astype(np.int32),
-            "trace0": scan.trace0,
-            "trace1": scan.trace1,
-            "y": ticker.take(np.where(first, scan.i, scan.j)),
-            "x": ticker.take(np.where(first, scan.j, scan.i)),
-            "selected": choice.selected,
-            "reason": pd.array(choice.reason, dtype="str"),
-            **dict(zip(MEASURES, scan.measures.T, strict=True)),
-        },
-        TESTS if not scan.measures.shape[0] else (*TESTS, *MEASURES),
-    )
-
-
 def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
     """One row a candidate and variant: half-life, z-score window, and why it is not traded."""
     labels = _labels(study)
@@ -66,13 +41,13 @@ def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequ
     if not results:
         return empty(HALF_LIVES)
     signals = [result.rules[variant.rule] for variant in variants(study.config.hedge) for result in results]
-    return _frame(
+    return frame(
         {
             **_pair_columns(study, k, candidates, np.tile(np.arange(size), len(labels))),
-            "variant": _texts(labels).take(np.repeat(np.arange(len(labels)), size)),
+            "variant": texts(labels).take(np.repeat(np.arange(len(labels)), size)),
             "half_life": np.concatenate([s.half_life for s in signals]),
             "window": np.concatenate([s.window for s in signals]),
-            "reason": _texts(REFUSALS).take(np.concatenate([s.refusal for s in signals])),
+            "reason": texts(REFUSALS).take(np.concatenate([s.refusal for s in signals])),
         },
         HALF_LIVES,
     )
@@ -105,7 +80,7 @@ def spreads_frame(study: Study, k: int, candidates: Candidates, results: Sequenc
     joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     pair, which = joined.pop("pair"), joined.pop("variant")
     dates = study.dates[window.split : window.stop].to_numpy().astype("datetime64[us]")
-    return _frame(
+    return frame(
         {
             "test_end": _stamp(study, k, pair.size * bars),
             "date": np.tile(dates, pair.size),
@@ -125,15 +100,15 @@ def trades_frame(study: Study, k: int, candidates: Candidates, results: Sequence
         return empty(TRADES)
     gross = record["convergence"] + record["hedge_drift"]
     cost = record["trade_cost"] + record["rehedge_cost"]
-    return _frame(
+    return frame(
         {
             **_pair_columns(study, k, candidates, record["row"]),
-            "variant": _texts(_labels(study)).take(which),
+            "variant": texts(_labels(study)).take(which),
             "side": record["side"],
             "signal_date": _dates(study, k, record["signal_bar"]),
             "entry_date": _dates(study, k, record["entry_bar"]),
             "exit_date": _dates(study, k, record["exit_bar"]),
-            "exit_reason": _texts(REASONS).take(record["reason"]),
+            "exit_reason": texts(REASONS).take(record["reason"]),
             **{name: record[name] for name in TRADES[9:17]},
             "gross_pnl": gross,
             "cost": cost,
@@ -161,13 +136,13 @@ def fills_frame(study: Study, k: int, candidates: Candidates, results: Sequence[
         ]
     )
     leg = np.where(fill["leg"] == 0, candidates.y[fill["row"]], candidates.x[fill["row"]])
-    return _frame(
+    return frame(
         {
             **_pair_columns(study, k, candidates, fill["row"]),
-            "variant": _texts(_labels(study)).take(which),
+            "variant": texts(_labels(study)).take(which),
             "date": _dates(study, k, fill["bar"]),
-            "ticker": _texts(tuple(study.tickers)).take(leg),
-            "kind": _texts(FILL_KINDS).take(fill["kind"]),
+            "ticker": texts(tuple(study.tickers)).take(leg),
+            "kind": texts(FILL_KINDS).take(fill["kind"]),
             "shares": fill["shares"],
             "price": fill["price"],
             "entry_date": _dates(study, k, entry),
@@ -202,7 +177,8 @@ def empty(columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([], dtype=kind(name)) for name in columns})
 
 
-def _frame(columns: dict[str, Any], order: Sequence[str]) -> pd.DataFrame:
+def frame(columns: dict[str, Any], order: Sequence[str]) -> pd.DataFrame:
+    """Columns as a frame, in that order."""
     # plain columns: one contiguous array each, neither copied into blocks nor kept as a view of the records
     plain = {
         name: np.ascontiguousarray(columns[name]) if isinstance(columns[name], np.ndarray) else columns[name]
@@ -212,7 +188,7 @@ def _frame(columns: dict[str, Any], order: Sequence[str]) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=16)
-def _texts(values: tuple[str, ...]) -> Any:
+def texts(values: tuple[str, ...]) -> Any:
     """Texts as a pandas string array, to be taken by position."""
     return pd.array(values, dtype="str")
 
@@ -230,7 +206,7 @@ def _stamp(study: Study, k: int, size: int) -> np.ndarray:
 
 
 def _pair_columns(study: Study, k: int, candidates: Candidates, rows: np.ndarray) -> dict[str, Any]:
-    ticker = _texts(tuple(study.tickers))
+    ticker = texts(tuple(study.tickers))
     return {
         "test_end": _stamp(study, k, rows.size),
         "y": ticker.take(candidates.y[rows]),
