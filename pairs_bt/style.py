@@ -62,8 +62,11 @@ def variant_color(number: int) -> str:
 
 
 def variant_dash(number: int) -> tuple[float, ...]:
-    """Dash of the variant with this number, in points of line width 1; () is a solid line."""
-    return DASHES[number % len(DASHES)]
+    """Dash of the variant with this number, in points of line width 1; () is a solid line.
+
+    Where the colours begin again the dashes are one further on, so that sixty-four variants differ.
+    """
+    return DASHES[(number + number // len(_VARIANTS)) % len(DASHES)]
 
 
 def css_variables(side: int) -> str:
