@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-NAMES = ("explore_a_run", "compare_hedge_ratios", "kalman_ols")
+NAMES = ("explore_a_run", "compare_hedge_ratios", "kalman_ols", "hedge_menu")
 
 
 @pytest.mark.parametrize("name", NAMES)
