@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from pairs_bt.atomic import write_text
 from pairs_bt.results import Run
-from pairs_bt.style import DASHES, css_variables
+from pairs_bt.style import css_variables, variant_dash
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -159,6 +159,6 @@ def _headline(run: Run) -> Any:
 def _swatches(numbers: dict[str, int]) -> dict[str, tuple[int, str]]:
     """Colour number and SVG dash of each label."""
     return {
-        label: (number, " ".join(f"{1.6 * part:g}" for part in DASHES[number % len(DASHES)]))
+        label: (number, " ".join(f"{1.6 * part:g}" for part in variant_dash(number)))
         for label, number in numbers.items()
     }

@@ -13,7 +13,7 @@ from pairs_bt.audit.figures import ladder_figure, place_figure, windows_figure
 from pairs_bt.panels import Beside, Panel, Picture, Row, Table, Text
 from pairs_bt.plots.svg import to_svg
 from pairs_bt.report import environment
-from pairs_bt.style import DASHES, css_variables
+from pairs_bt.style import css_variables, variant_dash
 from pairs_bt.wording import number, percent, pvalue
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def render(audit: Audit) -> str:
         facts=_facts(audit),
         sections=[_ladder(audit, draw), _scan(audit, draw), _place(audit, draw), _causality(audit)],
         swatches={
-            label: (place, " ".join(f"{1.6 * part:g}" for part in DASHES[place % len(DASHES)]))
+            label: (place, " ".join(f"{1.6 * part:g}" for part in variant_dash(place)))
             for label, place in _marks(audit).items()
         },
         light=css_variables(0),
