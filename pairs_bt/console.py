@@ -93,6 +93,12 @@ def headline(summary: pd.DataFrame) -> str:
 def chance_line(run: Run) -> str:
     """One line: candidates found, and how many chance alone would give."""
     counts = run.windows.sum()
+    method = run.config.selection.method
+    if method != "cointegration":
+        return (
+            f"{counts['selected']:,} pairs taken by {method} out of {counts['tested']:,} in {len(run.windows)} "
+            "windows; no test decides, so chance alone would fill every place."
+        )
     expected = run.expected_by_chance
     error = run.chance["std_error"] * float(counts["tested"])
     return (

@@ -44,7 +44,9 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
         rows.append(row(f"  rejected: {REASONS.get(str(reason), str(reason))}", int(count)))
     rows += [row("passed the tests", passed), row("selected", selected, "total")]
-    rows.append(row("expected of independent random walks", run.expected_by_chance))
+    method = run.config.selection.method
+    if method == "cointegration":
+        rows.append(row("expected of independent random walks", run.expected_by_chance))
     error = run.chance["std_error"] * tested
     text = (
         f"{passed:,} pairs passed. If every ticker were an independent random walk, about "
@@ -52,6 +54,11 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
         f"{run.chance['pairs']:,.0f} pairs) would have passed the same tests. The command "
         "`pairs-bt audit CONFIG` runs this config on such walks and shows what it earns there."
     )
+    if method != "cointegration":
+        text = (
+            f"Pairs are taken by {method}, so no test decides: every pair that could be tested passes, and chance "
+            "alone would fill every place."
+        )
     blocks: list[Block] = [
         Text(text),
         Beside([Table(["", "pairs", "share"], rows, "Funnel"), draw(pairs_plots.plot_candidates)]),

@@ -258,3 +258,36 @@ def test_the_market_must_be_a_ticker(prices) -> None:
 
 def test_formed_space_is_documented_by_its_fields() -> None:
     assert {"levels", "raw", "unit", "scale", "log"} == set(Space.__dataclass_fields__)
+
+
+def test_pairs_by_distance_are_the_nearest_and_the_run_says_that_no_test_decides(prices) -> None:
+    from pairs_bt.console import chance_line
+    from pairs_bt.distance import pair_measures
+
+    config = config_with("selection.method=distance", "selection.max_pairs=3", "comparison.draws=100")
+    made = run(config, prices=prices)
+    end = made.tests["test_end"].iloc[0]
+    window = study_of(prices, config).windows[0]
+    by_hand = pair_measures(prices.iloc[window.first : window.split]).nsmallest(3, "distance")
+    table = made.tests[made.tests["test_end"] == end]
+    taken = table[table["selected"]].nsmallest(3, "distance")
+    assert taken[["s1", "s2"]].to_numpy().tolist() == by_hand[["s1", "s2"]].to_numpy().tolist()
+    assert taken["distance"].to_numpy() == pytest.approx(by_hand["distance"].to_numpy(), rel=1e-12)
+    assert (table.loc[~table["selected"], "reason"] == "max_pairs").all()
+    assert "no test decides" in chance_line(made)
+    correlated = run(config.with_changes("selection.method=correlation"), prices=prices)
+    first = correlated.tests[correlated.tests["test_end"] == end]
+    assert (
+        first.loc[first["selected"], "return_correlation"].min()
+        > first.loc[~first["selected"], "return_correlation"].max()
+    )
+
+
+def test_heuristics_are_columns_and_change_no_choice(prices) -> None:
+    from pairs_bt.distance import MEASURES
+
+    config = config_with("comparison.draws=100")
+    plain, wider = run(config, prices=prices), run(config.with_changes("selection.heuristics=true"), prices=prices)
+    assert list(wider.tests.columns) == [*plain.tests.columns, *MEASURES]
+    pd.testing.assert_frame_equal(plain.tests, wider.tests[plain.tests.columns], check_exact=True)
+    pd.testing.assert_frame_equal(plain.trades, wider.trades, check_exact=True)
