@@ -135,7 +135,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(whole, smal
     assert fingerprint(out) == fingerprint(folder)
 
 
-@pytest.mark.parametrize("size", ["4k", "16k", "1m", "1200k", "2m", "3m"])
+@pytest.mark.parametrize("size", ["4k", "1m", "2m"])
 def test_a_disk_that_fills_up_at_any_stage_never_leaves_a_run_that_looks_whole(whole, small_disk, size):
     folder, _ = whole
     out = small_disk / "run"
