@@ -57,6 +57,10 @@ def assemble(
         source=study.source,
         notes=[note.text for note in study.notes],
         folder=folder,
+        counts={
+            study.windows[c.k].label: {"pairs": c.pairs, "tested": c.tested, "passed": c.passed, "selected": c.selected}
+            for c in cohorts
+        },
         _spreads=spreads,
         _prices=lambda: study.prices,
         **(tables | {"trades": trades}),

@@ -108,13 +108,14 @@ def scan(config: Path | None, overrides: tuple[str, ...], jobs: int | None, out:
 
     settings = Config.load(config, overrides)
     from pairs_bt.console import progress_bar, show_notes, show_scan
-    from pairs_bt.runner import open_study, scan_all
+    from pairs_bt.runner import open_study, scan_windows
+    from pairs_bt.scan_writer import write_scan
 
     study = open_study(settings)
     with progress_bar("windows") as advance:
-        tests = scan_all(study, jobs=jobs, progress=advance)
+        found = write_scan(scan_windows(study, jobs=jobs, progress=advance), out)
     show_notes([note.text for note in study.notes])
-    show_scan(study, tests, out)
+    show_scan(found, out)
 
 
 @cli.command()

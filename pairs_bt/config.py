@@ -117,6 +117,7 @@ class Selection(Table):
     max_pairs: Annotated[int, Field(ge=1)] = 50
     method: Literal["cointegration", "distance", "correlation"] = "cointegration"
     heuristics: bool = False
+    keep: Literal["all", "selected"] = "all"
 
 
 class Smooth(Table):

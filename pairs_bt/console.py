@@ -12,7 +12,7 @@ import click
 import pandas as pd
 
 from pairs_bt.results import Run
-from pairs_bt.study import Study
+from pairs_bt.scan_writer import ScanSummary
 
 MAX_NOTES = 12
 
@@ -120,23 +120,10 @@ def show_run(run: Run) -> None:
         click.echo(f"Report: {page}" if page.exists() else f"Folder: {run.folder}")
 
 
-def show_scan(study: Study, tests: pd.DataFrame, out: Path | None) -> None:
+def show_scan(found: ScanSummary, out: Path | None) -> None:
     """Candidates by window, and what happened to the rest."""
-    for test_end, window in tests.groupby("test_end"):
-        part = window[window["selected"]]
-        pairs = ", ".join(f"{y}/{x}" for y, x in zip(part["y"].head(8), part["x"].head(8), strict=True))
-        more = f", and {len(part) - 8} more" if len(part) > 8 else ""
-        click.echo(f"{test_end:%Y-%m-%d}  {len(part):4d}  {pairs}{more}")
+    click.echo("\n".join(found.lines))
     click.echo()
-    reasons = tests["reason"].where(tests["reason"] != "", "selected").value_counts()
-    click.echo("\n".join(f"{count:10,d}  {reason}" for reason, count in reasons.items()))
+    click.echo("\n".join(f"{count:10,d}  {reason}" for reason, count in found.outcomes.most_common()))
     if out is not None:
-        from pairs_bt.atomic import replacing
-        from pairs_bt.csv_text import to_csv
-
-        with replacing(out) as stream:
-            if out.suffix == ".parquet":
-                tests.to_parquet(stream, index=False)
-            else:
-                stream.write(to_csv(tests).encode())
         click.echo(f"All tested pairs: {out}")

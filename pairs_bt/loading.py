@@ -54,6 +54,7 @@ def load_run(folder: str | Path) -> Run:
         notes=manifest["notes"],
         folder=folder,
         versions=manifest["versions"],
+        counts=manifest.get("counts", {}),
         _spreads=None if config.run.spreads == "none" else partial(store.read_spreads, folder, files),
         _prices=lambda: _same_prices(config, manifest["data"]),
         **tables,

@@ -31,12 +31,14 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     tests = run.tests_of("selected", "reason")
     windows = run.windows
     tested, passed, selected = (int(windows[name].sum()) for name in ("tested", "passed", "selected"))
-    total = max(len(tests), 1)
+    # With selection.keep = "selected" the table has the candidates alone.
+    pairs = sum(count["pairs"] for count in run.counts.values()) or len(tests)
+    total = max(pairs, 1)
 
     def row(head: str, count: float, kind: str = "") -> Row:
         return Row(head, [number(count, 0), Cell(percent(count / total, 1), share=min(count / total, 1.0))], kind=kind)
 
-    rows = [row("Pairs looked at, over all windows", len(tests), "total"), row("tested", tested)]
+    rows = [row("Pairs looked at, over all windows", pairs, "total"), row("tested", tested)]
     counts: dict[str, int] = {}
     for reason, count in tests.loc[~tests["selected"], "reason"].value_counts().items():
         head = str(reason).partition(": ")[0]

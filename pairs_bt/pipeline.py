@@ -250,15 +250,19 @@ def collect(
         "fills": lambda: tables.fills_frame(study, k, candidates, results),
     }
     made = {name for name in wanted if name != "spreads" or study.config.run.spreads != "none"}
+    table = scan_table(study, k, scan, choice, keep=study.config.selection.keep)
     return WindowResult(
         k=k,
-        tests_table=scan_table(study, k, scan, choice) if "tests" in made else None,
+        tests_table=table if "tests" in made else None,
         **{name: make() if name in made else empty_table(name) for name, make in makers.items()},
         cohort=Cohort(
             k,
             candidates.y.size,
             {name: _sum(results, name, "blocks", bars) for name in names},
             {name: _sum(results, name, "delayed", bars) for name in names},
+            pairs=table.counts["pairs"],
+            tested=table.counts["tested"],
+            passed=table.counts["passed"],
         ),
         tested=int(scan.tested.sum()),
         passed=int(choice.passed.sum()),

@@ -33,6 +33,8 @@ class Cohort:
         At the config's fill lag, and at the other one.
     refused : dict of str to numpy.ndarray
         Signals that a portfolio limit refused, a count per variant; empty without limits.
+    pairs, tested, passed : int
+        Pairs of the universe, tested, and passing the tests.
     """
 
     k: int
@@ -40,6 +42,9 @@ class Cohort:
     daily: dict[str, np.ndarray]
     delayed: dict[str, np.ndarray]
     refused: dict[str, np.ndarray] = field(default_factory=dict)
+    pairs: int = 0
+    tested: int = 0
+    passed: int = 0
 
 
 def add_blocks(blocks: list[np.ndarray]) -> np.ndarray:

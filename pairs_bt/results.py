@@ -83,6 +83,8 @@ class Run:
         Versions of the packages that made it.
     folder : Path or None
         Where the run is stored.
+    counts : dict
+        Per test end: ``pairs`` of the universe, and those ``tested``, ``passed`` and ``selected``.
     """
 
     config: Config
@@ -97,6 +99,7 @@ class Run:
     notes: list[str]
     folder: Path | None = None
     versions: dict[str, str] = field(default_factory=_installed, repr=False, compare=False)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     _spreads: Callable[..., pd.DataFrame] | None = field(default=None, repr=False, compare=False)
     _prices: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
@@ -152,7 +155,11 @@ class Run:
         for column, categories in (("y", tickers), ("x", tickers), ("variant", labels)):
             if column not in spreads:
                 continue
-            spreads[column] = pd.Categorical(spreads[column], categories=categories)
+            values = spreads[column]
+            if self.config.selection.keep == "selected" and isinstance(values.dtype, pd.CategoricalDtype):
+                # Parts may name every ticker of the prices, and this run only those of its candidates.
+                values = values.cat.remove_unused_categories()
+            spreads[column] = pd.Categorical(values, categories=categories)
         return spreads
 
     @cached_property
@@ -175,6 +182,9 @@ class Run:
     @cached_property
     def windows(self) -> pd.DataFrame:
         """Pairs tested, passing the tests and selected, by test end."""
+        if self.config.selection.keep == "selected":
+            ends = pd.DatetimeIndex(list(self.counts), name="test_end").as_unit("us")
+            return pd.DataFrame(list(self.counts.values()), index=ends, columns=["tested", "passed", "selected"])
         tests = self.tests_of("test_end", "eg_stat_12", "selected", "reason")
         made = tests["eg_stat_12"].notna()
         passed = tests["selected"] | (tests["reason"] == "max_pairs")

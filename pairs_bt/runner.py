@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,11 @@ from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, WindowResult, scan_window
 from pairs_bt.portfolio import compound
 from pairs_bt.prices import check_prices
 from pairs_bt.results import Run
-from pairs_bt.scan_table import scan_table
+from pairs_bt.scan_table import ScanTable, scan_table
 from pairs_bt.selection import choose
 from pairs_bt.study import Study, check_tradeable, prepare
 
-__all__ = ["SCAN_CHUNK", "TRADE_CHUNK", "expected_chance", "load_run", "open_study", "run", "scan_all"]
+__all__ = ["SCAN_CHUNK", "TRADE_CHUNK", "expected_chance", "load_run", "open_study", "run", "scan_all", "scan_windows"]
 
 
 def _silent(text: str) -> None:
@@ -106,14 +106,21 @@ def open_study(config: Config, prices: pd.DataFrame | None = None) -> Study:
 
 def scan_all(study: Study, *, jobs: int | None = None, progress: Progress | None = None) -> pd.DataFrame:
     """Scan every window of a study, without trading: the tests table."""
-    parts = []
+    tables = scan_windows(study, jobs=jobs, progress=progress)
+    return pd.concat([table.frame() for table in tables], ignore_index=True)
+
+
+def scan_windows(study: Study, *, jobs: int | None = None, progress: Progress | None = None) -> Iterator[ScanTable]:
+    """Scan the windows of a study one by one, without trading; a window's table is made into rows when asked."""
+    options = study.config.selection
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         for k in range(len(study.windows)):
             scan = scan_window(study, k, threaded(pool))
-            parts.append(scan_table(study, k, scan, choose(scan, study.config.selection)).frame())
+            table = scan_table(study, k, scan, choose(scan, options), keep=options.keep)
+            del scan
+            yield table
             if progress is not None:
                 progress(k + 1, len(study.windows))
-    return pd.concat(parts, ignore_index=True)
 
 
 def _with_progress(study: Study, windows: Any, progress: Progress | None) -> Any:

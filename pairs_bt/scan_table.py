@@ -42,6 +42,10 @@ class ScanTable:
     reason : numpy.ndarray of int32
         Positions in `reasons`.
     reasons : tuple of str
+    counts : dict of str to int
+        Of all pairs, kept or not: `pairs`, and those `tested`, `passed` and `selected`.
+    outcomes : dict of str to int
+        Of all pairs, kept or not: how many had each reason; '' is selected.
     """
 
     tickers: tuple[str, ...]
@@ -55,6 +59,8 @@ class ScanTable:
     selected: np.ndarray
     reason: np.ndarray
     reasons: tuple[str, ...]
+    counts: dict[str, int]
+    outcomes: dict[str, int]
 
     def __len__(self) -> int:
         return self.i.size
@@ -89,7 +95,16 @@ class ScanTable:
 def scan_table(study: Study, k: int, scan: ScanColumns, choice: Choice, *, keep: str = "all") -> ScanTable:
     """Compact a window's scan and choice; with ``keep = "selected"`` only the candidates' rows, in the same order."""
     rows = slice(None) if keep == "all" else np.flatnonzero(choice.selected)
-    codes, reasons = pd.factorize(choice.reason[rows])
+    codes, found = pd.factorize(choice.reason)
+    reasons = tuple(str(text) for text in found)
+    outcomes = dict(zip(reasons, np.bincount(codes, minlength=len(reasons)).tolist(), strict=True))
+    selected = int(choice.selected.sum())
+    counts = {
+        "pairs": int(scan.i.size),
+        "tested": int(np.isfinite(scan.eg_stat_12).sum()),
+        "passed": selected + outcomes.get("max_pairs", 0),
+        "selected": selected,
+    }
     return ScanTable(
         tickers=tuple(study.tickers),
         test_end=study.windows[k].test_end,
@@ -100,6 +115,8 @@ def scan_table(study: Study, k: int, scan: ScanColumns, choice: Choice, *, keep:
         var_order=scan.var_order[rows].astype(np.int32),
         measures=scan.measures[rows] if scan.measures.shape[0] else scan.measures,
         selected=choice.selected[rows],
-        reason=codes.astype(np.int32),
-        reasons=tuple(str(text) for text in reasons),
+        reason=codes[rows].astype(np.int32),
+        reasons=reasons,
+        counts=counts,
+        outcomes=outcomes,
     )

@@ -181,7 +181,7 @@ def rejections(pvalues: np.ndarray, alpha: float, method: str) -> int:
 def _measure_by_run(study: Study) -> Measure:
     from pairs_bt.runner import run
 
-    config = study.config.with_changes('run.spreads="none"')
+    config = study.config.with_changes('run.spreads="none"', 'selection.keep="all"')
     return measure_of_run(run(config, prices=study.prices, jobs=1))
 
 
