@@ -305,7 +305,7 @@ def _search_two(y: Floats, x: Floats, power: float, burn: int, point: Floats, wo
     best = BAD
     trial = np.empty(2)
     for _ in range(2):
-        top = np.argmax(grid)
+        top = int(np.argmax(grid))
         row = top // LANES
         lane = top % LANES
         value = _climb(y, x, power, burn, LOW + row * ALONG, LOW + lane * ACROSS, trial)
