@@ -48,6 +48,10 @@ OTHERS = [
     ("filter.price_space=raw", "signal.side=book", "execution.unconverged=drop", "execution.pnl=spread"),
     ("portfolio.max_pairs_held=2", "portfolio.max_ticker_share=0.5", "portfolio.max_gross=1.5"),
     ("portfolio.sizing=volatility", "portfolio.compounding=true", "portfolio.netting=true", "portfolio.cash_rate=0.02"),
+    (
+        "hedge.variants=['ols', 'rolling_ols', 'tls', 'min_variance', 'johansen', 'dollar', 'kalman_changes']",
+        "hedge.rolling_window=20",
+    ),
     ("portfolio.sizing=dollar_neutral", "selection.multiplicity=bh", "selection.var_order=book", "run.spreads=none"),
 ]
 
@@ -95,6 +99,18 @@ def call(cli: ModuleType, *args: str) -> None:
         print(f"pairs-bt {' '.join(args)}: exit code {code}\n{said.getvalue()[-2000:]}", file=sys.stderr)
 
 
+def library(frame: pd.DataFrame) -> None:
+    """Functions that no command of the small run reaches."""
+    from typing import get_args
+
+    from pairs_bt.distance import pair_measures
+    from pairs_bt.noise import NoiseModel, fit_noise
+
+    pair_measures(frame)
+    for model in get_args(NoiseModel):
+        fit_noise(frame["A"].to_numpy(), frame["B"].to_numpy(), model=model, burn=10)
+
+
 def main() -> None:
     loosen()
     from pairs_bt import KalmanOLS, cli
@@ -115,7 +131,13 @@ def main() -> None:
         call(cli, "scan", str(config), "--out", str(folder / "scan.csv"))
         call(cli, "validate", str(config))
         call(cli, "verify", str(config), "--pairs", "2")
+        call(cli, "hedge", str(folder / "prices.csv"), "--out", str(folder / "matrix"))
+        call(cli, "hedge", "--update", str(folder / "prices.csv"), "--out", str(folder / "matrix"))
         call(cli, "compare", str(folder / "run0"), str(folder / "run1"))
+        call(
+            cli, "sweep", str(config), "--out", str(folder / "sweep"), "--set", "sweep.grid={'signal.entry'=[0.8, 1.2]}"
+        )
+        library(pd.read_csv(folder / "prices.csv", index_col=0, parse_dates=True).iloc[:70, :3])
         model = KalmanOLS(np.column_stack([np.arange(50.0) + 1, np.arange(50.0) ** 1.1 + 2]))
         model.update(X=60.0, Y=50.0)
         model.save(folder / "model.json")
