@@ -294,7 +294,9 @@ def test_fill_gaps_refuses_a_limit_that_is_no_count(limit: Any) -> None:
 # ------------------------------------------------------------------------------------- causality, fingerprints
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.group == "prices" and c.outcome != "refused"], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.group == "prices" and c.outcome != "refused"], ids=lambda case: case.name
+)
 def test_later_rows_never_change_earlier_prices(case: BadInput, tmp_path: Path) -> None:
     made = case.make(tmp_path)
     frame = read(made).prices
