@@ -56,7 +56,8 @@ def expected_cost(study: Study, jobs: int | None = None) -> Cost:
         + candidates * ways * trade_bars * _SPREAD_ROW * kept
     )
     prices = 8.0 * len(study.tickers) * (4 * len(study.dates) + 4 * 4 * longest)
-    return Cost(_START_S + _REPORT_S + work / jobs, _PROGRAM + prices + (jobs + 1) * one_window)
+    at_once = min(jobs + 1, len(study.windows))
+    return Cost(_START_S + _REPORT_S + work / jobs, _PROGRAM + prices + at_once * one_window)
 
 
 def show_validation(study: Study) -> None:
