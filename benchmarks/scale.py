@@ -1,7 +1,7 @@
 """How far it scales: a Russell-3000-size scan here, what a task costs on a cluster, and a simulation from these.
 
-Run ``python benchmarks/scale.py [--quick]`` from the project's folder; it prints the tables of docs/scale.md and saves
-``scale.json`` into the current folder. `--quick` takes a tenth of the pairs. Needs the extra `dask`.
+Run ``python benchmarks/scale.py [--quick] [--out FILE]`` from the project's folder; it prints the tables of docs/scale.md
+and saves their numbers as JSON. `--quick` takes a tenth of the pairs. Needs the extra `dask`.
 """
 
 from __future__ import annotations
@@ -273,7 +273,9 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the pairs")
-    tickers = 950 if parser.parse_args().quick else 3000
+    parser.add_argument("--out", type=Path, help="save the numbers here, as JSON")
+    options = parser.parse_args()
+    tickers = 950 if options.quick else 3000
     pairs = tickers * (tickers - 1) // 2
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -306,13 +308,15 @@ def main() -> None:
         )]
         for w, c in dict.fromkeys((r["windows"], r["chunk"]) for r in rows)
     ]))  # fmt: skip
+    if options.out is None:
+        return
     saved = {
         "runs": {k: asdict(v) for k, v in runs.items()},
         "costs": asdict(costs),
         "growth": growth,
         "simulated": rows,
     }
-    Path("scale.json").write_text(json.dumps(saved, indent=1) + "\n")
+    options.out.write_text(json.dumps(saved, indent=1) + "\n")
 
 
 if __name__ == "__main__":
