@@ -1,6 +1,6 @@
 """How far it scales: a Russell-3000-size scan here, what a task costs on a cluster, and a simulation from these.
 
-Run ``python benchmarks/scale.py [--quick] [--out FILE]`` from the project's folder; it prints the tables of docs/scale.md
+Run ``python benchmarks/scale.py [--quick] [--out FILE]``: it prints the tables of docs/scale.md
 and saves their numbers as JSON. `--quick` takes a tenth of the pairs. Needs the extra `dask`.
 """
 
