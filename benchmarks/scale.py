@@ -193,6 +193,8 @@ STAGES = ("scan", "choice", "trades", "tables")
 
 def simulate(costs: Costs, workers: int, *, windows: int, pairs: int, chunk: int, candidates: int = 3000) -> float:
     """Seconds of a run on so many one-thread workers; the scheduler takes one task at a time, first windows first."""
+    from pairs_bt.engine_dask import windows_at_once
+
     scans = -(-pairs // chunk)
     trades = -(-candidates // 1024)
     moved = costs.chunk_mb * pairs / 32_768 / NETWORK_MB
@@ -203,7 +205,7 @@ def simulate(costs: Costs, workers: int, *, windows: int, pairs: int, chunk: int
         "tables": pairs * costs.write_pair,
     }
     tasks = {"scan": scans, "choice": 1, "trades": trades, "tables": 1}
-    ahead = max(2, min(32, -(-2 * workers // scans)))
+    ahead = windows_at_once(workers, scans)
     # The study goes from worker to worker: the number that has it doubles each time.
     arrival = costs.unpack + costs.study_mb / NETWORK_MB * (1 + np.log2(workers))
     ready: list[tuple[int, int]] = []

@@ -34,6 +34,8 @@ from pairs_bt.tasks import Candidates, TradeResult, scan_task, trade_task
 # A task costs the scheduler about a millisecond: these sizes make it a third of a second of work.
 SCAN_CHUNK = 32_768
 TRADE_CHUNK = 1_024
+# What the results of windows may take on the client, and a tested pair's row in them.
+_CLIENT_BYTES, _ROW_BYTES = 2e9, 100
 _INSTALL = 'The Dask engine needs the packages of its extra: pip install "pairs-bt[dask]".'
 _GO_ON = "What was finished is kept: the same command goes on from there."
 
@@ -236,10 +238,11 @@ class DaskEngine:
                     future.cancel()
 
     def _windows_at_once(self, study: Study) -> int:
-        """Windows under way at once: enough to give every thread of the cluster two scan tasks."""
         threads = sum(self._client.nthreads().values()) or 1
-        tasks = -(-study.pair_i.size // self.scan_chunk)
-        return max(2, min(32, -(-2 * threads // tasks)))
+        pairs = study.pair_i.size
+        ahead = windows_at_once(threads, -(-pairs // self.scan_chunk))
+        # Windows that travel wait on the client until it is their turn.
+        return ahead if self.shared_folder else min(ahead, max(2, int(_CLIENT_BYTES / (_ROW_BYTES * pairs))))
 
     def check_alive(self) -> None:
         """Raise if the scheduler is lost, or no worker has been there for longer than the patience.
@@ -266,6 +269,15 @@ class DaskEngine:
     def lost(self) -> PartialError:
         """The error for a scheduler that has gone."""
         return PartialError(f"The connection to the scheduler {self.scheduler} was lost. {_GO_ON}")
+
+
+def windows_at_once(threads: int, tasks: int) -> int:
+    """Windows under way at once on so many threads, with so many scan tasks a window.
+
+    Enough to give every thread eight scan tasks: while the last tasks of a window are made, which run one after the
+    other, those of the next ones keep the cluster busy.
+    """
+    return min(64, 2 + -(-8 * threads // tasks))
 
 
 class _Flight:
