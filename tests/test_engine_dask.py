@@ -367,6 +367,12 @@ def test_options_that_contradict_each_other_are_config_errors(options, text, tmp
     assert not (tmp_path / "run").exists()
 
 
+def test_without_dask_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigError, match=r'pip install "pairs-bt\[dask\]"'):
+        DaskEngine("tcp://127.0.0.1:1").__enter__()
+
+
 # The study that travels.
 
 
