@@ -109,7 +109,8 @@ def timed(function: Any, *arguments: Any) -> tuple[float, Any]:
 def measure(config: Path, folder: Path) -> tuple[Costs, list[tuple[int, float]]]:
     """Cost of each part of a window on one thread, of a task on a cluster, and of a scan task by its pairs."""
     from pairs_bt import Config
-    from pairs_bt.engine_dask import SCAN_CHUNK, TRADE_CHUNK, choose_window, scan_chunk, trade_chunk
+    from pairs_bt.cluster_tasks import choose_window, scan_chunk, trade_chunk
+    from pairs_bt.engine_dask import SCAN_CHUNK, TRADE_CHUNK
     from pairs_bt.parts import Parts
     from pairs_bt.pipeline import collect
     from pairs_bt.runner import open_study

@@ -13,23 +13,19 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
 from threading import Event
 from time import monotonic
 from typing import Any
 
-import numpy as np
-
+from pairs_bt.cluster_tasks import blamed, candidates_of, choose_window, collect_window, itself, scan_chunk, trade_chunk
 from pairs_bt.engine import Kept
 from pairs_bt.errors import ConfigError, PairsError, PartialError
 from pairs_bt.ledger import BLOCK
 from pairs_bt.limits import Refusals
 from pairs_bt.parts import PARTS, Parts
-from pairs_bt.pipeline import TABLES, WindowResult, collect, count_refused, pick
-from pairs_bt.selection import Choice, ScanColumns, choose
+from pairs_bt.pipeline import TABLES, WindowResult
 from pairs_bt.shared_study import SharedStudy, check_identity, local_identity
 from pairs_bt.study import Study
-from pairs_bt.tasks import Candidates, TradeResult, scan_task, trade_task
 
 # A task costs the scheduler about a millisecond: these sizes make it a third of a second of work.
 SCAN_CHUNK = 32_768
@@ -42,69 +38,6 @@ _GO_ON = "What was finished is kept: the same command goes on from there."
 
 class TaskFailed(Exception):
     """A task raised, or the workers that it was on ended time and again."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A window's scan and its candidates, on the worker that joined them."""
-
-    scan: ScanColumns
-    choice: Choice
-    candidates: Candidates
-
-
-def scan_chunk(shared: SharedStudy, k: int, lo: int, hi: int) -> ScanColumns:
-    """Test the pairs `lo` to `hi` of window `k`; without their positions, which every worker knows."""
-    none = np.empty(0, dtype=np.int64)
-    made = scan_task(shared.study, k, lo, hi)
-    return ScanColumns(**{f.name: none if f.name in "ij" else getattr(made, f.name) for f in fields(ScanColumns)})
-
-
-def choose_window(shared: SharedStudy, chunks: list[ScanColumns]) -> Chosen:
-    """Join a window's scan and choose its candidates."""
-    study = shared.study
-    columns = {
-        f.name: np.concatenate([getattr(c, f.name) for c in chunks]) for f in fields(ScanColumns) if f.name not in "ij"
-    }
-    scan = ScanColumns(i=study.pair_i, j=study.pair_j, **columns)
-    choice = choose(scan, study.config.selection)
-    return Chosen(scan, choice, pick(scan, choice))
-
-
-def candidates_of(chosen: Chosen) -> Candidates:
-    """The part of a choice that trade tasks and the client need."""
-    return chosen.candidates
-
-
-def trade_chunk(
-    shared: SharedStudy,
-    k: int,
-    candidates: Candidates,
-    lo: int,
-    hi: int,
-    refused: dict[str, np.ndarray] | None,
-    delayed: bool,
-) -> TradeResult:
-    """Trade the candidates `lo` to `hi` of window `k`."""
-    return trade_task(shared.study, k, candidates, lo, hi, refused, delayed=delayed)
-
-
-def collect_window(
-    shared: SharedStudy,
-    k: int,
-    chosen: Chosen,
-    results: list[TradeResult],
-    refusals: Refusals | None,
-    wanted: Collection[str],
-    parts: Parts | None,
-) -> WindowResult | Kept:
-    """Make a window's tables; with `parts`, keep them in the run's folder and return only that they are."""
-    made = collect(shared.study, k, chosen.scan, chosen.choice, chosen.candidates, results, wanted)
-    result = count_refused(shared.study, made, refusals)
-    if parts is None:
-        return result
-    parts.write(result)
-    return Kept(k)
 
 
 class DaskEngine:
@@ -303,7 +236,7 @@ class _Flight:
         # Keys of their own, so that no other client's task and no earlier one of this client is taken for one of these.
         self.token = uuid.uuid4().hex[:8]
         self.stopped = Event()
-        self.shared = self._submit("study", 0, _itself, SharedStudy(study, file))
+        self.shared = self._submit("study", 0, itself, SharedStudy(study, file))
 
     def _submit(self, name: str, priority: int, function: Callable[..., Any], *arguments: Any) -> Any:
         import dask
@@ -391,7 +324,7 @@ class _Flight:
     def _culprit(self, future: Any) -> str:
         """Name of the task that a failure began in; `future` may only depend on it."""
         try:
-            story = self.client.run_on_scheduler(_blamed, key=future.key)
+            story = self.client.run_on_scheduler(blamed, key=future.key)
         except Exception:
             story = None
         return story or future.key
@@ -409,16 +342,6 @@ def _knock(address: str, timeout: float) -> None:
     # In a thread of its own, because a notebook's already runs a loop.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, asyncio.wait_for(shake(), timeout)).result()
-
-
-def _itself(value: Any) -> Any:
-    return value
-
-
-def _blamed(key: str, dask_scheduler: Any) -> str | None:
-    """On the scheduler: the task whose exception this one carries."""
-    task = dask_scheduler.tasks.get(key)
-    return None if task is None or task.exception_blame is None else task.exception_blame.key
 
 
 def _named(key: str) -> str:

@@ -88,7 +88,7 @@ def frames(engine: Engine, study: Study, **options: Any) -> list[dict[str, pd.Da
 
 
 def _poison(lo: int, how: str = "raise") -> None:
-    from pairs_bt import engine_dask, tasks
+    from pairs_bt import cluster_tasks, tasks
 
     def bad(study: Study, k: int, at: int, hi: int) -> Any:
         if k == 3 and at == lo:
@@ -97,23 +97,23 @@ def _poison(lo: int, how: str = "raise") -> None:
             os._exit(9)
         return tasks.scan_task(study, k, at, hi)
 
-    engine_dask.scan_task = bad
+    cluster_tasks.scan_task = bad
 
 
 def _slow(seconds: float) -> None:
-    from pairs_bt import engine_dask, tasks
+    from pairs_bt import cluster_tasks, tasks
 
     def slow(*arguments: Any) -> Any:
         time.sleep(seconds)
         return tasks.scan_task(*arguments)
 
-    engine_dask.scan_task = slow
+    cluster_tasks.scan_task = slow
 
 
 def _mend() -> None:
-    from pairs_bt import engine_dask, tasks
+    from pairs_bt import cluster_tasks, tasks
 
-    engine_dask.scan_task = tasks.scan_task
+    cluster_tasks.scan_task = tasks.scan_task
 
 
 def _mask(version: str) -> None:
