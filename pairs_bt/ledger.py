@@ -33,6 +33,10 @@ class Market:
         Signals may open trades at the first `entry_bars` bars.
     closed : bool
         Whether the last bar is the window's last, so that everything is closed on it.
+    quotes : numpy.ndarray of bool, shape (tickers, bars), optional
+        Where a price is a quote of that day and not one carried forward. Nothing is decided or filled on a bar on
+        which a leg has no quote: an entry that is due is cancelled, an exit waits for the next bar on which both
+        legs have one (or for the window's end). None: wherever there is a price.
     """
 
     prices: np.ndarray
@@ -40,6 +44,7 @@ class Market:
     borrow_rate: np.ndarray
     entry_bars: int
     closed: bool
+    quotes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,11 @@ def trade_pairs(
     pairs, bars = signals.z.shape
     rules = _rules(config, market, pair_capital, rehedge, lag)
     dollar_neutral = config.portfolio.sizing == "dollar_neutral"
-    # equal dollars in both legs: n_x x = -n_y y
-    held = market.prices[iy] / market.prices[ix] if dollar_neutral else signals.share_ratio
+    quotes = np.isfinite(market.prices) if market.quotes is None else market.quotes
+    held = signals.share_ratio
+    if dollar_neutral:
+        # equal dollars in both legs, on the sides that the signal's ratio has them: |n_x| x = |n_y| y
+        held = np.where(held < 0.0, -1.0, 1.0) * (market.prices[iy] / market.prices[ix])
     stop_bars = np.full(pairs, np.inf)
     if config.signal.time_stop is not None:
         stop_bars = config.signal.time_stop * signals.half_life
@@ -121,7 +129,7 @@ def trade_pairs(
     fills = np.empty(pairs * (2 * bars + 4) if rehedge == "never" else pairs * (3 * bars + 4), dtype=kernel.FILL)
     daily = np.zeros((pairs, bars, kernel.N_DAILY))
     n_trades, n_fills = kernel.trade_rows(
-        market.prices, iy, ix, signals.share_ratio, held, signals.spread, signals.z, stop_bars,
+        market.prices, quotes, iy, ix, signals.share_ratio, held, signals.spread, signals.z, stop_bars,
         np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate, market.day_gap, rules,
         np.zeros(0, np.int8) if refused is None else refused, trades, fills, daily,
     )  # fmt: skip

@@ -26,7 +26,7 @@ from pairs_bt.identity import machine, versions
 from pairs_bt.study import Study
 from pairs_bt.windows import split_windows
 
-_ARRAYS = ("filled", "spread_prices", "pair_i", "pair_j", "borrow_rate", "day_gap", "sample_complete")
+_ARRAYS = ("filled", "quotes", "spread_prices", "pair_i", "pair_j", "borrow_rate", "day_gap", "sample_complete")
 
 
 def local_identity() -> dict[str, str]:
@@ -171,6 +171,7 @@ def unpack(packed: bytes) -> Study:
         tickers=index["tickers"],
         dates=dates,
         filled=arrays["filled"],
+        quotes=arrays["quotes"],
         spread_prices=arrays.get("spread_prices", arrays["filled"]),
         windows=split_windows(dates, config.windows),
         pair_i=arrays["pair_i"].astype(np.int64),

@@ -82,6 +82,8 @@ class Study:
     dates : DatetimeIndex
     filled : numpy.ndarray, shape (tickers, days)
         Prices after the forward fill.
+    quotes : numpy.ndarray of bool, shape (tickers, days)
+        Where a filled price is that day's own.
     spread_prices : numpy.ndarray, shape (tickers, days)
         What enters the spread: `filled`, or filtered since the first day.
     windows : list of Window
@@ -101,6 +103,7 @@ class Study:
     tickers: list[str]
     dates: pd.DatetimeIndex
     filled: np.ndarray
+    quotes: np.ndarray
     spread_prices: np.ndarray
     windows: list[Window]
     pair_i: np.ndarray
@@ -141,6 +144,7 @@ class Study:
             borrow_rate=self.borrow_rate,
             entry_bars=window.entry_stop - window.split,
             closed=window.closed,
+            quotes=np.ascontiguousarray(self.quotes[:, window.split : window.stop]),
         )
         levels = replace(
             window_levels(raw, spread, self.config.filter),
@@ -221,6 +225,7 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
         tickers=tickers,
         dates=pd.DatetimeIndex(prices.index),
         filled=filled,
+        quotes=np.ascontiguousarray(np.isfinite(prices.to_numpy(dtype=np.float64)).T),
         spread_prices=prefilter(filled, config.filter) if config.filter.spread_on == "filtered" else filled,
         windows=windows,
         pair_i=pair_i,

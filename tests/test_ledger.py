@@ -32,7 +32,7 @@ NAN = float("nan")
 
 
 def run(z, *, y=Y, x=X, beta=BETA, gaps=GAPS, borrow=1e-4, closed=True, entry_bars=None, half_life=2.0,
-        capital=20_300.0, rehedge="never", moments=None, refused=None, lag=None, **tables) -> Book:  # fmt: skip
+        capital=20_300.0, rehedge="never", moments=None, refused=None, lag=None, unquoted=(), **tables) -> Book:  # fmt: skip
     """Trade one pair; everything that a case does not name is the six bars above."""
     bars = len(z)
     prices = np.array([y[:bars], x[:bars]], dtype=float)
@@ -42,8 +42,10 @@ def run(z, *, y=Y, x=X, beta=BETA, gaps=GAPS, borrow=1e-4, closed=True, entry_ba
         prices, iy, ix, np.array([beta[:bars]], float), np.array([z], float), np.array([float(half_life)]),
         config.filter.price_space == "log",
     )  # fmt: skip
+    quotes = np.isfinite(prices)
+    quotes[1, list(unquoted)] = False
     market = Market(
-        prices, np.array(gaps[:bars]), np.full(2, borrow), bars if entry_bars is None else entry_bars, closed
+        prices, np.array(gaps[:bars]), np.full(2, borrow), bars if entry_bars is None else entry_bars, closed, quotes
     )
     return trade_pairs(
         signals, market, iy, ix, config=config, pair_capital=capital, rehedge=rehedge, lag=lag,
@@ -368,3 +370,52 @@ def test_the_lag_argument_takes_the_place_of_the_config():
     z = [-2.5, -1, 0.1, 0, 0, 0]
     assert story(run(z, lag=0)) == [(0, 0, 2, "converged")]
     assert story(run(z, lag=2)) == [(0, 2, 4, "converged")]
+
+
+# ------------------------------------------------------------------------------------ bars without a quote
+
+
+def test_an_entry_due_where_a_leg_has_no_quote_is_cancelled_and_the_pair_may_signal_again() -> None:
+    z = [2.5, 2.4, 2.3, 0.5, -0.1, 0, 0, 0]
+    assert story(run(z, **flat(8))) == [(0, 1, 5, "converged")]
+    # Bar 1 has no quote of x: no fill there, no decision either; the signal of bar 2 is filled at bar 3.
+    assert story(run(z, **flat(8, unquoted=[1]))) == [(2, 3, 5, "converged")]
+    # No signal is read off a price that was carried forward.
+    assert story(run(z, **flat(8, unquoted=[0, 1, 2]))) == []
+
+
+def test_an_exit_waits_for_a_quote_but_not_past_the_window() -> None:
+    z = [2.5, 1.0, -0.1, 0, 0, 0, 0, 0]
+    assert story(run(z, **flat(8))) == [(0, 1, 3, "converged")]
+    assert story(run(z, **flat(8, unquoted=[3, 4]))) == [(0, 1, 5, "converged")]
+    assert story(run(z, **flat(8, unquoted=[2, 3, 4, 5, 6, 7]))) == [(0, 1, 7, "window_end")]
+    assert story(run(z, **flat(8, unquoted=[3, 4, 5, 6, 7]))) == [(0, 1, 7, "converged")]
+
+
+def test_an_entry_that_comes_due_while_an_exit_waits_is_cancelled() -> None:
+    # Lag 2: out at 3 (due 5, no quotes at 5 and 6, filled at 7); the entry decided at 4 is due at 6.
+    z = [2.5, 1.0, 1.0, -0.1, -2.5, -2.4, -2.3, -2.2, -2.1, 0.1, 0.1, 0.1]
+    assert story(run(z, **flat(12, unquoted=[5, 6]), execution={"lag": 2})) == [
+        (0, 2, 7, "converged"),
+        (7, 9, 11, "converged"),
+    ]
+
+
+def test_nothing_is_rehedged_on_a_carried_price() -> None:
+    beta = (1.0, 1.0, 1.0, 1.2, 1.2, 1.3, 1.3, 1.3)
+    options = flat(8, unquoted=[4]) | {"beta": beta}
+    book = run([2.5, 1, 1, 1, 1, 1, 1, 1], rehedge="daily", **options)
+    changes = [int(f["bar"]) for f in book.fills if FILL_KINDS[f["kind"]] == "rehedge"]
+    assert changes == [5, 6]
+
+
+def test_dollar_neutral_keeps_the_side_of_a_negative_ratio() -> None:
+    options = flat(6) | {"beta": (-0.5,) * 6}
+    book = run(
+        [2.5, 1, 1, -1, 0, 0], portfolio={"sizing": "dollar_neutral"}, hedge={"reject_negative": False}, **options
+    )
+    trade = book.trades[0]
+    # Short the spread y + 0.5 x: both legs short, the same dollars in each.
+    assert trade["units_y"] == pytest.approx(trade["units_x"])
+    assert trade["units_y"] < 0
+    assert trade["units_x"] == pytest.approx(-trade["units_y"] * trade["hedge_ratio"])

@@ -64,6 +64,7 @@ def _lags(made: Made, trades: pd.DataFrame) -> Break | None:
 
 def _prices(made: Made, trades: pd.DataFrame) -> Break | None:
     place = {name: row for row, name in enumerate(made.study.tickers)}
+    quotes = made.study.quotes
     for leg in ("y", "x"):
         rows = trades[leg].map(place).to_numpy(dtype=np.int64)
         for side in ("entry", "exit"):
@@ -71,12 +72,26 @@ def _prices(made: Made, trades: pd.DataFrame) -> Break | None:
             quoted = (trades["exit_reason"] != "delisted").to_numpy() | (side == "entry")
             stated = trades[f"{side}_{leg}"].to_numpy()
             close = made.study.filled[rows, bars]
+            carried = (bars >= 0) & ~quotes[rows, bars]
+            if side == "exit":
+                # What ends by itself ends at the last price there is.
+                carried &= ~trades["exit_reason"].isin(["delisted", "window_end"]).to_numpy()
+                carried &= ~_at_the_end(made, trades, bars)
+            if carried.any():
+                rule = f"{side} on a bar on which {leg} has a quote"
+                return _first(trades, carried, "fills", rule, "a quote of that day", ["a price carried forward"] * len(trades))
             wrong = (bars >= 0) & quoted & (stated != close)
             if wrong.any():
                 row = int(np.argmax(wrong))
                 rule = f"{side} price of {leg}"
                 return _first(trades, wrong, "fills", rule, repr(float(close[row])), [repr(float(p)) for p in stated])
     return None
+
+
+def _at_the_end(made: Made, trades: pd.DataFrame, bars: np.ndarray) -> np.ndarray:
+    """Where an exit falls on its window's last bar, which waits for no quote."""
+    last = {pd.Timestamp(window.test_end): window.stop - 1 for window in made.study.windows if window.closed}
+    return np.asarray(bars == trades["test_end"].map(last).fillna(-2).to_numpy(dtype=np.int64))
 
 
 def _causes(made: Made, trades: pd.DataFrame) -> Break | None:

@@ -41,7 +41,7 @@ FILL = np.dtype(
 STATE = np.dtype(
     [
         ("want", "i8"), ("want_bar", "i8"), ("bet", "i8"), ("trade", "i8"), ("entry_bar", "i8"),
-        ("blocked", "i8"), ("dead", "i8"), ("opened", "i8"),
+        ("blocked", "i8"), ("dead", "i8"), ("opened", "i8"), ("leaving", "i8"),
         ("n_y", "f8"), ("n_x", "f8"), ("n_x_entry", "f8"), ("ratio", "f8"), ("last_y", "f8"), ("last_x", "f8"),
         ("spread_value", "f8"), ("last_spread", "f8"), ("pnl", "f8"),
     ]
@@ -59,11 +59,13 @@ TradingRules = namedtuple(
 
 @njit(cache=True, nogil=True)
 def trade_rows(
-    prices, iy, ix, beta, ratio, spread, z, time_stop, moments, borrow_rate, day_gap, rules, skip, trades, fills, daily
+    prices, quotes, iy, ix, beta, ratio, spread, z, time_stop, moments, borrow_rate, day_gap, rules, skip, trades, fills,
+    daily,
 ):
     """Trade every row; fill `trades`, `fills` and `daily`; return how many trades and fills were written.
 
-    `prices` (tickers, bars) are raw; `beta`, `ratio`, `spread`, `z` (rows, bars): the signal's share ratio, the
+    `prices` (tickers, bars) are raw, carried forward over short gaps, and `quotes` says where they are a day's own: on a
+    bar on which a leg has none nothing is decided, an entry that is due is cancelled, and an exit waits; `beta`, `ratio`, `spread`, `z` (rows, bars): the signal's share ratio, the
     ratio to hold, the spread and its z-score; `time_stop` (rows,) in bars; `moments` (rows, 3): variances of the
     daily changes of y and x and their covariance over the train window; `borrow_rate` (tickers,) per calendar day;
     `day_gap` (bars,) calendar days since the last bar; `skip` flags the trades, by their number, that a limit of
@@ -77,7 +79,7 @@ def trade_rows(
     n_fills = 0
     for row in range(iy.size):
         s = state[0]
-        s.want = s.want_bar = s.bet = s.blocked = s.dead = s.opened = 0
+        s.want = s.want_bar = s.bet = s.blocked = s.dead = s.opened = s.leaving = 0
         s.n_y = s.n_x = s.pnl = 0.0
         y = prices[iy[row]]
         x = prices[ix[row]]
@@ -85,35 +87,41 @@ def trade_rows(
         first_trade = n_trades
         first_fill = n_fills
         for t in range(bars):
-            quoted = np.isfinite(y[t]) and np.isfinite(x[t])
+            priced = np.isfinite(y[t]) and np.isfinite(x[t])
+            quoted = quotes[iy[row], t] and quotes[ix[row], t]
             if s.bet != 0:
                 _mark(s, y[t], x[t], spread[row, t], borrow_rate[iy[row]], borrow_rate[ix[row]], day_gap[t], rules,
                       trades[s.trade], day[t])  # fmt: skip
-            if not quoted:
+            if not priced:
                 s.dead = 1
-            why[t] = _decide(s, t, bars, z[row, t], beta[row, t], time_stop[row], rules)
+            why[t] = _decide(s, t, bars, z[row, t] if quoted else np.nan, beta[row, t], time_stop[row], rules)
             target[t] = s.want
             due = target[t - rules.lag] if t >= rules.lag else 0
             last = rules.closed and t == bars - 1
             if s.bet != 0:
+                if s.leaving != OPEN and due != 0:
+                    # an entry that comes due while the exit waits for a quote finds the place taken
+                    _cancel(s, t, target, rules.lag)
+                elif s.leaving == OPEN and due == 0:
+                    s.leaving = why[t - rules.lag]
                 reason = OPEN
-                if not quoted:
+                if not priced:
                     reason = DELISTED
-                elif due == 0:
-                    reason = why[t - rules.lag]
+                elif s.leaving != OPEN and (quoted or last):
+                    reason = s.leaving
                 elif last:
                     reason = WINDOW_END
                 if reason != OPEN:
                     n_fills = _close(s, t, reason, row, rules, trades[s.trade], fills, n_fills, day[t])
                     if _refused(skip, s.trade):
                         day[s.entry_bar : t + 1] = 0.0
-                elif rules.rehedge != NEVER and t - rules.lag >= s.entry_bar:
+                elif rules.rehedge != NEVER and quoted and s.leaving == OPEN and t - rules.lag >= s.entry_bar:
                     n_fills = _rehedge(
                         s, t, ratio[row, t - rules.lag], row, rules, trades[s.trade], fills, n_fills, day[t]
                     )
             elif due != 0 and not last:
                 held = ratio[row, t]
-                if s.dead == 0 and _acceptable(beta[row, t], held, y[t], x[t], rules):
+                if s.dead == 0 and quoted and _acceptable(beta[row, t], held, y[t], x[t], rules):
                     n_fills = _open(s, t, due, held, y[t], x[t], spread[row, t], moments[row], row, rules,
                                     n_trades, trades[n_trades], fills, n_fills, day[t])  # fmt: skip
                     # employed capital counts a pair once, however often it trades
@@ -252,6 +260,7 @@ def _open(s, t, bet, held, y, x, spread, moments, row, rules, number, trade, fil
             u = min(u, rules.volatility * rules.capital / np.sqrt(252.0 * variance))
     side = bet * rules.side
     s.bet = bet
+    s.leaving = OPEN
     s.trade = number
     s.entry_bar = t
     s.n_y = side * u

@@ -25,6 +25,7 @@ class Plan:
     bet: int
     signal_bar: int
     leaving: str = ""
+    must_leave: bool = False
     entry_bar: int = -1
     exit_bar: int = -1
     reason: str = "open"
@@ -61,6 +62,8 @@ class Row:
     def __init__(self, signals, market, iy, ix, row, config, capital, rehedge, moments, lag):
         self.y = [float(v) for v in market.prices[iy[row]]]
         self.x = [float(v) for v in market.prices[ix[row]]]
+        shown = np.isfinite(market.prices) if market.quotes is None else market.quotes
+        self.quoted = [bool(a and b) for a, b in zip(shown[iy[row]], shown[ix[row]], strict=True)]
         self.rates = float(market.borrow_rate[iy[row]]), float(market.borrow_rate[ix[row]])
         self.gap = [float(v) for v in market.day_gap]
         self.beta = [float(v) for v in signals.share_ratio[row]]
@@ -82,7 +85,9 @@ class Row:
     # -- what is known at a bar ------------------------------------------------------------------------------
 
     def ratio(self, t):
-        return self.y[t] / self.x[t] if self.config.portfolio.sizing == "dollar_neutral" else self.beta[t]
+        if self.config.portfolio.sizing != "dollar_neutral":
+            return self.beta[t]
+        return (-1.0 if self.beta[t] < 0 else 1.0) * self.y[t] / self.x[t]
 
     def usable(self, ratio):
         return isfinite(ratio) and (ratio > 0.0 or not self.config.hedge.reject_negative)
@@ -92,12 +97,13 @@ class Row:
     def run(self):
         for t in range(self.bars):
             self.mark(t)
-            quoted = not isnan(self.y[t]) and not isnan(self.x[t])
-            if not quoted:
+            priced = not isnan(self.y[t]) and not isnan(self.x[t])
+            if not priced:
                 self.delisted = True
-            self.decide(t)
-            self.fill(t, quoted)
-            if self.held is not None:
+            if self.quoted[t]:
+                self.decide(t)
+            self.fill(t, priced)
+            if self.held is not None and self.quoted[t] and not self.held.must_leave:
                 self.follow_ratio(t)
             if self.held is not None:
                 p = self.held
@@ -166,22 +172,26 @@ class Row:
             self.orders.append((t + self.lag, "leave", p))
             self.wanted = None
 
-    def fill(self, t, quoted):
+    def fill(self, t, priced):
         due = [(what, p) for bar, what, p in self.orders if bar == t]
+        busy = self.held is not None  # one fill a close: an exit's close takes no entry
         if self.held is not None:
-            if not quoted:
+            last = self.closed and t == self.bars - 1
+            if ("leave", self.held) in due:
+                self.held.must_leave = True
+            if not priced:
                 self.close(t, "delisted")
-            elif ("leave", self.held) in due:
+            elif self.held.must_leave and (self.quoted[t] or last):
                 self.close(t, self.held.leaving)
-            elif self.closed and t == self.bars - 1:
+            elif last:
                 self.close(t, "window_end")
         for what, p in due:
             if what == "enter":
-                self.open(t, p, quoted)
+                self.open(t, p, priced and self.quoted[t] and not busy)
 
-    def open(self, t, p, quoted):
+    def open(self, t, p, free):
         hedge = self.config.hedge
-        fine = quoted and not self.delisted and self.usable(self.beta[t]) and isfinite(self.ratio(t))
+        fine = free and not self.delisted and self.usable(self.beta[t]) and isfinite(self.ratio(t))
         if fine:
             y, x, b = self.y[t], self.x[t], self.ratio(t)
             whole = y + abs(b) * x

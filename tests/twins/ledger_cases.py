@@ -54,6 +54,17 @@ def random_prices(rng, bars, delist):
     return prices
 
 
+def carry_forward(rng, prices):
+    """Take quotes away here and there: the price of the day before stands in, as the forward fill has it."""
+    quotes = np.isfinite(prices)
+    hole = quotes & (rng.random(prices.shape) < rng.choice([0.03, 0.3]))
+    for ticker, t in np.argwhere(hole):
+        if t > 0 and np.isfinite(prices[ticker, t - 1]):
+            prices[ticker, t] = prices[ticker, t - 1]
+            quotes[ticker, t] = False
+    return quotes
+
+
 def random_beta(rng, prices, iy, ix, bars):
     middle = rng.uniform(-0.3, 1.5, len(iy))[:, None] * (prices[iy, :1] / prices[ix, :1])
     middle = np.where(np.isfinite(middle), middle, 1.0)
@@ -108,6 +119,7 @@ def random_case(seed, **changes):
     rng = np.random.default_rng(seed)
     bars, pairs = int(rng.integers(2, 70)), int(rng.integers(1, 5))
     prices = random_prices(rng, bars, delist=rng.random() < 0.4)
+    quotes = carry_forward(rng, prices) if rng.random() < 0.4 else None
     picks = np.array([rng.permutation(TICKERS)[:2] for _ in range(pairs)])
     iy, ix = picks[:, 0].copy(), picks[:, 1].copy()
     beta, z = random_beta(rng, prices, iy, ix, bars), random_z(rng, pairs, bars)
@@ -120,6 +132,7 @@ def random_case(seed, **changes):
     market = Market(
         prices=prices, day_gap=rng.choice([1.0, 1.0, 1.0, 3.0, 4.0], bars), borrow_rate=rng.uniform(0, 1e-3, TICKERS),
         entry_bars=int(rng.integers(bars // 2, bars + 1)), closed=bool(rng.random() < 0.7),
+        quotes=quotes,
     )  # fmt: skip
     root = rng.normal(0, 1.0, (pairs, 2, 2))
     moments = np.stack(
