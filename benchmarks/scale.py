@@ -194,7 +194,7 @@ STAGES = ("scan", "choice", "trades", "tables")
 
 def simulate(costs: Costs, workers: int, *, windows: int, pairs: int, chunk: int, candidates: int = 3000) -> float:
     """Seconds of a run on so many one-thread workers; the scheduler takes one task at a time, first windows first."""
-    from pairs_bt.engine_dask import windows_at_once
+    from pairs_bt.cluster_flight import windows_at_once
 
     scans = -(-pairs // chunk)
     trades = -(-candidates // 1024)

@@ -9,22 +9,20 @@ task is a pure function of the study.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from threading import Event
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
-from pairs_bt.cluster_tasks import blamed, candidates_of, choose_window, collect_window, itself, scan_chunk, trade_chunk
+from pairs_bt.cluster_flight import Flight, windows_at_once
 from pairs_bt.engine import Kept
-from pairs_bt.errors import ConfigError, PairsError, PartialError
+from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.ledger import BLOCK
 from pairs_bt.limits import Refusals
 from pairs_bt.parts import PARTS, Parts
 from pairs_bt.pipeline import TABLES, WindowResult
-from pairs_bt.shared_study import SharedStudy, check_identity, local_identity
+from pairs_bt.shared_study import check_identity, local_identity
 from pairs_bt.study import Study
 
 # A task costs the scheduler about a millisecond: these sizes make it a third of a second of work.
@@ -34,10 +32,6 @@ TRADE_CHUNK = 1_024
 _CLIENT_BYTES, _ROW_BYTES = 2e9, 100
 _INSTALL = 'The Dask engine needs the packages of its extra: pip install "pairs-bt[dask]".'
 _GO_ON = "What was finished is kept: the same command goes on from there."
-
-
-class TaskFailed(Exception):
-    """A task raised, or the workers that it was on ended time and again."""
 
 
 class DaskEngine:
@@ -74,7 +68,7 @@ class DaskEngine:
         self.trade_chunk = -(-max(trade_chunk, 1) // BLOCK) * BLOCK
         self.timeout = timeout
         self.patience = patience
-        self._client: Any = None
+        self.client: Any = None
         self._seen = 0.0
 
     def __enter__(self) -> DaskEngine:
@@ -91,7 +85,7 @@ class DaskEngine:
             raise ConfigError(_INSTALL) from None
         try:
             _knock(self.scheduler, self.timeout)
-            self._client = Client(self.scheduler, timeout=self.timeout, set_as_default=False, name="pairs-bt")
+            self.client = Client(self.scheduler, timeout=self.timeout, set_as_default=False, name="pairs-bt")
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(
                 f"The scheduler {self.scheduler} does not answer within {self.timeout:g} s ({type(error).__name__}). "
@@ -109,19 +103,19 @@ class DaskEngine:
 
     def close(self) -> None:
         """Leave the scheduler, which then forgets the tasks of this client."""
-        if self._client is not None:
-            self._client.close(timeout=2)
-            self._client = None
+        if self.client is not None:
+            self.client.close(timeout=2)
+            self.client = None
 
     def _check_workers(self) -> None:
         try:
-            self._client.wait_for_workers(1, timeout=self.timeout)
+            self.client.wait_for_workers(1, timeout=self.timeout)
         except TimeoutError:
             raise ConfigError(
                 f"The scheduler {self.scheduler} has no worker after {self.timeout:g} s. Start some with "
                 f"`dask worker {self.scheduler}`."
             ) from None
-        found = self._client.run(local_identity, on_error="return")
+        found = self.client.run(local_identity, on_error="return")
         for address, identity in sorted(found.items()):
             if isinstance(identity, BaseException):
                 raise ConfigError(
@@ -153,7 +147,7 @@ class DaskEngine:
             return
         keep = parts if self.shared_folder else None
         file = None if keep is None else keep.folder / PARTS / "study.zip"
-        flight = _Flight(self, study, file, keep, refusals, tuple(wanted), delayed and refusals is None)
+        flight = Flight(self, study, file, keep, refusals, tuple(wanted), delayed and refusals is None)
         ahead = self._windows_at_once(study)
         # A thread here only waits; it holds no window's tables until they are asked for.
         with ThreadPoolExecutor(ahead) as pool:
@@ -171,7 +165,7 @@ class DaskEngine:
                     future.cancel()
 
     def _windows_at_once(self, study: Study) -> int:
-        threads = sum(self._client.nthreads().values()) or 1
+        threads = sum(self.client.nthreads().values()) or 1
         pairs = study.pair_i.size
         ahead = windows_at_once(threads, -(-pairs // self.scan_chunk))
         # Windows that travel wait on the client until it is their turn.
@@ -184,10 +178,10 @@ class DaskEngine:
         ------
         PartialError
         """
-        if self._client.status != "running":
+        if self.client.status != "running":
             raise self.lost()
         try:
-            workers = len(self._client.nthreads())
+            workers = len(self.client.nthreads())
         except (OSError, TimeoutError):
             raise self.lost() from None
         now = monotonic()
@@ -204,132 +198,6 @@ class DaskEngine:
         return PartialError(f"The connection to the scheduler {self.scheduler} was lost. {_GO_ON}")
 
 
-def windows_at_once(threads: int, tasks: int) -> int:
-    """Windows under way at once on so many threads, with so many scan tasks a window.
-
-    Enough to give every thread eight scan tasks: while the last tasks of a window are made, which run one after the
-    other, those of the next ones keep the cluster busy.
-    """
-    return min(64, 2 + -(-8 * threads // tasks))
-
-
-class _Flight:
-    """The tasks of one call of :meth:`DaskEngine.windows`."""
-
-    def __init__(
-        self,
-        engine: DaskEngine,
-        study: Study,
-        file: Any,
-        parts: Parts | None,
-        refusals: Refusals | None,
-        wanted: tuple[str, ...],
-        delayed: bool,
-    ) -> None:
-        self.engine = engine
-        self.client = engine._client
-        self.study = study
-        self.parts = parts
-        self.refusals = refusals
-        self.wanted = wanted
-        self.delayed = delayed
-        # Keys of their own, so that no other client's task and no earlier one of this client is taken for one of these.
-        self.token = uuid.uuid4().hex[:8]
-        self.stopped = Event()
-        self.shared = self._submit("study", 0, itself, SharedStudy(study, file))
-
-    def _submit(self, name: str, priority: int, function: Callable[..., Any], *arguments: Any) -> Any:
-        import dask
-
-        # The study is the one large thing in a graph, and meant to be there: it is made again from the graph when the
-        # workers that hold it die.
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            return self.client.submit(function, *arguments, key=f"{name}-{self.token}", priority=priority, pure=False)
-
-    def stop(self) -> None:
-        """Let waiting threads end and the scheduler forget the tasks."""
-        self.stopped.set()
-        self.shared = None
-
-    def window(self, k: int) -> WindowResult | Kept:
-        """Run one window; waits for it."""
-        label, engine = self.study.windows[k].label, self.engine
-        # Earlier windows first, so that few are half done.
-        rank = -k
-        scans = [
-            self._submit(f"scan of pairs {lo} to {hi} in window {label}", rank, scan_chunk, self.shared, k, lo, hi)
-            for lo, hi in _ranges(self.study.pair_i.size, engine.scan_chunk)
-        ]
-        chosen = self._submit(f"choice in window {label}", rank, choose_window, self.shared, scans)
-        light = self._submit(f"candidates of window {label}", rank, candidates_of, chosen)
-        size = self._result(light).y.size
-        own, refused, chunk = None, None, engine.trade_chunk
-        if self.refusals is not None:
-            # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
-            chunk = -(-max(size, 1) // BLOCK) * BLOCK
-            own = {key: flags for key, flags in self.refusals.items() if key[0] == k}
-            refused = {name: flags for (_, name), flags in own.items()}
-        trades = [
-            self._submit(
-                f"trades of candidates {lo} to {hi} in window {label}",
-                rank, trade_chunk, self.shared, k, light, lo, hi, refused, self.delayed,
-            )
-            for lo, hi in _ranges(size, chunk)
-        ]  # fmt: skip
-        whole = self._submit(
-            f"tables of window {label}",
-            rank,
-            collect_window,
-            self.shared,
-            k,
-            chosen,
-            trades,
-            own,
-            self.wanted,
-            self.parts,
-        )
-        return self._result(whole)
-
-    def _result(self, future: Any) -> Any:
-        """Wait for a task, and say which one it was that failed."""
-        from distributed.scheduler import KilledWorker
-
-        try:
-            while not future.done():
-                if self.stopped.is_set():
-                    raise CancelledError
-                try:
-                    return future.result(timeout=1.0)
-                except TimeoutError:
-                    # Of a task that is done, the time was the transfer's: it is waited for below, however long.
-                    self.engine.check_alive()
-            return future.result()
-        except PairsError:
-            raise
-        except CancelledError:
-            # Nobody here cancels a task that is waited for: the connection broke.
-            raise self.engine.lost() from None
-        except KilledWorker as error:
-            raise TaskFailed(
-                f"the task {_named(str(error.task))} was on {error.allowed_failures + 1} workers that ended, the last "
-                f"{error.last_worker.address}: out of memory?"
-            ) from None
-        except Exception as error:
-            if self.client.status != "running":
-                raise self.engine.lost() from None
-            raise TaskFailed(
-                f"the task {_named(self._culprit(future))} raised {type(error).__name__}: {error}"
-            ) from None
-
-    def _culprit(self, future: Any) -> str:
-        """Name of the task that a failure began in; `future` may only depend on it."""
-        try:
-            story = self.client.run_on_scheduler(blamed, key=future.key)
-        except Exception:
-            story = None
-        return story or future.key
-
-
 def _knock(address: str, timeout: float) -> None:
     """Shake hands with a scheduler: Dask's own client waits for ever for one that takes the call and says nothing."""
     from distributed.comm.core import connect
@@ -342,11 +210,3 @@ def _knock(address: str, timeout: float) -> None:
     # In a thread of its own, because a notebook's already runs a loop.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, asyncio.wait_for(shake(), timeout)).result()
-
-
-def _named(key: str) -> str:
-    return f"'{str(key).rpartition('-')[0]}'"
-
-
-def _ranges(size: int, chunk: int) -> list[tuple[int, int]]:
-    return [(lo, min(lo + chunk, size)) for lo in range(0, size, chunk)]

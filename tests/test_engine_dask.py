@@ -57,7 +57,7 @@ def engine(cluster: Any) -> Iterator[DaskEngine]:
     with DaskEngine(cluster.scheduler_address, scan_chunk=70, trade_chunk=64) as made:
         yield made
         for undo in (_mend, _unmask):
-            made._client.run(undo)
+            made.client.run(undo)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def kill_a_worker(cluster: Any, after: float) -> Callable[[], None]:
 
 
 def test_a_worker_killed_in_a_task_costs_nothing_but_time(config, cluster, engine, local, tmp_path):
-    engine._client.run(_slow, 0.05)
+    engine.client.run(_slow, 0.05)
     killed = kill_a_worker(cluster, 0.3)
     run(config, out=tmp_path / "run", report=False, engine=engine)
     killed()
@@ -202,14 +202,14 @@ def test_a_worker_killed_in_a_task_costs_nothing_but_time(config, cluster, engin
 
 def test_a_poisoned_task_is_named_and_the_rest_is_kept(config, engine, local, tmp_path):
     folder = tmp_path / "run"
-    engine._client.wait_for_workers(2, timeout=20)
-    engine._client.run(_poison, 70)
+    engine.client.wait_for_workers(2, timeout=20)
+    engine.client.run(_poison, 70)
     with pytest.raises(PartialError, match="1 of 8 windows failed") as caught:
         run(config, out=folder, report=False, engine=engine)
     assert caught.value.exit_code == 4
     assert "the task 'scan of pairs 70 to 140 in window 2007-09-30' raised ZeroDivisionError" in str(caught.value)
     assert len(list((folder / "parts").glob("*.part"))) == 7
-    engine._client.run(_mend)
+    engine.client.run(_mend)
     said: list[str] = []
     run(config, out=folder, report=False, engine=engine, say=said.append)
     assert said == [f"going on in {folder}: 7 of 8 windows are kept"]
@@ -227,22 +227,22 @@ def test_a_task_that_ends_its_workers_is_given_up_and_named(config, engine, loca
             _poison(70, "exit")
 
     folder = tmp_path / "run"
-    engine._client.wait_for_workers(2, timeout=20)
-    engine._client.register_plugin(Deadly(), name="deadly")
+    engine.client.wait_for_workers(2, timeout=20)
+    engine.client.register_plugin(Deadly(), name="deadly")
     with pytest.raises(PartialError, match=r"the task '.*' was on 4 workers that ended, the last tcp://") as caught:
         run(config, out=folder, report=False, engine=engine)
     # Tasks that waited on the same workers may be given up with it.
     assert "2007-09-30" in str(caught.value)
     assert any(folder.glob("parts/*.part"))
-    engine._client.unregister_worker_plugin("deadly")
-    engine._client.wait_for_workers(2, timeout=30)
-    engine._client.run(_mend)
+    engine.client.unregister_worker_plugin("deadly")
+    engine.client.wait_for_workers(2, timeout=30)
+    engine.client.run(_mend)
     run(config, out=folder, report=False, engine=engine)
     assert fingerprint(folder) == local
 
 
 def test_a_worker_of_another_version_is_refused(cluster, engine, study):
-    engine._client.run(_mask, "1.26.4")
+    engine.client.run(_mask, "1.26.4")
     with pytest.raises(
         ConfigError, match=r"The worker tcp://127.0.0.1:\d+ is not like this process: .*numpy 1.26.4 there"
     ):
@@ -320,7 +320,7 @@ def test_the_command_on_a_scheduler_that_is_lost_ends_with_4_and_on_an_interrupt
     folder = tmp_path / "run"
     for what, code, text in ((signal.SIGINT, 130, "To go on"), (signal.SIGKILL, 4, "was lost")):
         with DaskEngine(address, timeout=30) as engine:
-            engine._client.run(_slow, 0.05)
+            engine.client.run(_slow, 0.05)
         process = subprocess.Popen(command(folder, address), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         before = len(list((folder / "parts").glob("*.part")))
         while process.poll() is None and len(list((folder / "parts").glob("*.part"))) <= before:
@@ -340,7 +340,7 @@ def test_the_command_on_a_scheduler_that_is_lost_ends_with_4_and_on_an_interrupt
 def test_the_last_worker_gone_ends_the_run_in_time(scheduler, study):
     _, worker, address = scheduler
     with DaskEngine(address, scan_chunk=20, timeout=30, patience=0.5) as engine:
-        engine._client.run(_slow, 0.02)
+        engine.client.run(_slow, 0.02)
         windows = engine.windows(study, list(range(8)))
         next(windows)
         worker.kill()

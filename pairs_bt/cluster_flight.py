@@ -1,0 +1,168 @@
+"""The tasks of a run on their way: submitted, waited for, and named when they fail."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from pairs_bt.cluster_tasks import (
+    blamed,
+    candidates_of,
+    choose_window,
+    collect_window,
+    itself,
+    scan_chunk,
+    trade_chunk,
+)
+from pairs_bt.engine import Kept
+from pairs_bt.errors import PairsError
+from pairs_bt.ledger import BLOCK
+from pairs_bt.limits import Refusals
+from pairs_bt.parts import Parts
+from pairs_bt.pipeline import WindowResult
+from pairs_bt.shared_study import SharedStudy
+from pairs_bt.study import Study
+
+if TYPE_CHECKING:
+    from pairs_bt.engine_dask import DaskEngine
+
+
+class TaskFailed(Exception):
+    """A task raised, or the workers that it was on ended time and again."""
+
+
+def windows_at_once(threads: int, tasks: int) -> int:
+    """Windows under way at once on so many threads, with so many scan tasks a window.
+
+    Enough to give every thread eight scan tasks: while the last tasks of a window are made, which run one after the
+    other, those of the next ones keep the cluster busy.
+    """
+    return min(64, 2 + -(-8 * threads // tasks))
+
+
+class Flight:
+    """The tasks of one call of :meth:`DaskEngine.windows`."""
+
+    def __init__(
+        self,
+        engine: DaskEngine,
+        study: Study,
+        file: Any,
+        parts: Parts | None,
+        refusals: Refusals | None,
+        wanted: tuple[str, ...],
+        delayed: bool,
+    ) -> None:
+        self.engine = engine
+        self.client = engine.client
+        self.study = study
+        self.parts = parts
+        self.refusals = refusals
+        self.wanted = wanted
+        self.delayed = delayed
+        # Keys of their own, so that no other client's task and no earlier one of this client is taken for one of these.
+        self.token = uuid.uuid4().hex[:8]
+        self.stopped = Event()
+        self.shared = self._submit("study", 0, itself, SharedStudy(study, file))
+
+    def _submit(self, name: str, priority: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        import dask
+
+        # The study is the one large thing in a graph, and meant to be there: it is made again from the graph when the
+        # workers that hold it die.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            return self.client.submit(function, *arguments, key=f"{name}-{self.token}", priority=priority, pure=False)
+
+    def stop(self) -> None:
+        """Let waiting threads end and the scheduler forget the tasks."""
+        self.stopped.set()
+        self.shared = None
+
+    def window(self, k: int) -> WindowResult | Kept:
+        """Run one window; waits for it."""
+        label, engine = self.study.windows[k].label, self.engine
+        # Earlier windows first, so that few are half done.
+        rank = -k
+        scans = [
+            self._submit(f"scan of pairs {lo} to {hi} in window {label}", rank, scan_chunk, self.shared, k, lo, hi)
+            for lo, hi in _ranges(self.study.pair_i.size, engine.scan_chunk)
+        ]
+        chosen = self._submit(f"choice in window {label}", rank, choose_window, self.shared, scans)
+        light = self._submit(f"candidates of window {label}", rank, candidates_of, chosen)
+        size = self._result(light).y.size
+        own, refused, chunk = None, None, engine.trade_chunk
+        if self.refusals is not None:
+            # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
+            chunk = -(-max(size, 1) // BLOCK) * BLOCK
+            own = {key: flags for key, flags in self.refusals.items() if key[0] == k}
+            refused = {name: flags for (_, name), flags in own.items()}
+        trades = [
+            self._submit(
+                f"trades of candidates {lo} to {hi} in window {label}",
+                rank, trade_chunk, self.shared, k, light, lo, hi, refused, self.delayed,
+            )
+            for lo, hi in _ranges(size, chunk)
+        ]  # fmt: skip
+        whole = self._submit(
+            f"tables of window {label}",
+            rank,
+            collect_window,
+            self.shared,
+            k,
+            chosen,
+            trades,
+            own,
+            self.wanted,
+            self.parts,
+        )
+        return self._result(whole)
+
+    def _result(self, future: Any) -> Any:
+        """Wait for a task, and say which one it was that failed."""
+        from distributed.scheduler import KilledWorker
+
+        try:
+            while not future.done():
+                if self.stopped.is_set():
+                    raise CancelledError
+                try:
+                    return future.result(timeout=1.0)
+                except TimeoutError:
+                    # Of a task that is done, the time was the transfer's: it is waited for below, however long.
+                    self.engine.check_alive()
+            return future.result()
+        except PairsError:
+            raise
+        except CancelledError:
+            # Nobody here cancels a task that is waited for: the connection broke.
+            raise self.engine.lost() from None
+        except KilledWorker as error:
+            raise TaskFailed(
+                f"the task {_named(str(error.task))} was on {error.allowed_failures + 1} workers that ended, the last "
+                f"{error.last_worker.address}: out of memory?"
+            ) from None
+        except Exception as error:
+            if self.client.status != "running":
+                raise self.engine.lost() from None
+            raise TaskFailed(
+                f"the task {_named(self._culprit(future))} raised {type(error).__name__}: {error}"
+            ) from None
+
+    def _culprit(self, future: Any) -> str:
+        """Name of the task that a failure began in; `future` may only depend on it."""
+        try:
+            story = self.client.run_on_scheduler(blamed, key=future.key)
+        except Exception:
+            story = None
+        return story or future.key
+
+
+def _named(key: str) -> str:
+    return f"'{str(key).rpartition('-')[0]}'"
+
+
+def _ranges(size: int, chunk: int) -> list[tuple[int, int]]:
+    return [(lo, min(lo + chunk, size)) for lo in range(0, size, chunk)]
