@@ -47,8 +47,9 @@ def assemble(
     trades = _read(tables["trades"])
     saved = savings(_read(tables["fills"]), config) if config.portfolio.netting else None
     returns = portfolio_returns(study, cohorts, names, saved=saved)
-    # Limits are decided on the trades of one fill lag: there is no other lag to compare with.
-    delayed = portfolio_returns(study, [] if limited(config) else cohorts, names, delayed=True)
+    # Limits and netting are worked out on the trades of one fill lag: there is no other lag to compare with.
+    alone = limited(config) or config.portfolio.netting
+    delayed = portfolio_returns(study, [] if alone else cohorts, names, delayed=True)
     return Run(
         config=config,
         returns=ReturnsTable(returns),

@@ -47,7 +47,8 @@ def chance_rate(options: Selection, bars: int, *, seed: int, batches: int = 8) -
     seed : int
         Of the walks; the same seed gives the same rate.
     batches : int
-        Batches of 160 walks (12,720 pairs, which share walks); the standard error comes from their spread.
+        Each is four markets of 40 walks, whose 780 pairs share walks; the standard error comes from the spread of
+        the rates over all markets.
     """
     i, j = np.triu_indices(WALKS // 4, k=1)
     rates = []

@@ -32,7 +32,7 @@ class RunComparison:
     net : DataFrame
         Daily net returns on the common dates; columns ``run / label of the variant``.
     series : DataFrame
-        One row a column of `net`: run, variant (its name), trades that were entered on the common dates.
+        One row a column of `net`: run, variant (its name), label, trades that were entered on the common dates.
     days : DataFrame
         One row a run: first and last date, days, days in common.
     comparison : Comparison
@@ -93,9 +93,9 @@ def compare_runs(runs: Mapping[str, Run], *, variants: Sequence[str] = ()) -> Ru
     for name, run in runs.items():
         for variant, label in _chosen(run, variants).items():
             key = f"{name} / {label}"
-            columns[key] = run.net.loc[common, variant].to_numpy()
+            columns[key] = run.excess.loc[common, variant].to_numpy()
             own = run.trades[(run.trades["variant"] == variant) & run.trades["entry_date"].isin(common)]
-            rows.append({"series": key, "run": name, "variant": variant, "trades": len(own)})
+            rows.append({"series": key, "run": name, "variant": variant, "label": label, "trades": len(own)})
     if not rows:
         known = sorted({label for run in runs.values() for label in run.labels.values()})
         raise ConfigError(f"No run has a variant {', '.join(map(repr, variants))}; they have {', '.join(known)}.")

@@ -78,7 +78,9 @@ def portfolio_returns(
     """Daily simple returns and exposures of every variant, one row a date and variant.
 
     `cost` and `borrow` are positive fractions of committed capital: net = gross - cost - borrow + interest.
-    Exposures are dollars held at the close over committed capital. `capital` is that capital, in dollars.
+    Exposures are dollars held at the close over committed capital. `capital` is that capital, in dollars; on days
+    without a live cohort it is 0, and so are all returns. `riskless` is what the capital would have earned at
+    `portfolio.cash_rate`: skill is net less riskless.
 
     Parameters
     ----------
@@ -129,6 +131,7 @@ def portfolio_returns(
                     "turnover": part[:, kernel.TURNOVER],
                     "naive": part[:, kernel.NAIVE],
                     "netting": netting,
+                    "riskless": np.where(sums.capital > 0, cash_growth(study, first, last), 0.0),
                     "capital": sums.capital,
                 }
             )
@@ -171,22 +174,42 @@ def compound(table: pd.DataFrame, name: str, study: Study, cohorts: list[Cohort]
 
 
 def cohort_scales(study: Study, cohorts: list[Cohort], name: str, delayed: bool = False) -> list[float]:
-    """How many times the initial slot each cohort trades: 1, or under compounding the equity at its birth."""
+    """How many times the initial slot each cohort trades: 1, or under compounding the equity at its birth.
+
+    The equity counts P&L and interest; what netting saves is known only once the sizes are, and is not reinvested.
+    """
     options = study.config.portfolio
     if not options.compounding:
         return [1.0] * len(cohorts)
     first = min(study.windows[c.k].split for c in cohorts)
-    earned = np.zeros(max(study.windows[c.k].stop for c in cohorts) - first)
+    last = max(study.windows[c.k].stop for c in cohorts)
+    earned, invested, capital = np.zeros(last - first), np.zeros(last - first), np.zeros(last - first)
     scales = []
     for cohort in sorted(cohorts, key=lambda c: c.k):
         window = study.windows[cohort.k]
-        before = float(earned[: window.split - first].sum())
+        birth = window.split - first
+        # Cohorts born before this one are all known by now, and so is the interest up to its birth.
+        before = float(earned[:birth].sum() + _interest(study, capital, invested, first)[:birth].sum())
         # A cohort cannot be given less than nothing.
         scale = max(1.0 + before / options.capital, 0.0)
         scales.append(scale)
         daily = cohort.delayed[name] if delayed else cohort.daily[name]
-        earned[window.split - first : window.stop - first] += scale * net_dollars(daily)
+        at = slice(birth, window.stop - first)
+        earned[at] += scale * net_dollars(daily)
+        invested[at] += scale * daily[:, kernel.GROSS_VALUE]
+        capital[at] += scale * options.capital / study.slots
     return scales
+
+
+def cash_growth(study: Study, first: int, last: int) -> np.ndarray:
+    """What a dollar of cash earns on each bar: the annual rate by calendar days since the bar before."""
+    return np.asarray(study.config.portfolio.cash_rate * study.day_gap[first:last] / 365.0)
+
+
+def _interest(study: Study, capital: np.ndarray, invested: np.ndarray, first: int) -> np.ndarray:
+    """Interest on the committed capital that the close before left uninvested."""
+    before = np.concatenate([[0.0], invested[:-1]])
+    return np.maximum(capital - before, 0.0) * cash_growth(study, first, first + capital.size)
 
 
 def net_dollars(daily: np.ndarray) -> np.ndarray:
@@ -223,9 +246,5 @@ def _add_up(study: Study, cohorts: list[Cohort], name: str, first: int, last: in
         employed[0, at] += net_dollars(daily) / base
         employed[1, at] += (daily[:, kernel.CONVERGENCE] + daily[:, kernel.DRIFT]) / base
     employed /= np.where(live > 0, live, 1.0)
-    interest = np.zeros(size)
-    if options.cash_rate != 0.0:
-        # Idle cash is the committed capital that the close before left uninvested.
-        idle = np.maximum(capital - dollars[:, kernel.GROSS_VALUE], 0.0)[:-1]
-        interest[1:] = idle * options.cash_rate * study.day_gap[first + 1 : last] / 365.0
+    interest = _interest(study, capital, dollars[:, kernel.GROSS_VALUE], first)
     return _Sums(dollars, capital, employed[0], employed[1], interest)

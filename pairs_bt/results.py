@@ -200,20 +200,21 @@ class Run:
     def cohort_returns(self) -> pd.DataFrame:
         """Net P&L of each cohort over its committed capital: test_end x variant."""
         names = [variant.name for variant in self.variants]
-        pnl = self.trades.pivot_table(index="test_end", columns="variant", values="net_pnl", aggfunc="sum")
-        return pnl.reindex(index=self.windows.index, columns=names).fillna(0.0) / self.slot_capital
-
-    @property
-    def slot_capital(self) -> float:
-        """Dollars that one cohort trades."""
-        from pairs_bt.study import cohort_slots
-
-        return self.config.portfolio.capital / cohort_slots(self.config.windows)
+        cohorts = self.trades.groupby(["test_end", "variant"]).agg(pnl=("net_pnl", "sum"), pair=("capital", "first"))
+        # Every pair of a cohort has the same part of its slot, which under compounding is not the first slot.
+        slot = cohorts["pair"] * self.windows["selected"].reindex(cohorts.index.get_level_values("test_end")).to_numpy()
+        returns = (cohorts["pnl"] / slot).unstack("variant")
+        return returns.reindex(index=self.windows.index, columns=names).fillna(0.0)
 
     @cached_property
     def net(self) -> pd.DataFrame:
         """Daily net returns on committed capital: date x variant."""
         return self.wide("net")
+
+    @cached_property
+    def excess(self) -> pd.DataFrame:
+        """Daily net returns less what the capital would have earned as cash: date x variant."""
+        return self.net - self.wide("riskless")
 
     def wide(self, column: str) -> pd.DataFrame:
         """One column of the returns table as date x variant."""
@@ -257,11 +258,11 @@ class Run:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """The statistics of the variants against each other (computed on first use)."""
+        """The statistics of the variants against each other, on net returns over the cash rate (on first use)."""
         from pairs_bt.compare import compare_variants
 
         options = self.config.comparison
         return compare_variants(
-            self.net, draws=options.draws, block=options.block, seed=options.seed,
+            self.excess, draws=options.draws, block=options.block, seed=options.seed,
             cohort_returns=self.cohort_returns, trades=self.trades, labels=self.labels,
         )  # fmt: skip

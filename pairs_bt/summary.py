@@ -65,7 +65,7 @@ def summarise(
                 "refused": (refused or {}).get(variant.name, 0),
                 **_return_metrics(own),
                 **_delay_metrics(config, own, other),
-                **_cost_metrics(own),
+                **_cost_metrics(config, own),
             }
         )
     return pd.DataFrame(rows)
@@ -102,15 +102,22 @@ def _return_metrics(own: pd.DataFrame) -> dict[str, float]:
         ("gross_employed", "gross_employed"),
     ):
         values = own[column].to_numpy()
+        # Only net returns on committed capital have the interest of idle cash in them: it is nobody's skill.
+        skill = _excess(own) if column == "net" else values
         out |= {
             f"{basis}_annual_return": annual_return(values),
             f"{basis}_volatility": annual_volatility(values),
-            f"{basis}_sharpe": sharpe(values),
+            f"{basis}_sharpe": sharpe(skill),
             f"{basis}_max_drawdown": max_drawdown(values) if values.size else math.nan,
         }
     net = own["net"].to_numpy()
-    out |= {"net_sortino": sortino(net), "net_calmar": calmar(net), "net_hit_rate": hit_rate(net)}
+    out |= {"net_sortino": sortino(_excess(own)), "net_calmar": calmar(net), "net_hit_rate": hit_rate(net)}
     return out
+
+
+def _excess(own: pd.DataFrame) -> np.ndarray:
+    """Net returns less what the committed capital would have earned as cash."""
+    return np.asarray((own["net"] - own["riskless"]).to_numpy())
 
 
 def _delay_metrics(config: Config, own: pd.DataFrame, other: pd.DataFrame) -> dict[str, float]:
@@ -119,29 +126,34 @@ def _delay_metrics(config: Config, own: pd.DataFrame, other: pd.DataFrame) -> di
     tables = {lag: own, 0 if lag else 1: other}
     out = {}
     for delay in (0, 1):
-        values = tables[delay]["net"].to_numpy() if delay in tables else np.empty(0)
-        out[f"delay_{delay}_annual_return"] = annual_return(values)
-        out[f"delay_{delay}_sharpe"] = sharpe(values)
+        table = tables.get(delay, other.iloc[:0])
+        out[f"delay_{delay}_annual_return"] = annual_return(table["net"].to_numpy())
+        out[f"delay_{delay}_sharpe"] = sharpe(_excess(table))
     return out
 
 
-def _cost_metrics(own: pd.DataFrame) -> dict[str, float]:
-    turnover = own["turnover"].to_numpy()
-    before_costs = (own["gross"] - own["borrow"] + own["interest"]).to_numpy()
+def _cost_metrics(config: Config, own: pd.DataFrame) -> dict[str, float]:
+    """What trading costs, and what it would cost at other rates: trades stay, only their price changes."""
     years = len(own) / 252
+    cost, turnover = own["cost"].to_numpy(), own["turnover"].to_numpy()
+    # Before netting: rate * turnover, and the rest is half the quoted spread on every share.
+    charged = cost + own["netting"].to_numpy()
+    left = np.divide(cost, charged, out=np.ones_like(cost), where=charged > 0)
+    spread = np.maximum(charged - config.execution.cost_bps / 1e4 * turnover, 0.0) * left
+    traded = turnover * left
+    before = (own["gross"] - own["borrow"]).to_numpy() - spread
     out = {
         "turnover": float(turnover.sum()) / years if years else math.nan,
         "netting_saving": float(own["netting"].sum()) / years if years else math.nan,
-        "cost_drag": annual_return(own["gross"].to_numpy()) - annual_return(own["net"].to_numpy()),
-        "break_even_cost_bps": break_even_cost_bps(
-            float(own["gross"].sum() + own["interest"].sum()), float(own["borrow"].sum()), float(turnover.sum())
-        ),
+        "cost_drag": annual_return((own["gross"] + own["interest"]).to_numpy()) - annual_return(own["net"].to_numpy()),
+        # gross - borrow - spread - c traded = 0; interest on idle cash pays for no trade
+        "break_even_cost_bps": break_even_cost_bps(float(before.sum()), 0.0, float(traded.sum())),
     }
     for bps in COST_CURVE_BPS:
-        # net(c) = gross - borrow + interest - c turnover: trades stay, only their price changes
-        values = before_costs - bps / 1e4 * turnover
+        # net(c) = gross - borrow + interest - spread - c traded
+        values = before + own["interest"].to_numpy() - bps / 1e4 * traded
         out[f"cost_{bps}bp_annual_return"] = annual_return(values)
-        out[f"cost_{bps}bp_sharpe"] = sharpe(values)
+        out[f"cost_{bps}bp_sharpe"] = sharpe(values - own["riskless"].to_numpy())
     return out
 
 

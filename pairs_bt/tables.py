@@ -30,7 +30,7 @@ FILLS = ("test_end", "y", "x", "variant", "date", "ticker", "kind", "shares", "p
 RETURNS = (
     "date", "variant", "gross", "cost", "borrow", "net", "net_employed", "pairs_open", "gross_exposure", "net_exposure",
     "gross_employed", "convergence", "hedge_drift", "rehedge_cost", "interest", "turnover", "naive", "netting",
-    "capital",
+    "riskless", "capital",
 )  # fmt: skip
 
 

@@ -186,11 +186,50 @@ def test_netting_lowers_costs_by_what_it_reports(config, run) -> None:
 def test_idle_cash_earns_its_rate_by_calendar_day(config) -> None:
     run = pairs_bt.run(config.with_changes("portfolio.cash_rate=0.0365"))
     own = run.returns[run.returns["variant"] == "dynamic"].reset_index(drop=True)
-    gap = own["date"].diff().dt.days
-    idle = (own["capital"] * (1.0 - own["gross_exposure"])).clip(lower=0.0).shift() / own["capital"]
-    expected = (idle * 0.0001 * gap)[1:]
-    np.testing.assert_allclose(own["interest"][1:], expected, rtol=1e-6, atol=1e-9)
+    gap = own["date"].diff().dt.days.fillna(4)  # the year 2006 ended on a Friday, trading began on a Wednesday
+    gap[0] = (own["date"][0] - run.prices.index[run.prices.index < own["date"][0]][-1]).days
+    invested = (own["gross_exposure"] * own["capital"]).shift(fill_value=0.0)
+    expected = (own["capital"] - invested).clip(lower=0.0) / own["capital"] * 0.0001 * gap
+    np.testing.assert_allclose(own["interest"], expected, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(own["riskless"], 0.0001 * gap, rtol=1e-12)
     assert (own["net"] - (own["gross"] - own["cost"] - own["borrow"] + own["interest"])).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize("step", ["4M", "12M"])
+def test_interest_is_on_the_day_s_own_capital_also_between_cohorts(short_config, step: str) -> None:
+    run = pairs_bt.run(short_config.with_changes("portfolio.cash_rate=0.0365", f"windows.step={step}"))
+    for _, own in run.returns.groupby("variant"):
+        nothing = (own["gross_exposure"].shift(fill_value=0.0) == 0) & (own["capital"] > 0)
+        assert nothing.sum() > 20
+        np.testing.assert_allclose(own["interest"][nothing], own["riskless"][nothing], rtol=1e-9)
+        idle = own["capital"] == 0
+        assert idle.any() == (step == "12M")
+        assert (own.loc[idle, ["net", "interest", "riskless"]] == 0).all(axis=None)
+
+
+def test_interest_is_nobodys_skill(config, run) -> None:
+    paid = pairs_bt.run(config.with_changes("portfolio.cash_rate=0.03"))
+    one, two = run.summary.set_index("variant"), paid.summary.set_index("variant")
+    assert (two["net_annual_return"] > one["net_annual_return"] + 0.01).all()
+    # Invested capital earns no interest, so over the cash rate a variant is a little worse, never better.
+    assert (two["net_sharpe"] <= one["net_sharpe"] + 1e-12).all()
+    np.testing.assert_allclose(two["break_even_cost_bps"], one["break_even_cost_bps"], rtol=1e-9)
+    np.testing.assert_allclose(two["cost_drag"], one["cost_drag"], atol=1e-3)
+    assert (two["cost_5bp_sharpe"] - two["net_sharpe"]).abs().max() < 1e-9
+    assert paid.comparison.intervals["sharpe"].to_list() == pytest.approx(two["net_sharpe"].to_list(), rel=1e-9)
+
+
+def test_the_cost_curve_passes_through_the_run_itself(config) -> None:
+    dear = pairs_bt.run(config.with_changes("execution.spread=0.10", "execution.cost_bps=10"))
+    netted = pairs_bt.run(config.with_changes("portfolio.netting=true", "execution.cost_bps=10"))
+    for made in (dear, netted):
+        summary = made.summary
+        np.testing.assert_allclose(summary["cost_10bp_annual_return"], summary["net_annual_return"], rtol=1e-9)
+    for row in dear.summary.itertuples():
+        level = dear.config.with_changes(f"execution.cost_bps={max(row.break_even_cost_bps, 0)}")
+        if row.break_even_cost_bps > 0:
+            own = pairs_bt.run(level).returns
+            assert abs(own.loc[own["variant"] == row.variant, "net"].sum()) < 1e-9
 
 
 def test_compounding_gives_a_cohort_its_slot_of_the_equity(config, run) -> None:
@@ -201,10 +240,23 @@ def test_compounding_gives_a_cohort_its_slot_of_the_equity(config, run) -> None:
     assert dollars.sum() == pytest.approx(trades["net_pnl"].sum(), abs=1e-3)
     plain = run.trades[run.trades["variant"] == "averaged"]
     np.testing.assert_allclose(trades["net_pnl"] / trades["capital"], plain["net_pnl"] / plain["capital"], rtol=1e-12)
+    returns = compounded.cohort_returns["averaged"]
     for test_end, part in trades.groupby("test_end"):
         equity = 1e6 + dollars[dollars.index <= test_end].sum()
+        assert returns[test_end] == pytest.approx(part["net_pnl"].sum() / (equity / 2), rel=1e-9)
         selected = run.tests.loc[run.tests["test_end"] == test_end, "selected"].sum()
         np.testing.assert_allclose(part["capital"], equity / 2 / selected, rtol=1e-9)
+
+
+def test_interest_is_reinvested_too(config) -> None:
+    made = pairs_bt.run(config.with_changes("portfolio.compounding=true", "portfolio.cash_rate=0.05"))
+    own = made.returns[made.returns["variant"] == "dynamic"].set_index("date")
+    equity = 1e6 + (own["net"] * own["capital"]).cumsum()
+    last = made.windows.index[-1]
+    # Two cohorts are live at the end: born with half of the equity of their own day each.
+    born = [equity[equity.index <= test_end].iloc[-1] / 2 for test_end in made.windows.index[-2:]]
+    assert own["capital"].iloc[-1] == pytest.approx(sum(born), rel=1e-12)
+    assert equity[equity.index <= last].iloc[-1] > 1.02e6
 
 
 def test_a_compounded_run_is_the_same_from_its_folder(config, tmp_path) -> None:

@@ -220,3 +220,21 @@ def test_a_ticker_that_only_the_future_has_changes_nothing(short_config, demo_pr
     cut = pairs_bt.run(short_config, prices=prices[prices.index <= day])
     assert (whole.tests.loc[(whole.tests["s1"] == "AMD"), "reason"] == "incomplete: AMD").any()
     assert assert_past_unchanged(whole, cut, day) > 200
+
+
+def test_nothing_is_filled_at_a_price_that_was_carried_forward(short_config, demo_prices) -> None:
+    rng = np.random.default_rng(8)
+    prices = demo_prices[demo_prices.index <= "2009-12-31"].copy()
+    holes = rng.random(prices.shape) < 0.01
+    holes |= np.roll(holes, 1, axis=0)
+    holes[0] = False
+    prices = prices.mask(pd.DataFrame(holes, index=prices.index, columns=prices.columns))
+    run = pairs_bt.run(short_config, prices=prices)
+    assert len(run.trades) > 100
+    quoted = prices.notna().stack()
+    ended = run.trades.loc[run.trades["exit_reason"].isin(["window_end", "delisted"]), "exit_date"]
+    fills = run.fills[~run.fills["date"].isin(ended)]
+    assert quoted.loc[list(zip(fills["date"], fills["ticker"], strict=True))].all()
+    # The same with the signals: none is read off a carried price.
+    for leg in ("y", "x"):
+        assert quoted.loc[list(zip(run.trades["signal_date"], run.trades[leg], strict=True))].all()

@@ -75,7 +75,7 @@ def measure(study: Study) -> Measure:
         selected.append(int(choice.selected.sum()))
         cohorts.append(_trade(study, k, pick(scan, choice), collected))
     returns = portfolio_returns(study, cohorts, list(collected))
-    net = returns["net"].to_numpy().reshape(len(collected), -1)
+    net = (returns["net"] - returns["riskless"]).to_numpy().reshape(len(collected), -1)
     numbers = {
         name: _numbers(_joined(own.half_lives), _joined(own.net_pnl), _joined(own.capital), net[place])
         for place, (name, own) in enumerate(collected.items())
@@ -198,7 +198,7 @@ def measure_of_run(run: Run) -> Measure:
             lives["half_life"].to_numpy(dtype=np.float64),
             trades["net_pnl"].to_numpy(dtype=np.float64),
             trades["capital"].to_numpy(dtype=np.float64),
-            run.net[variant.name].to_numpy(dtype=np.float64),
+            run.excess[variant.name].to_numpy(dtype=np.float64),
         )
     windows = run.windows
     return _assemble(scans, options, windows["passed"].tolist(), windows["selected"].tolist(), numbers)

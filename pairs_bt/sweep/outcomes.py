@@ -34,7 +34,7 @@ class Outcome:
     variants : tuple of str
     dates : array (days,) of datetime64[us]
     net, gross : array (variants, days)
-        Daily simple returns on committed capital, as in a run's returns table.
+        Daily simple returns on committed capital, as in a run's returns table; net of the cash rate.
     ends : array (cohorts,) of datetime64[D]
         Test ends that all settings of the sweep have.
     cohort : array (variants, cohorts)
@@ -128,7 +128,9 @@ def outcome_of(
     """Put a setting's cohorts together."""
     names = [variant.name for variant in variants(case.config.hedge)]
     returns = portfolio_returns(case.study, cohorts, names)
-    net, gross = (returns[column].to_numpy().reshape(len(names), -1) for column in ("net", "gross"))
+    # Interest on idle cash is no setting's skill.
+    excess = returns["net"] - returns["riskless"]
+    net, gross = (values.to_numpy().reshape(len(names), -1) for values in (excess, returns["gross"]))
     shared = set(ends)
     kept = [k for k, cohort in enumerate(cohorts) if case.study.windows[cohort.k].test_end in shared]
     slot = case.config.portfolio.capital / case.study.slots
