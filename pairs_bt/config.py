@@ -279,7 +279,8 @@ class Config(Table):
     def load(cls, path: str | Path | None = None, overrides: tuple[str, ...] | list[str] = ()) -> Config:
         """Read a TOML file (None: the built-in demo) and apply ``a.b=value`` overrides to it.
 
-        Paths in the file are taken from the file's folder, paths in an override from the current one.
+        Paths in the file are taken from the file's folder, paths in an override from the current one. An override of
+        ``data.path`` or ``data.synthetic`` without a file drops the demo's ``data.start`` and ``data.end``, too.
 
         Raises
         ------

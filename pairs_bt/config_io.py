@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import os
+import shlex
 import tomllib
 from collections.abc import Sequence
 from datetime import date
@@ -22,6 +23,10 @@ MAX_CONFIG_BYTES = 1_000_000
 _PATH_KEYS = (("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table"))
 
 
+_NO_TABLE = ("model_type", "model_attributes_type")
+_EXAMPLES = {"hedge.variants": "dynamic", "hedge.rehedge": "never", "selection.tests": "engle_granger"}
+
+
 def builtin(name: str) -> Path:
     """Path of a config that travels with the package: `configs/` of a clone, or the wheel's copy."""
     root = Path(str(files("pairs_bt")))
@@ -31,11 +36,38 @@ def builtin(name: str) -> Path:
     raise ConfigError(f"The built-in config {name!r} is missing from this installation: install pairs-bt again.")
 
 
-def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
-    """Read, override and check a config file (see :meth:`pairs_bt.Config.load`)."""
+def load_config(path: str | Path | None, overrides: Sequence[str] = (), *, own_prices: bool = False) -> Config:
+    """Read, override and check a config file (see :meth:`pairs_bt.Config.load`).
+
+    With `own_prices` the prices are given in memory: without a file, the demo's dates are not theirs.
+    """
     source = builtin("demo.toml") if path is None else Path(path)
+    _refuse_prices(source, overrides)
     tables = _anchor(_read_toml(source), source.resolve().parent)
+    if path is None:
+        _forget_the_demos_prices(tables, overrides, own_prices)
     return config_from_dict(apply_overrides(tables, overrides))
+
+
+def _forget_the_demos_prices(tables: dict[str, Any], overrides: Sequence[str], own_prices: bool) -> None:
+    """Drop what the built-in demo says of its own prices where others take their place."""
+    changed = {tuple(part.strip() for part in item.partition("=")[0].split("."))[:2] for item in overrides}
+    other = {("data", "path"), ("data", "synthetic")} & changed
+    if other or own_prices:
+        for key in ("start", "end"):
+            tables["data"].pop(key, None)
+    if ("data", "synthetic") in other:
+        tables["data"].pop("path", None)
+
+
+def _refuse_prices(path: Path, overrides: Sequence[str]) -> None:
+    """Prices given where a config belongs are told apart by their ending."""
+    if path.suffix.lower() in (".csv", ".parquet", ".pq"):
+        given = "".join(f" --set {shlex.quote(item)}" for item in overrides)
+        raise ConfigError(
+            f"{path} is not a config (a .toml file): if it holds prices, give them as "
+            f"--set data.path={shlex.quote(str(path))}{given}."
+        )
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -118,13 +150,29 @@ def config_from_dict(tables: dict[str, Any], base: str | Path | None = None) -> 
     try:
         config = Config.model_validate(tables)
     except ValidationError as error:
-        problems = [_say(item) for item in error.errors(include_url=False, include_context=False)]
+        problems = [_say(item) for item in _once(error.errors(include_url=False, include_context=False))]
     problems += _rules_between_keys(tables)
     if problems or config is None:
         count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
         unique = list(dict.fromkeys(problems))
         raise ConfigError(f"The config has {count}: " + " | ".join(unique))
     return config
+
+
+def _once(errors: Sequence[Any]) -> list[Any]:
+    """One error for a value that fits no member of a union, in place of one a member."""
+    kept = []
+    for item in errors:
+        place, last = item["loc"][:-1], str(item["loc"][-1]) if item["loc"] else ""
+        others = [other for other in errors if other is not item and other["loc"][: len(place)] == place]
+        if _is_internal(last) and others:
+            # A table is judged by its keys, anything else by what is not a table.
+            if item["type"] in _NO_TABLE or any(len(other["loc"]) > len(item["loc"]) for other in others):
+                continue
+            if any(other["type"] in _NO_TABLE for other in others):
+                item = {**item, "msg": item["msg"] + ", or a table"}
+        kept.append(item)
+    return kept
 
 
 def _say(item: Any) -> str:
@@ -140,8 +188,13 @@ def _say(item: Any) -> str:
         near = difflib.get_close_matches(keys[-1], names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}."
         return f"{where}: unknown key; {hint}"
-    if item["type"] in ("model_type", "model_attributes_type"):
+    if item["type"] in _NO_TABLE:
         return f"{where} = {_short(item['input'])}: a table is expected here ([{where}])."
+    if item["type"] == "tuple_type":
+        example = json.dumps([_EXAMPLES.get(where, "KO")])
+        return f"{where} = {_short(item['input'])}: a list is expected here, such as {example}."
+    if item["type"].startswith("date_"):
+        return f"{where} = {_short(item['input'])}: a date is expected here, written YYYY-MM-DD without quotes."
     message = item["msg"].removeprefix("Value error, ")
     return f"{where} = {_short(item['input'])}: {message[:1].lower()}{message[1:]}."
 

@@ -224,6 +224,7 @@ def _check(source: Columns, start: Day | None, end: Day | None, today: Day | Non
     }
     kept = between(wide, first, last)
     refuse_bad_values(kept)
+    notes += _cut_notes(wide.days, first, last)
     notes += _day_notes(kept.days, now) + suspect_prices(kept.values, kept.days, kept.tickers)
     return PriceData(_frame(kept), tuple(notes), whole)
 
@@ -249,6 +250,19 @@ def _day(value: Day | None, name: str) -> np.datetime64 | None:
 def _frame(wide: WideTable) -> pd.DataFrame:
     index = pd.DatetimeIndex(wide.days.astype("datetime64[us]"), name="date")
     return pd.DataFrame(wide.values, index=index, columns=pd.Index(wide.tickers, name="ticker", dtype="str"))
+
+
+def _cut_notes(days: np.ndarray, first: np.datetime64 | None, last: np.datetime64 | None) -> list[Note]:
+    """What ``start`` and ``end`` leave out of the prices."""
+    notes = []
+    for rule, where, limit in (("start", "before", first), ("end", "after", last)):
+        if limit is not None:
+            out = days[days < limit] if rule == "start" else days[days > limit]
+            if len(out):
+                have = "is" if len(out) == 1 else "are"
+                text = f"{counted(len(out), 'date')} {where} data.{rule} = {limit} {have} left out"
+                notes.append(Note("flagged", rule, "", str(out[0]), len(out), text))
+    return notes
 
 
 def _day_notes(days: np.ndarray, today: np.datetime64 | None) -> list[Note]:

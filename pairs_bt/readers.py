@@ -107,7 +107,10 @@ def _why_unreadable(file: Path, error: OSError | ValueError) -> str:
     name = shown(str(file), 200)
     code = error.errno if isinstance(error, OSError) else None
     if code in (errno.ENOENT, errno.ENOTDIR):
-        return f"Prices file {name} does not exist. Check the path: it is relative to the config file."
+        return (
+            f"Prices file {name} does not exist. Check the path: in a config file it is taken from that file's folder, "
+            "on the command line and in Python from the current one."
+        )
     if code == errno.ELOOP:
         return f"Prices file {name} is a symbolic link that loops back to itself. Point it at the real file."
     if code in (errno.EACCES, errno.EPERM):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 from pairs_bt import tables
 from pairs_bt.assembly import assemble, expected_chance
 from pairs_bt.config import Config
+from pairs_bt.config_io import load_config
 from pairs_bt.engine import Engine, LocalEngine, find_refusals
 from pairs_bt.folder_run import Progress, Work, run_in_folder
 from pairs_bt.loading import load_run
@@ -24,6 +26,7 @@ from pairs_bt.results import Run
 from pairs_bt.scan_table import ScanTable, scan_table
 from pairs_bt.selection import choose
 from pairs_bt.study import Study, check_tradeable, prepare
+from pairs_bt.validation import short_blocks
 
 __all__ = ["SCAN_CHUNK", "TRADE_CHUNK", "expected_chance", "load_run", "open_study", "run", "scan_all", "scan_windows"]
 
@@ -53,7 +56,8 @@ def run(
     config : Config, path or None
         A config, the path of one, or None for the built-in demo.
     prices : DataFrame, optional
-        Adjusted closes, dates x tickers, in place of the file that the config names.
+        Adjusted closes, dates x tickers, in place of the file that the config names. The config's ``data.start`` and
+        ``data.end`` cut them, and a note says what that leaves out; those of the demo (None) do not.
     out : path, optional
         Folder to write. None keeps everything in memory. A run that was interrupted there is gone on with, a
         finished one is checked, and made again where it is damaged; the bytes are those of an uninterrupted run.
@@ -84,7 +88,7 @@ def run(
     PartialError
         When a window failed or the disk is full; the finished windows are kept in `out`.
     """
-    config = config if isinstance(config, Config) else Config.load(config)
+    config = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
     engine = engine or LocalEngine(jobs, scan_chunk, trade_chunk)
     if out is not None:
         work = Work(engine, report, progress, say)
@@ -101,7 +105,8 @@ def open_study(config: Config, prices: pd.DataFrame | None = None) -> Study:
         data = check_prices(prices, start=config.data.start, end=config.data.end)
     study = prepare(config, data)
     check_tradeable(study)
-    return study
+    short = short_blocks(config)
+    return study if short is None else replace(study, notes=(*study.notes, short))
 
 
 def scan_all(study: Study, *, jobs: int | None = None, progress: Progress | None = None) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import click
 
+from pairs_bt.cells import Note, counted
+from pairs_bt.config import Config, split_period
 from pairs_bt.hedge import variants
 from pairs_bt.selection import STANDING, standing
 from pairs_bt.study import Study
@@ -58,6 +60,23 @@ def expected_cost(study: Study, jobs: int | None = None) -> Cost:
     prices = 8.0 * len(study.tickers) * (4 * len(study.dates) + 4 * 4 * longest)
     at_once = min(jobs + 1, len(study.windows))
     return Cost(_START_S + _REPORT_S + work / jobs, _PROGRAM + prices + at_once * one_window)
+
+
+# Trading days of a period's unit.
+_DAYS = {"Y": 252.0, "M": 21.0, "W": 5.0, "D": 252 / 365.25}
+
+
+def short_blocks(config: Config) -> Note | None:
+    """A note when the bootstrap's blocks are shorter than a cohort trades, which joins the returns of those days."""
+    number, unit = split_period(config.windows.trade)
+    days, block = round(number * _DAYS[unit]), config.comparison.block
+    if block >= days:
+        return None
+    text = (
+        f"comparison.block = {block}: blocks of {counted(block, 'day')} are shorter than the {days} days that a cohort "
+        f"trades (windows.trade = {config.windows.trade!r}), so the intervals will be too narrow"
+    )
+    return Note("flagged", "block", "", "", block, text)
 
 
 def show_validation(study: Study) -> None:

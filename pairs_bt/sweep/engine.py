@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.config import Config
+from pairs_bt.config_io import load_config
 from pairs_bt.errors import ConfigError
 from pairs_bt.lock import hold
 from pairs_bt.prices import PriceData, check_prices
@@ -75,7 +76,7 @@ def sweep(
     PartialError
         When `out` cannot be written any more; finished settings are kept.
     """
-    config = config if isinstance(config, Config) else Config.load(config)
+    config = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
     made = make_grid(config, grid, yes=yes)
     for setting in made.settings:
         _check_limits(setting.config, setting.name)
