@@ -244,14 +244,19 @@ def _option(folder: Path) -> list[str]:
 def docs_row(case: BadConfig, folder: Path) -> str:
     """The case's line in the docs, with the message that it really gives."""
     good_frame().to_csv(folder / "prices.csv")
-    said = call("run", *case.make(folder), "--out", folder / "out", "--no-report")
-    lines = [line for line in said.err.splitlines() if any(word in line for word in case.words)] or [""]
+    return row(case, call("run", *case.make(folder), "--out", folder / "out", "--no-report").err, folder)
+
+
+def row(case: BadConfig, said: str, folder: Path) -> str:
+    """The case's line in the docs for what the program has said; it names no folder of this machine."""
+    lines = [line for line in said.splitlines() if any(word in line for word in case.words)] or [""]
     text = (
         lines[0]
         .removeprefix("pairs-bt: ")
         .removeprefix("note: ")
         .replace(f"{folder}/", "")
         .replace(str(folder), "here")
+        .replace(f"{Path.cwd()}/", "")
     )
     text = re.sub(r"([|*])", r"\\\1", text).replace("<", "&lt;")
     return f"| {case.name} | {case.code} | {text if len(text) < 400 else text[:400] + ' ...'} |"

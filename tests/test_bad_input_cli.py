@@ -17,6 +17,7 @@ TOO_SHORT = {"summer and winter time", "dates with dots are day.month.year"}
 IN_CONFIG = {"start after end", "start is not a date"}
 FRAMES_ONLY = {"two levels of columns"}
 PRICES = [case for case in bad_inputs.CASES if case.name not in FRAMES_ONLY]
+RELIABILITY = (Path(__file__).resolve().parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
 
 
 def config_of(case: bad_inputs.BadInput, folder: Path) -> Path:
@@ -65,6 +66,8 @@ def test_every_bad_config_ends_in_one_paragraph_or_in_a_run(case, tmp_path):
     said = call("run", *case.make(folder), "--out", out, "--no-report")
     assert said.code == case.code, said
     assert all(word in said.err for word in case.words), said.err
+    # `python -m tests.bad_configs` prints the table anew
+    assert bad_configs.row(case, said.err, folder) in RELIABILITY
     if case.code:
         assert is_one_paragraph(said.err), said.err
         assert said.out == ""

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
 from pydantic import BaseModel
 
+from pairs_bt import cointegration, run, tables
 from pairs_bt.config import Config
 from pairs_bt.config_io import _toml_text
+from pairs_bt.distance import MEASURES
+from pairs_bt.kernels.trading import FILL_KINDS
+from pairs_bt.kernels.trading import REASONS as EXITS
+from pairs_bt.selection import STANDING
+from pairs_bt.signals import REFUSALS
+from pairs_bt.summary import summarise
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 
 
 def documented() -> dict[str, dict[str, str]]:
@@ -42,3 +52,113 @@ def test_the_config_page_lists_every_key_with_its_default() -> None:
                 assert tomllib.loads(f"v = {text}")["v"] == tomllib.loads(f"v = {_toml_text(value)}")["v"], (
                     f"{name}.{key}"
                 )
+
+
+# -------------------------------------------------------------------------------------- the page of a run's folder
+
+
+def sections(page: str) -> dict[str, str]:
+    """Text under each second-level heading."""
+    parts = re.split(r"^## (.+)$", (DOCS / page).read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def first_cells(text: str) -> list[list[str]]:
+    """For each table, the names in code marks of its rows' first cells."""
+    tables = []
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        rows = [line.split("|")[1] for line in block.splitlines()[2:]]
+        tables.append([name for row in rows for name in re.findall(r"`(.+?)`", row)])
+    return tables
+
+
+@pytest.mark.parametrize(
+    ("heading", "columns"),
+    [
+        ("half_lives", tables.HALF_LIVES),
+        ("spreads", tables.SPREADS),
+        ("trades", tables.TRADES),
+        ("fills", tables.FILLS),
+        ("returns", tables.RETURNS),
+    ],
+)
+def test_the_folder_page_lists_every_column(heading: str, columns: tuple[str, ...]) -> None:
+    listed = first_cells(sections("run_folder.md")[heading])[0]
+    assert sorted(listed) == sorted(columns)
+
+
+def test_the_folder_page_lists_the_columns_of_tests_and_of_the_summary() -> None:
+    text = sections("run_folder.md")
+    plain, measures, _ = first_cells(text["tests"])
+    assert plain == list(tables.TESTS)
+    assert measures == list(MEASURES)
+    made = summarise(
+        Config(), tables.empty(tables.RETURNS), tables.empty(tables.TRADES), tables.empty(tables.RETURNS)
+    )  # fmt: skip
+    assert sorted(first_cells(text["summary.csv"])[0]) == sorted(made.columns)
+
+
+def test_the_folder_page_lists_every_value_of_the_reasons() -> None:
+    text = sections("run_folder.md")
+    refused = {reason for reason in cointegration.REASONS.values() if reason}
+    standing = {f"{name}: TICKER" for name in STANDING if name}
+    chosen = {"engle_granger", "johansen", "no test passed", "max_pairs"}
+    assert set(first_cells(text["tests"])[2]) == refused | standing | chosen
+    assert set(first_cells(text["half_lives"])[1]) == {name for name in REFUSALS if name}
+    assert set(first_cells(text["trades"])[1]) == set(EXITS)
+    kinds = next(line for line in text["fills"].splitlines() if line.startswith("| `kind`"))
+    assert set(re.findall(r"`(\w+)`", kinds)) == {"kind", *FILL_KINDS}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run's folder."""
+    out = tmp_path_factory.mktemp("docs") / "run"
+    run(Config.load(None, ("data.end=2008-12-31", "comparison.draws=100")), out=out, report=True)
+    return out
+
+
+def test_the_folder_page_lists_every_file_and_key_of_a_run(folder: Path) -> None:
+    head = (DOCS / "run_folder.md").read_text().partition("## ")[0]
+    made = {re.sub(r"\d{4}-\d\d-\d\d", "YYYY-MM-DD", p.relative_to(folder).as_posix()) for p in folder.rglob("*.*")}
+    files = {name for name in made if not (folder / name).is_dir() and not name.endswith("YYYY-MM-DD")}
+    assert set(first_cells(head)[0]) == files
+    text = sections("run_folder.md")
+    for name in ("manifest.json", "timing.json"):
+        assert set(first_cells(text[name])[0]) == set(json.loads((folder / name).read_text())), name
+    counts = json.loads((folder / "manifest.json").read_text())["counts"]
+    row = next(line for line in text["manifest.json"].splitlines() if line.startswith("| `counts`"))
+    assert set(re.findall(r"`(\w+)`", row)) == {"counts", *next(iter(counts.values()))}
+
+
+# ------------------------------------------------------------------------------------------------- every document
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(), flags=re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_shows_a_path_of_one_machine(page: Path) -> None:
+    assert not re.search(r"(?<![\w.])/(work|tmp|home|root|Users)/", page.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(
+        r"(?<![\w/])((?:tests|benchmarks|configs|notebooks)/[\w/]+\.(?:py|toml|ipynb))", page.read_text()
+    )
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert not missing
