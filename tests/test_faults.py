@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -13,30 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault_tools import command, fingerprint, finish, killed_and_resumed, start, wait_for
+from tests.fault_tools import command, fingerprint, finish, hits, seconds_of_parts, start, wait_for, wait_for_part
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """An uninterrupted run and the seconds it took."""
+    """An uninterrupted run and the seconds from its first part to its manifest."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    finish(folder)  # compiles what is not compiled yet
-    shutil.rmtree(folder)
-    began = time.perf_counter()
-    done = finish(folder)
+    done = finish(folder)  # compiles what is not compiled yet
     assert done.returncode == 0, done.stderr
-    return folder, time.perf_counter() - began
+    shutil.rmtree(folder)
+    return folder, seconds_of_parts(folder)
 
 
 def check_kills(whole: tuple[Path, float], tmp_path: Path, kills: int, seed: int) -> None:
     folder, seconds = whole
-    chosen = random.Random(seed)
-    for number in range(kills):
-        out = tmp_path / f"run{number}"
-        code, _, second = killed_and_resumed(out, chosen.uniform(0.3, 1.0) * seconds)
-        assert code in (-signal.SIGKILL, 0)
+    expected = fingerprint(folder)
+    for out, second in hits(tmp_path, kills, seconds, seed):
         assert second.returncode == 0, second.stderr
-        assert fingerprint(out) == fingerprint(folder)
+        assert fingerprint(out) == expected
 
 
 def test_a_run_killed_at_a_random_moment_goes_on_to_the_same_bytes(whole, tmp_path):
@@ -53,8 +47,7 @@ def test_a_run_killed_again_and_again_gets_there(whole, tmp_path):
     out = tmp_path / "run"
     for kept in (1, 4, 9):
         process = start(out, "--jobs", "1")
-        while process.poll() is None and len(list((out / "parts").glob("*.part"))) < kept:
-            time.sleep(0.001)
+        wait_for_part(process, out, kept)
         process.kill()
         process.communicate()
     assert finish(out).returncode == 0
