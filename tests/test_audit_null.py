@@ -275,7 +275,7 @@ def rules(**changes: object) -> Selection:
     ids=["min EG p < .05", "Johansen, book", "both", "either"],
 )
 def test_the_books_rules_select_what_they_select_from_random_walks(selection: Selection, expected: float) -> None:
-    """DESIGN section 4, fact 6, whose rates carry a sampling error and a rounding of their own."""
+    """Rates known from another program, which carry a sampling error and a rounding of their own."""
     found = chance_rate(selection, 504, seed=3, batches=12)
     assert abs(found.rate - expected) < 3 * found.std_error + 0.0015
 

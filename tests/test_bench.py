@@ -56,7 +56,6 @@ def test_a_wrong_stage_disagrees(stages, monkeypatch) -> None:
     made = stages.Bench(pairs=40, jobs=1)
     right = stages.bench_ledger(made, repeats=2, reference_pairs=10)
     assert right.agrees
-    monkeypatch.setattr(stages, "CAPITAL", stages.CAPITAL)
     loop = stages.references.day_loop
     monkeypatch.setattr(stages.references, "day_loop", lambda frame, **options: loop(frame, **options | {"cost": 0.0}))
     assert not stages.bench_ledger(made, repeats=2, reference_pairs=10).agrees

@@ -1,4 +1,4 @@
-"""On pure noise the differenced spread wins nearly always, and shares earn nothing (DESIGN section 5, trap 1)."""
+"""On pure noise the differenced spread wins nearly always, and shares earn nothing."""
 
 import numpy as np
 import pytest
