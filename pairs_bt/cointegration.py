@@ -351,7 +351,9 @@ def scan(
     -------
     DataFrame
         One row a pair, in the order given: s1, s2, eg_stat_12, eg_pvalue_12 (s1 regressed on s2), eg_stat_21,
-        eg_pvalue_21, var_order (-1 if refused), trace0, trace1, reason ("" if tested; else the statistics are NaN).
+        eg_pvalue_21, var_order (-1 if refused), trace0, trace1, reason ("" if tested; else the statistics are NaN),
+        qr_fallback (whether moments were too near singular for a Cholesky factor, so that the pair's statistics come
+        from a QR of the design itself; they are as exact, the pair takes longer).
 
     Raises
     ------
@@ -392,5 +394,6 @@ def scan(
             "trace0": result.trace0,
             "trace1": result.trace1,
             "reason": [REASONS[int(code)] for code in result.code],
+            "qr_fallback": result.qr_fallback,
         }
     )

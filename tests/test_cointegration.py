@@ -268,6 +268,11 @@ def test_moments_and_reflections_agree(kind, bars):
 def test_poor_condition_is_reported():
     assert scan_pair(*make_pair("nearly_identical", 504, 3)).qr_fallback[0]
     assert not scan_pair(*make_pair("independent", 504, 3)).qr_fallback[0]
+    for kind, expected in (("nearly_identical", True), ("independent", False)):
+        y, x = make_pair(kind, 504, 3)
+        frame = ct.scan(pd.DataFrame({"A": y, "B": x}))
+        assert frame.columns[-1] == "qr_fallback"
+        assert frame["qr_fallback"].tolist() == [expected]
 
 
 # --------------------------------------------------------------------------------------------------------- refusals
@@ -424,11 +429,12 @@ def test_the_frame_has_the_columns_and_rows_promised():
         "trace0",
         "trace1",
         "reason",
+        "qr_fallback",
     ]
     assert list(zip(frame.s1, frame.s2, strict=True)) == list(combinations(prices.columns, 2))
     assert (frame.reason == "").all()
-    assert ct.scan(prices, []).shape == (0, 10)
-    assert ct.scan(prices[["T00"]]).shape == (0, 10)
+    assert ct.scan(prices, []).shape == (0, 11)
+    assert ct.scan(prices[["T00"]]).shape == (0, 11)
 
 
 # ------------------------------------------------------------------------------------------------------------- slow

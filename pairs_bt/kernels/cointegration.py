@@ -11,6 +11,9 @@ R comes from the moments by Cholesky. The moments cost little: one row of lagged
     sum_{t=s}^{n-1} a[t-i-1] b[t-j-1] = sum_{t=s}^{n-1} a[t-i] b[t-j] + a[s-1-i] b[s-1-j] - a[n-1-i] b[n-1-j].
 Where a pivot falls below `PIVOT_FLOOR` of what its column started from, R comes from Householder reflections of the
 design itself. Series are centred and scaled by a power of two (exact); no statistic depends on either.
+
+All of it is one file, longer than others, because numba does not see an edit of a callee in another file: a kernel in
+the cache would go on calling the old one.
 """
 
 from __future__ import annotations
