@@ -15,7 +15,6 @@ from pairs_bt.errors import ConfigError, DataError
 
 # MacKinnon, Haug and Michelis (1999), 95%, two series, constant outside the relation (det_order 0).
 TRACE_95 = (15.4943, 3.8415)
-MAX_EIG_95 = (14.2639, 3.8415)
 
 # Of a table of pairs, members or borrow rates.
 MAX_TABLE_BYTES = 200_000_000
