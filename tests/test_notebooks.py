@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-NAMES = ("explore_a_run", "compare_hedge_ratios", "kalman_ols", "hedge_menu")
+NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+# Of one notebook from its first cell to its last; nbmake's own limit is a cell's.
+SECONDS = 300
+WITHOUT_FIGURES = {"morning_matrix"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -19,7 +22,7 @@ def test_it_runs_from_the_first_cell_to_the_last(name: str, tmp_path: Path) -> N
         sys.executable, "-m", "pytest", "--nbmake", "--nbmake-timeout=110", "-o", "addopts=", "-p", "no:cacheprovider",
         "-q", str(NOTEBOOKS / f"{name}.ipynb"),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=NOTEBOOKS.parent, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=NOTEBOOKS.parent, check=False, timeout=SECONDS)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
@@ -32,6 +35,6 @@ def test_it_is_saved_with_its_outputs(name: str) -> None:
     assert {output["output_type"] for output in outputs} <= {"stream", "execute_result", "display_data"}
     assert not [output for output in outputs if output.get("name") == "stderr"]
     text = json.dumps(outputs)
-    assert "image/svg+xml" in text
+    assert ("image/svg+xml" in text) == (name not in WITHOUT_FIGURES)
     for place in ("/work/", "/home/", "/root/", "/tmp/", "\\\\Users\\\\"):
         assert place not in text, place
