@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint bench scoreboard clean
+.PHONY: demo test slow lint bench ggr scoreboard clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pairs-bt run
@@ -20,7 +20,14 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/bench.py --markdown --out bench.json
+
+# Fetches two public sets of prices (the one target that needs the network beside pip), then tests and prints on them.
+ggr: $(VENV)/.installed-test
+	$(BIN)/python -m pip download --quiet --no-deps universal-portfolios --dest build/universal-portfolios
+	UNIVERSAL_PORTFOLIOS="$$(ls -d "$$PWD"/build/universal-portfolios/*.whl | tail -n 1)" && \
+	export UNIVERSAL_PORTFOLIOS && $(BIN)/python -m pytest -n 0 tests/test_distance.py && \
+	$(BIN)/python benchmarks/ggr.py
 
 # SCOREBOARD=--quick takes two or three minutes instead of ten.
 scoreboard: $(VENV)/.installed-test
