@@ -79,7 +79,8 @@ def concentration(trades: pd.DataFrame, *, variants: Sequence[str] | None = None
     Parameters
     ----------
     trades : DataFrame
-        Columns variant, y, x, test_end, net_pnl.
+        Columns variant, y, x, test_end, net_pnl; of a table without entry_date or capital the parts that need
+        them are missing.
     variants : sequence of str, optional
         Rows of the result; default: those that traded, in order of appearance.
 
@@ -88,7 +89,12 @@ def concentration(trades: pd.DataFrame, *, variants: Sequence[str] | None = None
     DataFrame, index variant
         trades, total_pnl (money), best_trades_share (best 1% of the trades, at least one), best_pair ("Y/X"),
         best_pair_share, best_cohort (test_end), best_cohort_share. Shares are of the total and NaN where it
-        is not positive; above 1, everything else together lost.
+        is not positive; above 1, everything else together lost. The same from the other end, worst_trades_share to
+        worst_cohort_share: shares of a loss, NaN where the total is not negative.
+
+        Of the largest single win and loss: win_pair, win_date (entry), win_cohort, win_capital (money the trade was
+        given), win_pnl, and loss_pair to loss_pnl; missing where no trade won or lost. extreme_pnl is the one of the
+        two that is larger in size, without_extreme the total without it.
     """
     names = list(variants) if variants is not None else list(trades["variant"].unique())
     rows = []
@@ -105,9 +111,34 @@ def concentration(trades: pd.DataFrame, *, variants: Sequence[str] | None = None
             sums = mine["net_pnl"].groupby(labels, sort=True, observed=True).sum()
             row[f"best_{key}"] = sums.idxmax() if len(sums) else None
             row[f"best_{key}_share"] = float(sums.max()) / total if total > 0.0 else math.nan
-        rows.append(row)
-    keys = ["best_trades_share", "best_pair", "best_pair_share", "best_cohort", "best_cohort_share"]
-    return pd.DataFrame(rows, index=pd.Index(names, name="variant"), columns=["trades", "total_pnl", *keys])
+            row[f"worst_{key}"] = sums.idxmin() if len(sums) else None
+            row[f"worst_{key}_share"] = float(sums.min()) / total if total < 0.0 else math.nan
+        row["worst_trades_share"] = tail_share(-mine["net_pnl"])
+        win, loss = _single(mine, "win", 1.0), _single(mine, "loss", -1.0)
+        found = [pnl for pnl in (win["win_pnl"], loss["loss_pnl"]) if not math.isnan(pnl)]
+        extreme = max(found, key=abs, default=0.0)
+        rows.append({**row, **win, **loss, "extreme_pnl": extreme, "without_extreme": total - extreme})
+    ends = [f"{end}_{key}" for end in ("best", "worst") for key in _TAIL]
+    singles = [f"{which}_{key}" for which in ("win", "loss") for key in _SINGLE]
+    columns = ["trades", "total_pnl", *ends, *singles, "extreme_pnl", "without_extreme"]
+    return pd.DataFrame(rows, index=pd.Index(names, name="variant"), columns=columns)
+
+
+_TAIL = ("trades_share", "pair", "pair_share", "cohort", "cohort_share")
+_SINGLE = ("pair", "date", "cohort", "capital", "pnl")
+
+
+def _single(trades: pd.DataFrame, which: str, sign: float) -> dict[str, Any]:
+    """The trade with the largest gain (`sign` 1) or loss (-1)."""
+    out: dict[str, Any] = dict.fromkeys(f"{which}_{key}" for key in _SINGLE)
+    out |= {f"{which}_capital": math.nan, f"{which}_pnl": math.nan}
+    size = sign * trades["net_pnl"].to_numpy(dtype=np.float64)
+    if not size.size or not size.max() > 0.0:
+        return out
+    row = trades.iloc[int(size.argmax())]
+    out |= {f"{which}_pair": f"{row['y']}/{row['x']}", f"{which}_cohort": row["test_end"]}
+    out |= {f"{which}_date": row.get("entry_date"), f"{which}_capital": float(row.get("capital", math.nan))}
+    return out | {f"{which}_pnl": float(row["net_pnl"])}
 
 
 def market_exposure(returns: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame:
@@ -188,6 +219,8 @@ def _plain(value: object) -> object:
         return [_plain(row) for row in table.to_dict("records")]
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
+    if value is pd.NaT:
+        return None
     if isinstance(value, (pd.Timestamp, np.datetime64)):
         return pd.Timestamp(value).isoformat()[:10]
     if isinstance(value, np.generic):

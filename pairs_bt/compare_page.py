@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -14,7 +13,7 @@ from pairs_bt.plots.portfolio import plot_runs_equity
 from pairs_bt.plots.svg import to_svg
 from pairs_bt.report import environment
 from pairs_bt.style import css_variables
-from pairs_bt.wording import day, number, percent, pvalue, signed
+from pairs_bt.wording import day, interval, number, percent, pvalue, signed, why_not
 
 
 def tables(found: RunComparison) -> dict[str, Table]:
@@ -23,8 +22,8 @@ def tables(found: RunComparison) -> dict[str, Table]:
         "days": _days(found),
         "configs": _configs(found),
         "metrics": _metrics(found),
-        "across": _differences(found, found.across.to_dict("records"), "The same variant in two runs"),
-        "differences": _differences(found, found.comparison.differences.to_dict("records"), "Every two series"),
+        "across": _differences(found.across.to_dict("records"), "The same variant in two runs"),
+        "differences": _differences(found.comparison.differences.to_dict("records"), "Every two series"),
     }
 
 
@@ -51,30 +50,26 @@ def _metrics(found: RunComparison) -> Table:
     trades = found.series["trades"].to_dict()
     rows = []
     for name in found.net.columns:
-        own, interval = found_metrics[name], intervals[name]
+        own, bounds = found_metrics[name], intervals[name]
         cells = [percent(own[key]) for key in ("annual_return", "annual_volatility")]
-        cells += [number(own["sharpe"]), _interval(interval["low"], interval["high"]), percent(own["max_drawdown"])]
+        cells += [number(own["sharpe"]), interval(bounds["low"], bounds["high"]), percent(own["max_drawdown"])]
         rows.append(Row(str(name), [*cells, number(trades[name], 0), pvalue(sets[name]["pvalue"])]))
     head = ["net, on the common dates", "return a year", "volatility", "Sharpe", "95% interval", "drawdown", "trades"]
     return Table([*head, "p, MCS"], rows, "Metrics")
 
 
-def _differences(found: RunComparison, records: list[dict[Hashable, Any]], title: str) -> Table:
+def _differences(records: list[dict[Hashable, Any]], title: str) -> Table:
     rows = [
         Row(
             f"{row['first']} over {row['second']}",
-            [signed(row["difference"]), number(row["std_error"]), _interval(row["low"], row["high"]),
+            [signed(row["difference"]), number(row["std_error"]), interval(row["low"], row["high"]),
              pvalue(row["pvalue"]), pvalue(row["pvalue_holm"])],
-            note=row["reason"],
+            note=why_not(row),
         )
         for row in records
     ]  # fmt: skip
     head = ["net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)"]
     return Table(head, rows, title)
-
-
-def _interval(low: float, high: float) -> str:
-    return "\N{EN DASH}" if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def _plain(text: str) -> str:
@@ -99,9 +94,10 @@ def as_text(table: Table) -> str:
 def render_comparison(found: RunComparison) -> str:
     """The page: one self-contained file, the same bytes for the same runs."""
     laid = tables(found)
+    names = found.series.groupby("variant", sort=False)["label"].first().to_dict()
     pictures = [
-        Picture(Markup(to_svg(plot_runs_equity(net, variant), f"equity{number}", f"Growth of 1 of {variant}")))
-        for number, (variant, net) in enumerate(found.by_variant().items())
+        Picture(Markup(to_svg(plot_runs_equity(net, names[key]), f"equity{number}", f"Growth of 1 of {names[key]}")))
+        for number, (key, net) in enumerate(found.by_variant().items())
     ]
     same = Text("The configs, prices and versions are the same.")
     blocks: list[Block] = [

@@ -12,9 +12,10 @@ import pandas as pd
 from pairs_bt.compare import market_exposure
 from pairs_bt.errors import PairsError
 from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
+from pairs_bt.panels_concentration import concentration_tables
 from pairs_bt.plots import portfolio
 from pairs_bt.results import Run
-from pairs_bt.wording import NOTHING, number, percent, pvalue, signed
+from pairs_bt.wording import NOTHING, interval, number, percent, pvalue, signed, why_not
 
 Format = Callable[[float], str]
 
@@ -56,7 +57,7 @@ RETURNS: tuple[str | tuple[str, str, Format], ...] = (
 TRADING: tuple[str | tuple[str, str, Format], ...] = (
     "Trades",
     ("Trades", "trades", _whole),
-    ("Converged", "converged", _percent0),
+    ("Converged, of closed trades", "converged", _percent0),
     ("Winning trades", "winning_trades", _percent0),
     ("Profit factor", "profit_factor", number),
     ("Mean trade, net (bp)", "mean_trade_net_bp", _bp),
@@ -134,10 +135,10 @@ def _differences(run: Run) -> Block:
                 f"{_name(run, row['first'])} over {_name(run, row['second'])}",
                 [
                     signed(row["difference"]), number(row["std_error"]),
-                    _interval(row["low"], row["high"]),
+                    interval(row["low"], row["high"]),
                     pvalue(row["pvalue"]), pvalue(row["pvalue_holm"]), *elsewhere,
                 ],
-                note=row["reason"],
+                note=why_not(row),
             )
         )  # fmt: skip
     head = ["Net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)"]
@@ -148,10 +149,6 @@ def _differences(run: Run) -> Block:
         "Holm's adjustment pays for the number of pairs compared; below 0.05 two variants differ. A verdict that "
         "turns with the block length is not settled.",
     )
-
-
-def _interval(low: float, high: float) -> str:
-    return NOTHING if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def _line(metrics: pd.DataFrame, name: str) -> list[float]:
@@ -212,7 +209,7 @@ def equity_panel(run: Run, draw: Drawer) -> Panel:
 
 def cohorts_panel(run: Run, draw: Drawer) -> Panel:
     """Cohort bars, win matrix, concentration."""
-    blocks: list[Block] = [*beside(run, draw(portfolio.plot_cohorts), _wins(run)), _concentration(run)]
+    blocks: list[Block] = [*beside(run, draw(portfolio.plot_cohorts), _wins(run)), *concentration_tables(run)]
     return Panel(
         "cohorts",
         "Cohort by cohort",
@@ -238,32 +235,6 @@ def _wins(run: Run) -> Block:
     head = ["beat \N{RIGHTWARDS ARROW}", *(_name(run, n) for n in wins.columns)]
     note = "Windows in which the row earned more than the column. Ties count for neither."
     return Table(head, rows, "Cohorts won", note, marks=styles(run))
-
-
-def _concentration(run: Run) -> Block:
-    table = run.comparison.concentration
-    if table is None or not table["trades"].sum():
-        return Text("No trade: nothing to be concentrated.")
-    rows = []
-    for name, row in table.iterrows():
-        best = row["best_cohort"]
-        cohort = f"{pd.Timestamp(best):%Y-%m-%d}" if best is not None and not pd.isna(best) else NOTHING
-        pair = str(row["best_pair"]) if row["best_pair"] is not None else NOTHING
-        rows.append(
-            Row(
-                _name(run, name),
-                [number(row["total_pnl"], 0), percent(row["best_trades_share"], 0),
-                 Cell(pair, "text"), percent(row["best_pair_share"], 0),
-                 Cell(cohort, "text"), percent(row["best_cohort_share"], 0)],
-            )
-        )  # fmt: skip
-    return Table(
-        ["", "net P&L ($)", "best 1% of trades", "best pair", "its share", "best cohort", "its share"],
-        rows,
-        "How much came from how little",
-        "Shares of a variant's net P&L; above 100%, all the rest together lost. A dash where the variant lost money.",
-        marks=styles(run),
-    )
 
 
 def calendar_panel(run: Run, draw: Drawer) -> Panel:

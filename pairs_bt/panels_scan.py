@@ -52,8 +52,8 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     error = run.chance["std_error"] * tested
     text = (
         f"{passed:,} pairs passed. If every ticker were an independent random walk, about "
-        f"{number(run.expected_by_chance, 0)} (\N{PLUS-MINUS SIGN} {number(error, 0)}, simulated on "
-        f"{run.chance['pairs']:,.0f} pairs) would have passed the same tests. The command "
+        f"{number(run.expected_by_chance, 0)} (simulated to \N{PLUS-MINUS SIGN} {number(error, 0)}, on "
+        f"{run.chance['pairs']:,.0f} pairs of walks) would have passed the same tests. The command "
         "`pairs-bt audit CONFIG` runs this config on such walks and shows what it earns there."
     )
     if method != "cointegration":
@@ -151,7 +151,7 @@ def fixed_first_note(run: Run) -> str:
         return ""
     space = run.config.filter.price_space
     if space == "raw":
-        meaning = "close to y / x at the first train bar whatever the data are: about equal dollars of both legs there"
+        meaning = "close to y / x at the first train bar whatever the data are, equal dollars of both legs there"
     else:
         options = run.config.filter
         start = to_space(np.full((1, 1), 1.0), space)[0]
@@ -170,6 +170,6 @@ def fixed_first_note(run: Run) -> str:
         meaning = f"{number(first, 3)} for every pair, whatever its data are: {held} against {unit} at the train start"
     return (
         f"{chosen[0].label} holds the first value of the filter. With the filter's start (m0 = 0, P0 = ones) that is "
-        f"{meaning}. It is what was asked for, but it estimates nothing; fixed_last is the estimate that could really "
-        "be frozen on the first trading morning."
+        f"{meaning}. No price change has been seen by then, so it estimates nothing: it is a position in almost equal "
+        "dollars. fixed_last holds the estimate that could be frozen on the first trading morning."
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ from pairs_bt.plots import pair as pair_plots
 from pairs_bt.plots import pairs as pairs_plots
 from pairs_bt.results import Run
 from pairs_bt.summary import COST_CURVE_BPS, endings
-from pairs_bt.wording import day, money, number, percent
+from pairs_bt.wording import NOTHING, day, money, number, percent
 
 MAX_WINDOWS = 8
 
@@ -122,21 +123,32 @@ def _endings(run: Run) -> Block:
     if table.empty:
         return Text("No trade was made.")
     rows = []
+    left_open = False
     for variant, label in run.labels.items():
         own = table[table["variant"] == variant]
         rows.append(Row(label, kind="group"))
         if own.empty:
             rows.append(Row("no trade"))
+        closed = int(own.loc[own["exit_reason"] != "open", "trades"].sum())
+        left_open |= closed < int(own["trades"].sum())
         order = {reason: place for place, reason in enumerate(_REASONS)}
         rows.extend(
             Row(
                 _REASONS.get(row["exit_reason"], row["exit_reason"]),
-                [number(row["trades"], 0), Cell(percent(row["share"], 0), share=float(row["share"])),
+                [number(row["trades"], 0), _share(row, closed),
                  number(row["mean_net_bp"], 1), money(row["net_pnl"])],
             )
             for row in own.sort_values("exit_reason", key=lambda s: s.map(order)).to_dict("records")
         )  # fmt: skip
-    return Table(["Exit", "trades", "share", "mean net (bp)", "net P&L ($)"], rows, "How trades ended")
+    note = "Shares are of closed trades; those still open when the data end have none." if left_open else ""
+    return Table(["Exit", "trades", "share", "mean net (bp)", "net P&L ($)"], rows, "How trades ended", note)
+
+
+def _share(row: Mapping[Hashable, Any], closed: int) -> Cell:
+    if row["exit_reason"] == "open":
+        return Cell(NOTHING)
+    share = row["trades"] / closed
+    return Cell(percent(share, 0), share=share)
 
 
 def pair_panels(run: Run, draw: Drawer, asked: Sequence[tuple[str, str]]) -> Panel:
@@ -185,7 +197,12 @@ def _page(run: Run, draw: Drawer, title: str, y: str, x: str, end: pd.Timestamp)
         blocks.append(Text(f"Prices are not shown: {view.missing}"))
     if view.spreads.empty:
         blocks.append(Text("This run kept no spread of this pair."))
-    blocks.append(Beside([draw(pair_plots.plot_pair_levels, view), draw(pair_plots.plot_pair_signals, view)]))
+    lag = run.config.execution.lag
+    closes = "one close" if lag == 1 else f"{lag} closes"
+    fills = f"Triangles and crosses stand at the fill, {closes} after the signal; rings, at the signals to enter."
+    fills = fills if lag else "Filled at the signal's own close: rings and triangles coincide."
+    signals = draw(pair_plots.plot_pair_signals, view, caption=fills)
+    blocks.append(Beside([draw(pair_plots.plot_pair_levels, view), signals]))
     blocks.append(_pair_trades(run, view))
     return blocks
 

@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from pairs_bt.atomic import write_text
+from pairs_bt.errors import PairsError
 from pairs_bt.results import Run
 from pairs_bt.style import css_variables, variant_dash
 
@@ -45,7 +46,7 @@ def write_report(
 
 def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     """Make the report's HTML."""
-    from pairs_bt import panels_results, panels_scan, panels_trades
+    from pairs_bt import panels_concentration, panels_results, panels_scan, panels_trades
     from pairs_bt.panels import MAX_BESIDE, Drawer, styles
     from pairs_bt.plots.portfolio import plot_sharpe
 
@@ -74,6 +75,7 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
             empty=run.trades.empty,
             fixed_first=panels_scan.fixed_first_note(run),
             headline=_headline(run),
+            single_trades=panels_concentration.single_trades(run),
             picture=draw(plot_sharpe),
             sections=sections,
             swatches=_swatches(styles(run)),
@@ -128,7 +130,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     later = "at the next close" if execution.lag == 1 else f"{execution.lag} closes later"
     fills = "at the signal's own close" if execution.lag == 0 else later
     return [
-        ("prices", f"{source.get('tickers')} tickers, {source.get('first_date')} to {source.get('last_date')}"),
+        ("prices", f"{source.get('tickers')} tickers, {_span(run)}"),
         ("traded", f"{day(span[0])} to {day(span[-1])}" if len(span) else "nothing"),
         ("windows", f"{len(run.windows)} of {run.config.windows.train} train, {run.config.windows.trade} trade"),
         ("pairs", f"{int(counts['tested']):,} tested, {int(counts['selected']):,} selected"),
@@ -137,8 +139,20 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
+def _span(run: Run) -> str:
+    """First and last date of the prices used."""
+    from pairs_bt.wording import day, span
+
+    try:
+        dates = run.prices.index
+    except PairsError:
+        return span(run.source, run.config.data.start, run.config.data.end)
+    return f"{day(dates[0])} to {day(dates[-1])}"
+
+
 def _headline(run: Run) -> Any:
     from pairs_bt.panels import Row, Table, styles
+    from pairs_bt.panels_concentration import headline_rows
     from pairs_bt.wording import number, percent
 
     table = run.summary
@@ -149,6 +163,7 @@ def _headline(run: Run) -> Any:
         Row("  95% interval from", [number(v) for v in interval["low"]]),
         Row("  to", [number(v) for v in interval["high"]]),
         Row("Maximum drawdown", [percent(v) for v in table["net_max_drawdown"]]),
+        *headline_rows(run),
         Row("Trades", [number(v, 0) for v in table["trades"]]),
         Row("Mean trade, net (bp)", [number(v, 1) for v in table["mean_trade_net_bp"]]),
         Row("Break-even (bp a leg)", [number(v, 1) for v in table["break_even_cost_bps"]]),

@@ -7,7 +7,6 @@ in the light colours; inside the report every colour below becomes a CSS variabl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 # Role: (light, dark).
@@ -43,7 +42,7 @@ _VARIANTS: Final[tuple[tuple[str, str], ...]] = (
 
 DASHES: Final[tuple[tuple[float, ...], ...]] = (
     (),
-    (6, 2.2),
+    (5, 3),
     (1.6, 1.6),
     (7, 2, 1.6, 2),
     (11, 3),
@@ -72,8 +71,3 @@ def variant_dash(number: int) -> tuple[float, ...]:
 def css_variables(side: int) -> str:
     """CSS declarations of every colour: `side` 0 is light, 1 is dark."""
     return "".join(f"{entry[0]}:{entry[1 + side]};" for entry in THEME.values())
-
-
-def variant_styles(names: Sequence[str]) -> dict[str, int]:
-    """Number of each variant, which fixes its colour and dash wherever it is drawn."""
-    return {name: number for number, name in enumerate(names)}

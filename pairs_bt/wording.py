@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -34,6 +36,33 @@ def signed(value: float, digits: int = 2) -> str:
 def money(value: float) -> str:
     """Whole dollars."""
     return number(value, 0)
+
+
+def dollars(value: float) -> str:
+    """Whole dollars with their sign."""
+    text = number(value, 0)
+    if text == NOTHING:
+        return text
+    return f"\N{MINUS SIGN}${text[1:]}" if text.startswith("\N{MINUS SIGN}") else f"${text}"
+
+
+def interval(low: float, high: float) -> str:
+    """Two bounds; a dash where the data give none (NaN, or no bound at all)."""
+    return f"{number(low)} to {number(high)}" if math.isfinite(low) and math.isfinite(high) else NOTHING
+
+
+def why_not(row: Mapping[Hashable, Any]) -> str:
+    """Why a row of paired differences has no numbers or no interval; '' where it has both."""
+    unbounded = math.isinf(row["low"]) or math.isinf(row["high"])
+    return row["reason"] or ("too few days moved to bound it" if unbounded else "")
+
+
+def span(source: Mapping[str, Any], start: date | None, end: date | None) -> str:
+    """First and last date of the prices that are used: those of the file within `start` and `end`."""
+    first, last = (str(source.get(key)) for key in ("first_date", "last_date"))
+    # ISO dates sort as text.
+    first, last = max(first, str(start or first)), min(last, str(end or last))
+    return f"{first} to {last}"
 
 
 def pvalue(value: float) -> str:

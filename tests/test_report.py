@@ -143,14 +143,16 @@ def test_the_same_run_gives_the_same_bytes(made: Run, html: str, tmp_path: Path)
 def test_the_command_adds_a_page_for_a_pair(made: Run, tmp_path: Path) -> None:
     assert made.folder is not None
     row = made.trades.iloc[0]
-    said = call(
-        "report", made.folder, "--pair", f"{row['x']},{row['y']}", "--pair", "A&B,ZZ", "--out", tmp_path / "r.html"
-    )
+    said = call("report", made.folder, "--pair", f"{row['x']},{row['y']}", "--out", tmp_path / "r.html")
     assert said.code == 0, said.err
     page = self_contained((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "Asked for: " in page.text
-    assert "A&B/ZZ was not selected" in page.text
-    assert "not among the pairs of the universe" in page.text
+
+
+def test_a_pair_beyond_the_universe_says_so(made: Run) -> None:
+    text = self_contained(render_report(made, pairs=[("A&B", "ZZ")])).text
+    assert "A&B/ZZ was not selected" in text
+    assert "not among the pairs of the universe" in text
 
 
 def test_a_pair_that_was_never_selected_says_why(made: Run) -> None:

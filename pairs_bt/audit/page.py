@@ -14,7 +14,7 @@ from pairs_bt.panels import Beside, Panel, Picture, Row, Table, Text
 from pairs_bt.plots.svg import to_svg
 from pairs_bt.report import environment
 from pairs_bt.style import css_variables, variant_dash
-from pairs_bt.wording import number, percent, pvalue
+from pairs_bt.wording import number, percent, pvalue, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,9 +62,9 @@ def _marks(audit: Audit) -> dict[str, int]:
 
 
 def _facts(audit: Audit) -> list[tuple[str, str]]:
-    source, real = audit.source, audit.real
+    source, real, data = audit.source, audit.real, audit.config.data
     return [
-        ("prices", f"{source.get('tickers')} tickers, {source.get('first_date')} to {source.get('last_date')}"),
+        ("prices", f"{source.get('tickers')} tickers, {span(source, data.start, data.end)}"),
         ("windows", f"{len(real.tested)}"),
         ("tests", f"{sum(real.tested):,}"),
         ("null universes", f"{audit.draws} of each of {len(audit.discoveries)} kinds"),

@@ -166,7 +166,11 @@ def line(axis: Axes, x: Any, y: Any, number: int, **options: Any) -> Any:
     style: dict[str, Any] = (
         {"color": variant_color(number), "dashes": dash} if dash else {"color": variant_color(number)}
     )
-    return axis.plot(x, y, **{**style, **options})[0]
+    style |= options
+    if not dash:
+        # Wider, so that a dashed line on the same path leaves it visible.
+        style["linewidth"] = style.get("linewidth", RC["lines.linewidth"]) + 0.9
+    return axis.plot(x, y, **style)[0]
 
 
 def thin(values: npt.NDArray[np.float64], columns: int = 480) -> npt.NDArray[np.int64]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 SPREAD_TITLE = "Spread in the trade window, less its value on the first trading day"
-MARKS = ("buys the spread", "sells the spread", "closes")
+MARKS = ("entry signal", "buys the spread (fill)", "sells the spread (fill)", "closes (fill)")
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,11 @@ def _draw_signals(axis: Axes, run: Run, view: PairView, name: str, number: int) 
     if z.isna().all():
         why = view.refusals.get(name) or "no z-score was kept"
         axis.text(0.5, 0.5, f"not traded: {why}", transform=axis.transAxes, ha="center", va="center", color=MUTED)
-    handles = []
+    signals = trades["signal_date"].to_numpy()
+    handles = axis.plot(
+        signals, z.reindex(signals).to_numpy(), "o", color=INK, markersize=5, markerfacecolor="none",
+        markeredgewidth=1.1, linestyle="none", zorder=3,
+    )  # fmt: skip
     for side, mark, color in ((1, "^", GAIN), (-1, "v", LOSS)):
         dates = trades.loc[trades["side"] == side, "entry_date"].to_numpy()
         handles += axis.plot(
