@@ -112,7 +112,7 @@ body{margin:1.5rem auto;padding:0 1rem;max-width:1800px;background:var(--page);c
 font:15px/1.5 system-ui,sans-serif}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .4rem}
 p,li{max-width:75ch}.soft{color:var(--soft)}
-.wide{overflow:auto;max-height:90vh;border:1px solid var(--line)}
+.wide{overflow:auto;max-height:90vh;width:fit-content;max-width:100%;border:1px solid var(--line)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .list td,.list th{padding:.15rem .6rem;border-bottom:1px solid var(--line);text-align:right}
 .list th{background:var(--head)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pairs_bt.kernels import matrix as kernel
 from pairs_bt.matrix import MIN_BARS, HedgeMatrix
 from pairs_bt.matrix_files import replace_file
 from pairs_bt.matrix_page import picture, render, shade
+from pairs_bt.wording import number
 
 __all__ = ["clustered_order", "page", "spreadsheet_safe", "tables_are_current", "write_tables"]
 
@@ -160,7 +162,7 @@ def page(matrix: HedgeMatrix, *, since: HedgeMatrix | None = None, notes: Iterab
             "spread z",
             "half-life",
         ),
-        moved=[_moved_row(matrix, before, moves, i, j) for i, j in top],
+        moved=_rows(matrix, top, _moved(matrix, before, moves), (6, 6, 3, 3, 3, 3)),
         **_static(matrix, current),
     )
 
@@ -253,19 +255,27 @@ def _heat(matrix: HedgeMatrix, part: Sequence[int], shades: Any) -> list[dict[st
     return rows
 
 
-def _moved_row(matrix: HedgeMatrix, before: Floats, moves: Floats, i: int, j: int) -> list[str]:
+def _moved(matrix: HedgeMatrix, before: Floats, moves: Floats) -> tuple[Floats, ...]:
     values = matrix.state.values
-    z, half_life = matrix.spread_statistics()
-    return [
-        matrix.tickers[i],
-        matrix.tickers[j],
-        _text(before[i, j], 6),
-        _text(values[kernel.BETA, i, j], 6),
-        _text(moves[i, j], 3),
-        _text(np.sqrt(values[kernel.BETA_VAR, i, j]), 3),
-        _text(z[i, j], 3),
-        _text(half_life[i, j], 3),
-    ]
+    return (before, values[kernel.BETA], moves, np.sqrt(values[kernel.BETA_VAR]), *matrix.spread_statistics())
+
+
+def _rows(
+    matrix: HedgeMatrix, pairs: Sequence[tuple[int, int]], columns: Sequence[Floats], digits: Sequence[int]
+) -> list[list[str]]:
+    """Rows of a table of pairs: the two tickers, then each column's value with as many decimals as the column needs."""
+    texts = []
+    for column, most in zip(columns, digits, strict=True):
+        values = [float(column[i, j]) for i, j in pairs]
+        texts.append(_column(values, most))
+    return [[matrix.tickers[i], matrix.tickers[j], *(text[k] for text in texts)] for k, (i, j) in enumerate(pairs)]
+
+
+def _column(values: Sequence[float], digits: int) -> list[str]:
+    """Numbers with the same decimals: those that show `digits` significant digits of the median size."""
+    sizes = [abs(value) for value in values if np.isfinite(value) and value != 0.0]
+    places = digits - 1 - math.floor(math.log10(float(np.median(sizes)))) if sizes else 0
+    return [number(value, min(max(places, 0), 8)) for value in values]
 
 
 def _static(matrix: HedgeMatrix, current: Any) -> dict[str, Any]:
@@ -286,15 +296,14 @@ def _static(matrix: HedgeMatrix, current: Any) -> dict[str, Any]:
         f"by {middle}{unit} in the median over {size.size:,} pairs and by {high}{unit} in the worst twentieth. Below, "
         "the pairs where the miss is largest for what the filter expected."
     )
-    rows = [
-        [matrix.tickers[i], matrix.tickers[j], _text(percent[i, j], 3), _text(error[i, j], 4), _text(surprise[i, j], 3)]
-        for i, j in _largest(surprise, _TOP)
-    ]
+    rows = _rows(matrix, _largest(surprise, _TOP), (percent, error, surprise), (3, 3, 3))
     return {"static_text": text, "static": rows, "static_names": names}
 
 
 def _text(value: Any, digits: int) -> str:
-    number = float(value)
-    if np.isnan(number):
-        return "–"
-    return "∞" if number == np.inf else f"{number:.{digits}g}"
+    """A number with that many significant digits, zeros at the end included."""
+    value = float(value)
+    if not np.isfinite(value):
+        return number(value)
+    places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    return number(value, min(max(places, 0), 8))
