@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,8 @@ from pairs_bt.chance import chance_rate
 from pairs_bt.cli import cli
 from pairs_bt.config import Config, Selection
 from pairs_bt.config_io import builtin
-from pairs_bt.errors import ConfigError
+from pairs_bt.errors import ConfigError, PartialError
+from pairs_bt.lock import hold
 from pairs_bt.planted import PlantedPair
 from pairs_bt.prices import PriceData, check_prices
 from pairs_bt.runner import run
@@ -419,3 +422,31 @@ def test_a_folder_that_is_not_this_audits_is_refused(command: Path, tmp_path: Pa
     with pytest.raises(ConfigError, match="audit of another config"):
         check_folder(tmp_path / "a", other, fresh=False)
     check_folder(tmp_path / "a", other, fresh=True)
+
+
+def test_of_two_audits_at_once_the_second_is_told(command: Path, tmp_path: Path) -> None:
+    config, out = Config.load(command / "study.toml"), tmp_path / "a"
+    out.mkdir()
+    with hold(out), pytest.raises(ConfigError, match="at work in"):
+        run_audit(config, draws_each=1, dates=1, out=out)
+    assert not list(out.iterdir())
+
+
+def test_a_disk_that_refuses_is_told_and_finished_draws_stay(
+    command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, out = Config.load(command / "study.toml"), tmp_path / "a"
+    with monkeypatch.context() as patch:
+        patch.setattr("pairs_bt.audit.study.replacing", _full)
+        with pytest.raises(PartialError, match="no space is left on the disk"):
+            run_audit(config, draws_each=1, dates=1, out=out)
+    assert json.loads((out / "audit.json").read_text())["status"] == "begun"
+    assert len((out / "null_draws.jsonl").read_text().splitlines()) == 4
+    assert not list(out.rglob("*.tmp"))
+    run_audit(config, draws_each=1, dates=1, out=out)
+    assert json.loads((out / "audit.json").read_text())["status"] == "complete"
+    assert not (out / ".lock").exists()
+
+
+def _full(path: Path) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))

@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
+from pairs_bt.atomic import write_text
 from pairs_bt.audit.measure import Measure, measure
 from pairs_bt.config import Config
 from pairs_bt.config_io import fingerprint
@@ -124,13 +125,10 @@ class Journal:
 
     def __enter__(self) -> Journal:
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             # Written anew from what was read, so that a torn line never stands in the middle.
-            fresh = self.path.with_suffix(".partial")
             lines = [json.dumps(self.header, sort_keys=True)]
             lines += [_line(name, found) for name, found in self.finished.items()]
-            fresh.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            os.replace(fresh, self.path)
+            write_text(self.path, "\n".join(lines) + "\n")
             self._file = self.path.open("a", encoding="utf-8")
         return self
 

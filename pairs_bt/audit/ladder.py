@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from pairs_bt.atomic import write_text
 from pairs_bt.config import Config
 from pairs_bt.config_io import to_toml
 from pairs_bt.results import Run
@@ -135,8 +136,7 @@ def write_rungs(ladder: Sequence[Rung], folder: Path) -> None:
     for path in folder.glob("[0-9][0-9]_*.toml"):
         path.unlink()
     for rung in ladder:
-        path = folder / rung.file_name
-        path.write_text(f"# {rung.what}\n\n{to_toml(rung.config)}", encoding="utf-8", newline="\n")
+        write_text(folder / rung.file_name, f"# {rung.what}\n\n{to_toml(rung.config)}")
 
 
 def climb(

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, write_text
 from pairs_bt.audit import causality, draws, evidence, ladder
 from pairs_bt.audit.causality import Certificate
 from pairs_bt.audit.evidence import Call, Discovery
 from pairs_bt.audit.measure import Measure, measure
 from pairs_bt.config import Config
 from pairs_bt.config_io import fingerprint
-from pairs_bt.errors import ConfigError
+from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.hedge import variants
+from pairs_bt.lock import LOCK, hold
 from pairs_bt.prices import fingerprint_frame
 from pairs_bt.runner import open_study
+from pairs_bt.study import Study
 
 MANIFEST = "audit.json"
 FILES = ("audit.html", "ladder.csv", "null.csv", "null_windows.csv", "causality.json", draws.JOURNAL, MANIFEST)
@@ -106,14 +109,41 @@ def run_audit(
     Raises
     ------
     ConfigError, DataError
-        Before anything is written.
+        Before anything is written; also when another audit is at work in `out`.
+    PartialError
+        When `out` cannot be written any more; finished draws are kept.
     """
-    show = _silence if display is None else display
     study = open_study(config, prices)
-    if out is not None:
-        check_folder(out, config, fresh=fresh)
+    with ExitStack() as stack:
+        if out is not None:
+            _take(stack, out, config, fresh=fresh)
+        try:
+            return _audit(study, draws_each, dates, out, jobs, _silence if display is None else display)
+        except OSError as error:
+            if out is None:
+                raise
+            raise PartialError(
+                f"The audit in {out} could not be written: {reason(error)}. Finished draws are kept: mend that, give "
+                "the same command again, and it goes on from them."
+            ) from None
+
+
+def _take(stack: ExitStack, out: Path, config: Config, *, fresh: bool) -> None:
+    """Make the folder this audit's, alone: checked before it is touched, and again once nobody else can."""
+    check_folder(out, config, fresh=fresh)
+    try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / MANIFEST).write_text(_json(_manifest(config, study.prices, draws_each, dates)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"The folder {out} cannot be made: {reason(error)}. Give another with --out.") from None
+    stack.enter_context(hold(out))
+    check_folder(out, config, fresh=fresh)
+    remove_temporaries(out)
+
+
+def _audit(study: Study, draws_each: int, dates: int, out: Path | None, jobs: int | None, show: Display) -> Audit:
+    config = study.config
+    if out is not None:
+        write_text(out / MANIFEST, _json(_manifest(config, study.prices, draws_each, dates)))
     real = measure(study)
     steps = ladder.rungs(config)
     if out is not None:
@@ -163,12 +193,14 @@ def write(audit: Audit, folder: Path) -> None:
     from pairs_bt.audit.page import render
 
     for name, table in (("ladder", audit.ladder), ("null", audit.null), ("null_windows", audit.windows)):
-        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
-    (folder / "causality.json").write_text(_json(audit.certificate.to_dict()), encoding="utf-8")
-    (folder / "audit.html").write_text(render(audit), encoding="utf-8", newline="\n")
+        with replacing(folder / f"{name}.csv") as stream:
+            stream.write(table.to_csv(index=False, lineterminator="\n").encode())
+    write_text(folder / "causality.json", _json(audit.certificate.to_dict()))
+    write_text(folder / "audit.html", render(audit))
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) if (folder / MANIFEST).exists() else {}
     summary = {"discoveries": [asdict(d) for d in audit.discoveries], "calls": [asdict(c) for c in audit.calls]}
-    (folder / MANIFEST).write_text(_json(manifest | {"status": "complete"} | summary), encoding="utf-8")
+    # Last: an audit is complete when this says so.
+    write_text(folder / MANIFEST, _json(manifest | {"status": "complete"} | summary))
 
 
 def _manifest(config: Config, prices: pd.DataFrame, draws_each: int, dates: int) -> dict[str, Any]:
@@ -199,7 +231,8 @@ def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
         return
     if not folder.is_dir():
         raise ConfigError(f"--out {folder} is a file: give the path of a folder.")
-    if not any(folder.iterdir()):
+    # What an audit that was killed in its first moments leaves is nobody's.
+    if all(path.name == LOCK or path.name.endswith(TEMPORARY) for path in folder.iterdir()):
         return
     path = folder / MANIFEST
     try:
