@@ -14,12 +14,14 @@ import pandas as pd
 import pytest
 
 from pairs_bt import assembly, pipeline, signals, study, tasks
-from pairs_bt.config import Config, Filter
+from pairs_bt.config import Config, Filter, Windows
 from pairs_bt.hedge import FilterPath
 from pairs_bt.ledger import Book
 from pairs_bt.mean_reversion import half_life
 from pairs_bt.selection import Choice
 from pairs_bt.signals import Levels, SignalSet
+from pairs_bt.tasks import VariantResult
+from pairs_bt.windows import Window
 
 Patch = pytest.MonkeyPatch
 
@@ -197,6 +199,33 @@ def filled_at_yesterdays_price(patch: Patch) -> None:
     patch.setattr(tasks, "trade_pairs", leaky)
 
 
+def windows_counted_back_from_the_last_day(patch: Patch) -> None:
+    """Train windows of five-day weeks, whose last week is the sample's last."""
+    original = study.split_windows
+
+    def leaky(index: pd.DatetimeIndex, options: Windows) -> list[Window]:
+        return [replace(window, first=window.first + index.size % 5) for window in original(index, options)]
+
+    patch.setattr(study, "split_windows", leaky)
+
+
+def spread_less_its_mean_over_all_bars(patch: Patch) -> None:
+    def change(made: SignalSet, rule: str) -> SignalSet:
+        return replace(made, spread=made.spread - made.spread.mean(axis=1, keepdims=True))
+
+    wrap_signals(patch, change)
+
+
+def positions_of_trades_that_gain(patch: Patch) -> None:
+    """The ledger is right; what is shown as held leaves out what will lose."""
+    original = VariantResult.position
+
+    def leaky(self: VariantResult, *args: Any) -> np.ndarray:
+        return original(replace(self, trades=self.trades[self.trades["convergence"] >= 0.0]), *args)
+
+    patch.setattr(VariantResult, "position", leaky)
+
+
 def only_trades_that_gain(patch: Patch) -> None:
     original = tasks.trade_pairs
 
@@ -221,6 +250,9 @@ def returns_scaled_by_their_own_volatility(patch: Patch) -> None:
 
 
 LEAKS = (
+    Leak("windows counted back from the last day", "windows", windows_counted_back_from_the_last_day),
+    Leak("spread less its mean over all bars", "spread", spread_less_its_mean_over_all_bars),
+    Leak("positions of trades that gain only", "positions", positions_of_trades_that_gain),
     Leak("mean over the trade window", "hedge ratio", mean_over_the_trade_window),
     Leak("z-score on the full sample", "z-score", zscore_on_the_full_sample),
     Leak("universe chosen with the future", "universe", universe_chosen_with_the_future),
