@@ -19,11 +19,13 @@ FIGURE = "docs/demo_equity.svg"
 def demo() -> str:
     """The end of `pairs-bt run` on the built-in demo, as a person sees it."""
     import pairs_bt
-    from pairs_bt.console import chance_line, headline
+    from pairs_bt.console import chance_line, doubts, headline, legend
 
     run = pairs_bt.run()
     (ROOT / FIGURE).write_bytes(figure(run))
-    end = "\n".join(f"    {line}".rstrip() for line in headline(run.summary).splitlines())
+    shown = f"{headline(run.summary)}\n\n{legend()}"
+    end = "\n".join(f"    {line}".rstrip() for line in shown.splitlines())
+    end += "".join(f"\n{line}" for line in ["", *doubts(run)] if doubts(run))
     image = f"![Net equity of the variants]({FIGURE})"
     return f"{end}\n\n{chance_line(run)}\n{run.comparison.verdict}\n\n{image}"
 

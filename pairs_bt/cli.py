@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,12 +14,17 @@ from pairs_bt import __version__
 from pairs_bt.cli_audit import audit
 from pairs_bt.cli_compare import compare
 from pairs_bt.cli_engine import engine_options, open_engine
+from pairs_bt.cli_force import force_option
 from pairs_bt.cli_hedge import hedge
 from pairs_bt.cli_sweep import sweep
 from pairs_bt.cli_verify import verify
+from pairs_bt.compiled import kernels_are_cold
 from pairs_bt.errors import PairsError
 from pairs_bt.interrupt import EXIT_CODE as INTERRUPTED
-from pairs_bt.interrupt import ends_at_once, on_interrupt
+from pairs_bt.interrupt import again, ends_at_once, on_interrupt
+
+if TYPE_CHECKING:
+    from pairs_bt.results import Run
 
 _config = click.argument("config", required=False, type=click.Path(path_type=Path))
 _set = click.option(
@@ -67,8 +71,9 @@ def run(
 
     settings = Config.load(config, overrides)
     target = out or Path("runs") / (config.stem if config else "demo")
-    with _quiet_start("starting (the first run after an installation compiles its kernels: half a minute)"):
-        from pairs_bt import runner
+    if sys.stderr.isatty() and kernels_are_cold():
+        click.echo("compiling the kernels, once after an installation: about half a minute", err=True)
+    from pairs_bt import runner
     from pairs_bt.console import progress_bar, show_notes, show_run
 
     on_interrupt(partial(_how_to_go_on, target))
@@ -91,8 +96,7 @@ def _how_to_go_on(folder: Path) -> str:
         return f"Interrupted; the run in {folder} is finished."
     parts = len(list((folder / "parts").glob("*.part")))
     kept = f"{parts} finished windows are kept in {folder}" if parts else "Nothing was finished yet"
-    arguments = [part for part in sys.argv[1:] if part != "--fresh"]
-    return f"Interrupted. {kept}. To go on: pairs-bt {shlex.join(arguments)}"
+    return f"Interrupted. {kept}. To go on: {again()}"
 
 
 @cli.command()
@@ -100,39 +104,48 @@ def _how_to_go_on(folder: Path) -> str:
 @_set
 @_jobs
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write all tested pairs to this CSV or Parquet file."
+    "--out", type=click.Path(path_type=Path), help="Write all tested pairs to this file: NAME.csv or NAME.parquet."
 )
-def scan(config: Path | None, overrides: tuple[str, ...], jobs: int | None, out: Path | None) -> None:
+@force_option
+def scan(config: Path | None, overrides: tuple[str, ...], jobs: int | None, out: Path | None, force: bool) -> None:
     """Test the pairs of every window and list the candidates, without trading."""
     from pairs_bt.config import Config
 
     settings = Config.load(config, overrides)
+    from pairs_bt.out_file import TABLE, check_out, inputs
+
+    check_out(out, TABLE, reads=inputs(settings, config), force=force)
     from pairs_bt.console import progress_bar, show_notes, show_scan
-    from pairs_bt.runner import open_study, scan_windows
+    from pairs_bt.runner import expected_chance, open_study, scan_windows
     from pairs_bt.scan_writer import write_scan
 
     study = open_study(settings)
     with progress_bar("windows") as advance:
         found = write_scan(scan_windows(study, jobs=jobs, progress=advance), out)
     show_notes([note.text for note in study.notes])
-    show_scan(found, out)
+    show_scan(found, settings.selection.method, expected_chance(study), out)
 
 
 @cli.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--pair", "pairs", multiple=True, metavar="Y,X", help="Add a page for this pair; repeatable.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it (default: DIR/report.html)."
+    "--out", type=click.Path(path_type=Path), help="Where to write it, a name in .html (default: DIR/report.html)."
 )
-def report(folder: Path, pairs: tuple[str, ...], out: Path | None) -> None:
+@force_option
+def report(folder: Path, pairs: tuple[str, ...], out: Path | None, force: bool) -> None:
     """Write the report of a finished run again."""
+    asked = [_pair(text) for text in pairs]
+    from pairs_bt.out_file import PAGE, check_out
     from pairs_bt.report import write_report
     from pairs_bt.runner import load_run
     from pairs_bt.store import record_file
 
     loaded = load_run(folder)
+    check_out(out, PAGE, force=force)
     target = out or folder / "report.html"
-    write_report(loaded, target, pairs=[_pair(text) for text in pairs])
+    _check_tickers(loaded, asked)
+    write_report(loaded, target, pairs=asked)
     if out is None:
         record_file(folder, target.name)
     click.echo(target)
@@ -143,6 +156,22 @@ def _pair(text: str) -> tuple[str, str]:
     if not comma or not y.strip() or not x.strip():
         raise click.BadParameter(f"{text!r} is not of the form Y,X", param_hint="--pair")
     return y.strip(), x.strip()
+
+
+def _check_tickers(run: Run, pairs: list[tuple[str, str]]) -> None:
+    if not pairs:
+        return
+    import difflib
+
+    table = run.tests_of("s1", "s2")
+    known = sorted({*table["s1"].unique(), *table["s2"].unique()})
+    for name in dict.fromkeys(name for pair in pairs for name in pair):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
+            raise click.BadParameter(
+                f"{name!r} is not among the {len(known):,} tickers of this run. Near it: {', '.join(near)}.",
+                param_hint="--pair",
+            )
 
 
 @cli.command()
@@ -164,20 +193,6 @@ cli.add_command(verify)
 cli.add_command(compare)
 cli.add_command(audit)
 cli.add_command(sweep)
-
-
-class _quiet_start:
-    """Say what the wait is for, when a person is watching."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __enter__(self) -> None:
-        if sys.stderr.isatty():
-            click.echo(self.text, err=True)
-
-    def __exit__(self, *_: Any) -> None:
-        return None
 
 
 def main() -> None:

@@ -41,9 +41,12 @@ def audit(
     settings = Config.load(config, overrides)
     from pairs_bt.audit.study import run_audit
     from pairs_bt.audit.words import terminal
-    from pairs_bt.console import progress_bar
+    from pairs_bt.console import in_ascii, progress_bar
+    from pairs_bt.interrupt import again, on_interrupt
 
     target = out or Path("runs") / f"{config.stem if config else 'demo'}-audit"
+    on_interrupt(lambda: f"Interrupted. Finished draws of the audit are kept in {target}. To go on: {again()}")
     made = run_audit(settings, draws_each=draws, dates=dates, out=target, jobs=jobs, fresh=fresh, display=progress_bar)
-    click.echo(terminal(made))
+    on_interrupt(lambda: f"Interrupted; the audit in {target} is finished.")
+    click.echo(in_ascii(terminal(made)))
     click.echo(f"Page: {target / 'audit.html'}")

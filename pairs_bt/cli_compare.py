@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import click
+
+from pairs_bt.cli_force import force_option
 
 
 @click.command(short_help="Compare finished runs on the dates they share.")
@@ -12,19 +15,30 @@ import click
 @click.option(
     "--variant", "variants", multiple=True, metavar="NAME", help="Compare only this variant of each run; repeatable."
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write the comparison as a page.")
-def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | None) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the comparison as a page, a name in .html.")
+@force_option
+def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | None, force: bool) -> None:
     """Compare two or more finished runs.
 
     Shows what differs between their configs, and the same statistics for every run and variant on the dates that all
     of them share: pairs-bt compare runs/a runs/b --out compare.html
     """
     from pairs_bt.compare_runs import compare_runs, named_folders
+    from pairs_bt.out_file import PAGE, check_out
     from pairs_bt.runner import load_run
+    from pairs_bt.validation import short_blocks
 
+    check_out(out, PAGE, force=force)
     runs = {name: load_run(folder) for name, folder in named_folders(folders).items()}
     found = compare_runs(runs, variants=variants)
     from pairs_bt.compare_page import as_text, render_comparison, tables
+    from pairs_bt.console import in_ascii
+
+    block = cast(int, found.comparison.settings["block"])
+    for name, run in runs.items():
+        note = short_blocks(run.config, block)
+        if note is not None:
+            click.echo(f"note: {name}: {note.text}", err=True)
 
     laid = tables(found)
     for name in ("days", "configs", "metrics", "across"):
@@ -33,7 +47,7 @@ def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | No
             click.echo(f"{table.caption}\n\n{as_text(table)}\n")
         elif name == "configs":
             click.echo("The configs, prices and versions are the same.\n")
-    click.echo(found.comparison.verdict)
+    click.echo(in_ascii(found.comparison.verdict))
     if out is not None:
         from pairs_bt.atomic import write_text
 

@@ -27,8 +27,15 @@ _MOST_NOTES = 10
 @click.option("--obs-cov", type=float, help="Variance of the error, in squared units of y.  [default: 1]")
 @click.option("--window", type=int, help="Bars of the spread's z-score and half-life.  [default: 252]")
 @click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all processors]")
+@click.option("--fresh", is_flag=True, help="Let PRICES replace a matrix that is newer than they are, or damaged.")
 def hedge(
-    prices: Path | None, out: Path, update: Path | None, start: str | None, jobs: int | None, **options: Any
+    prices: Path | None,
+    out: Path,
+    update: Path | None,
+    start: str | None,
+    jobs: int | None,
+    fresh: bool,
+    **options: Any,
 ) -> None:
     """Filter a hedge ratio for every ordered pair of PRICES into the folder --out, or move it by new bars.
 
@@ -38,7 +45,15 @@ def hedge(
 
     With neither PRICES nor --update the tables are made again from the states in the folder. PRICES and TODAY are CSV
     or Parquet, wide (date, then one column of closes for each ticker) or long (date, ticker, close).
-    """
+
+    The default variances are those of the streaming model, and so wide that most ratios are close to the quotient of
+    the last two prices. Start from these and look at the spread that comes out:
+
+    \b
+      levels   --trans-cov 1e-6
+      log      --trans-cov 1e-6 --obs-cov 1e-3
+      changes  --trans-cov 1e-4 --obs-cov 1e-4
+    """  # noqa: D301  # click takes \b for "do not wrap"
     from pairs_bt.errors import ConfigError
     from pairs_bt.matrix_files import locked
 
@@ -48,19 +63,56 @@ def hedge(
             f"Both PRICES ({prices}) and --update ({update}) are given. Pass PRICES to make the matrix, --update to "
             "move the one that --out holds."
         )
+    if prices is None and fresh:
+        raise ConfigError("--fresh is for a matrix that is made from PRICES: give those too, or leave it out.")
     if prices is None and given:
         raise ConfigError(
             f"--{', --'.join(name.replace('_', '-') for name in given)} can only be chosen when the matrix is made; "
             f"the one in {out} keeps its own. Leave the option out, or pass PRICES to make the matrix again."
         )
     if prices is not None:
+        _check_folder(out)
         matrix, notes = _fit(prices, start, jobs, given)
+        if not fresh:
+            _check_newer(matrix, out)
         with locked(out):
             _keep(matrix, out, notes)
     else:
         _existing(out)
         with locked(out):
             _move(out, update, start, jobs)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder in which something else lies than a matrix."""
+    from pairs_bt.errors import ConfigError
+    from pairs_bt.matrix_store import STATES
+
+    # A command that was killed in its first moments has left its lock or a temporary file.
+    if not out.is_dir() or (out / STATES).is_file():
+        return
+    if any(path.name != ".lock" and not path.name.endswith(".tmp") for path in out.iterdir()):
+        raise ConfigError(
+            f"--out {out} is not empty, and no matrix has been made there. Give another folder, or an empty one."
+        )
+
+
+def _check_newer(matrix: HedgeMatrix, out: Path) -> None:
+    """Refuse to go back in time, and to replace what cannot be read."""
+    from pairs_bt.errors import ConfigError, DataError
+    from pairs_bt.matrix_store import STATES, read_state
+
+    if not (out / STATES).is_file():
+        return
+    try:
+        last = read_state(out).days[-1]
+    except DataError as error:
+        raise ConfigError(f"{error} (--fresh replaces it.)") from None
+    if last > matrix.state.days[-1]:
+        raise ConfigError(
+            f"The matrix in {out} has bars to {last}, PRICES end on {matrix.state.days[-1]}: making it again would "
+            "lose what came since. Pass newer prices, another folder, or --fresh to replace it."
+        )
 
 
 def _existing(out: Path) -> None:
@@ -120,6 +172,8 @@ def _keep(matrix: HedgeMatrix, out: Path, notes: Sequence[str], since: HedgeMatr
 def _price_notes(data: PriceData, *, new: bool = False) -> list[str]:
     # a few new rows are too few to call a ticker stale, constant or short
     notes = [note for note in data.notes if not new or note.kind == "repaired" or not note.ticker]
+    # what --start leaves out was asked for in this very command
+    notes = [note for note in notes if note.rule != "start"]
     lines = [f"{note.ticker}: {note.text}" if note.ticker else note.text for note in notes]
     if len(lines) > _MOST_NOTES:
         lines[_MOST_NOTES:] = [f"and {len(lines) - _MOST_NOTES} more notes on the prices"]

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from pairs_bt.sweep.analysis import SweepResult
 
 
+_LEGEND = """\
+Net Sharpe ratios a year. best Sharpe: of the best setting, in hindsight. base: of the config itself.
+walk-forward, base since: of settings chosen as time went by, and of the base, since the first choice.
+deflated: probability that the best has a true Sharpe above 0, after all trials of its row.
+PBO: probability that the best setting of half of the history is at or below the median in the other half.
+p over base: chance of so large a gain over the base if no setting were better.
+shape: plateau if the neighbours of the best setting keep half of its advantage, else spike.
+The verdict is about the last row."""
+
+
 @click.command(short_help="Run a grid of settings, and say what trying them all costs.")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -51,15 +61,16 @@ def sweep(
     make_grid(settings, values, yes=yes)
     target = out or Path("sweeps") / (config.stem if config else "demo")
     from pairs_bt.console import progress_bar, show_notes
-    from pairs_bt.interrupt import on_interrupt
+    from pairs_bt.interrupt import again, on_interrupt
     from pairs_bt.sweep.engine import sweep as run_sweep
 
-    on_interrupt(lambda: f"Interrupted. Finished settings are kept in {target}; the same command goes on from there.")
+    on_interrupt(lambda: f"Interrupted. Finished settings are kept in {target}. To go on: {again()}")
     with progress_bar("cohorts") as advance:
         result = run_sweep(
             settings, values, out=target, jobs=jobs, yes=yes, fresh=fresh, progress=advance,
             say=lambda text: click.echo(text, err=True),
         )  # fmt: skip
+    on_interrupt(lambda: f"Interrupted; the sweep in {target} is finished.")
     show_notes(result.notes)
     show_sweep(result)
     click.echo(f"Page: {target / 'sweep.html'}")
@@ -67,6 +78,7 @@ def sweep(
 
 def show_sweep(result: SweepResult) -> None:
     """The end of a sweep: one line a variant, and the verdict."""
+    from pairs_bt.console import in_ascii
     from pairs_bt.sweep.page import headline
 
     table = headline(result)
@@ -74,7 +86,7 @@ def show_sweep(result: SweepResult) -> None:
     lines = [list(table.head[:-1])]
     best = []
     for row in table.rows:
-        cells = [cell if isinstance(cell, str) else cell.text for cell in row.cells]
+        cells = [in_ascii(cell if isinstance(cell, str) else cell.text) for cell in row.cells]
         lines.append([row.head, *cells[:-1]])
         best.append((row.head, cells[-1]))
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
@@ -87,5 +99,5 @@ def show_sweep(result: SweepResult) -> None:
     click.echo(f"{len(result.grid.settings):,} settings, {result.outcomes[0].ends.size} cohorts. Best in hindsight:")
     for label, name in best:
         click.echo(f"  {label.ljust(widths[0])}  {name}")
-    click.echo()
-    click.echo(result.verdict)
+    click.echo(f"\n{_LEGEND}\n")
+    click.echo(in_ascii(result.verdict))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from pairs_bt.results import Run
 from pairs_bt.scan_writer import ScanSummary
 
 MAX_NOTES = 12
+# Under so many trades the standard error of a Sharpe ratio is as large as any that one hopes for.
+FEW_TRADES = 30
 
 
 @contextmanager
@@ -42,14 +44,22 @@ def show_notes(notes: Sequence[str]) -> None:
         click.echo(f"note: {len(notes) - MAX_NOTES} more; `pairs-bt validate` lists them all", err=True)
 
 
+def in_ascii(text: str) -> str:
+    """A text that pages show, too, for the terminal: one minus sign and dash there, the one on the keyboard."""
+    return text.replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-").replace("\N{INFINITY}", "inf")
+
+
 def percent(value: float, digits: int = 2) -> str:
     """A fraction as a percentage; a dash where there is none."""
-    return "-" if math.isnan(value) else f"{100 * value:.{digits}f}%"
+    return "-" if math.isnan(value) else f"{number(100 * value, digits)}%"
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number; a dash where there is none."""
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+    """A number; a dash where there is none, and no minus before a zero."""
+    if math.isnan(value):
+        return "-"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if not text.strip("-0.") else text
 
 
 # Label, column of the summary, and how to print it; None is an empty line.
@@ -90,40 +100,85 @@ def headline(summary: pd.DataFrame) -> str:
     return "\n".join([line(head), rule, *(line(r) if r else "" for r in rows)])
 
 
+_LEGEND = (
+    "converged: closed because the spread came back. on employed capital: of the money in trades, not of all of it.\n"
+    "filled at the signal's close: net Sharpe without the delay of a fill. break-even: the cost that leaves nothing."
+)
+
+
+def legend() -> str:
+    """What a person must know to read the table."""
+    return _LEGEND
+
+
+def doubts(run: Run) -> list[str]:
+    """Which variants have no trades, with the reason, and which have too few to judge; one line a reason."""
+    found: dict[str, list[str]] = {}
+    for name, label, count in run.summary[["variant", "label", "trades"]].itertuples(index=False):
+        if count == 0:
+            found.setdefault(f"no trades; {_why_none(run, name)}.", []).append(label)
+        elif count < FEW_TRADES:
+            some = "trade" if count == 1 else "trades"
+            found.setdefault("too few for a Sharpe ratio to mean much.", []).append(f"{label}, {count} {some}")
+    return [f"{'; '.join(labels) if 'few' in what else ', '.join(labels)}: {what}" for what, labels in found.items()]
+
+
+def _why_none(run: Run, variant: str) -> str:
+    """The most frequent reason why a variant's candidates were not traded."""
+    if not run.windows["selected"].sum():
+        return "no pair was selected"
+    reasons = run.half_lives.loc[run.half_lives["variant"] == variant, "reason"].astype(str)
+    refused = reasons[reasons != ""]
+    if len(refused) < len(reasons) / 2 or refused.empty:
+        return f"{len(reasons) - len(refused):,} of {len(reasons):,} candidates could trade, and none was opened"
+    most = refused.value_counts()
+    return f"{most.iloc[0]:,} of {len(reasons):,} candidates: {most.index[0]}"
+
+
 def chance_line(run: Run) -> str:
     """One line: candidates found, and how many chance alone would give."""
-    counts = run.windows.sum()
-    method = run.config.selection.method
+    counts = {str(name): int(count) for name, count in run.windows.sum().items()}
+    return chance_words(counts, len(run.windows), run.config.selection.method, run.chance)
+
+
+def chance_words(counts: Mapping[str, int], windows: int, method: str, chance: Mapping[str, float]) -> str:
+    """The chance line from its numbers: pairs ``tested``, ``passed`` and ``selected``, and the simulated rate."""
+    tested = counts["tested"]
     if method != "cointegration":
         return (
-            f"{counts['selected']:,} pairs taken by {method} out of {counts['tested']:,} in {len(run.windows)} "
+            f"{counts['selected']:,} pairs taken by {method} out of {tested:,} in {windows} "
             "windows; no test decides, so chance alone would fill every place."
         )
-    expected = run.expected_by_chance
-    error = run.chance["std_error"] * float(counts["tested"])
+    expected, error = chance["rate"] * tested, chance["std_error"] * tested
     return (
-        f"{counts['passed']:,} candidates in {counts['tested']:,} tests of {len(run.windows)} windows; "
-        f"independent random walks would give about {expected:,.0f} (+/- {error:,.0f})."
+        f"{counts['passed']:,} candidates in {tested:,} tests of {windows} windows; "
+        f"independent random walks would give about {expected:,.0f}, simulated to +/- {error:,.0f}."
     )
 
 
 def show_run(run: Run) -> None:
     """The end of a run: table, chance line, verdict, and the report's path."""
-    click.echo(headline(run.summary))
-    click.echo()
+    click.echo(f"{headline(run.summary)}\n\n{legend()}\n")
+    for line in doubts(run):
+        click.echo(line)
     if run.config.execution.pnl == "spread":
         click.echo('P&L here is the differenced spread (execution.pnl = "spread"): a claim, not money.')
     click.echo(chance_line(run))
-    click.echo(run.comparison.verdict)
+    click.echo(in_ascii(run.comparison.verdict))
     if run.folder is not None:
         page = run.folder / "report.html"
         click.echo(f"Report: {page}" if page.exists() else f"Folder: {run.folder}")
 
 
-def show_scan(found: ScanSummary, out: Path | None) -> None:
-    """Candidates by window, and what happened to the rest."""
+def show_scan(found: ScanSummary, method: str, chance: Mapping[str, float], out: Path | None) -> None:
+    """Candidates by window, what happened to the rest, and what chance alone would give."""
+    click.echo("test end    selected  pairs (y/x)")
     click.echo("\n".join(found.lines))
-    click.echo()
-    click.echo("\n".join(f"{count:10,d}  {reason}" for reason, count in found.outcomes.most_common()))
+    click.echo(f"\n{found.counts['selected']:10,d}  selected")
+    rejected = [(reason, count) for reason, count in found.outcomes.most_common() if reason != "selected"]
+    if rejected:
+        click.echo("\n  rejected  reason")
+        click.echo("\n".join(f"{count:10,d}  {reason}" for reason, count in rejected))
+    click.echo(f"\n{chance_words(found.counts, len(found.lines), method, chance)}")
     if out is not None:
         click.echo(f"All tested pairs: {out}")

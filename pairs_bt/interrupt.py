@@ -8,7 +8,9 @@ minds, because files are whole or absent (:mod:`pairs_bt.atomic`) and the folder
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,11 @@ _message: list[Callable[[], str]] = [lambda: "Interrupted."]
 def on_interrupt(message: Callable[[], str]) -> None:
     """Set what is said when the program is interrupted from here on."""
     _message[0] = message
+
+
+def again() -> str:
+    """The command that goes on with what this one was doing: its own, without `--fresh`."""
+    return f"pairs-bt {shlex.join(part for part in sys.argv[1:] if part != '--fresh')}"
 
 
 @contextmanager

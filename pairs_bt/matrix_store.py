@@ -189,7 +189,7 @@ def read_state(folder: Path) -> MatrixState:
         reason = str(error).split("\n")[0][:200]
         raise DataError(
             f"{path} is not a matrix that can be read: {reason}. Restore it from a copy, or make it again from the "
-            f"price history: pairs-bt hedge PRICES --out {folder}"
+            f"price history: pairs-bt hedge PRICES --out {folder} --fresh"
         ) from None
 
 

@@ -29,10 +29,13 @@ class ScanSummary:
         One a window: its test end, the number of its candidates and the first of them.
     outcomes : Counter
         Pairs by reason; those without one are ``'selected'``.
+    counts : Counter
+        Over all windows, as :attr:`pairs_bt.scan_table.ScanTable.counts`.
     """
 
     lines: list[str] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def write_scan(tables: Iterable[ScanTable], out: Path | None) -> ScanSummary:
@@ -65,7 +68,8 @@ def _noted(tables: Iterable[ScanTable], summary: ScanSummary) -> Iterator[pd.Dat
             yield piece
         count = table.counts["selected"]
         more = f", and {count - _SHOWN} more" if count > _SHOWN else ""
-        summary.lines.append(f"{pd.Timestamp(table.test_end):%Y-%m-%d}  {count:4d}  {', '.join(names)}{more}")
+        summary.lines.append(f"{pd.Timestamp(table.test_end):%Y-%m-%d}  {count:8d}  {', '.join(names)}{more}")
+        summary.counts.update(table.counts)
         summary.outcomes.update({reason or "selected": number for reason, number in table.outcomes.items()})
 
 

@@ -66,10 +66,11 @@ def expected_cost(study: Study, jobs: int | None = None) -> Cost:
 _DAYS = {"Y": 252.0, "M": 21.0, "W": 5.0, "D": 252 / 365.25}
 
 
-def short_blocks(config: Config) -> Note | None:
+def short_blocks(config: Config, block: int | None = None) -> Note | None:
     """A note when the bootstrap's blocks are shorter than a cohort trades, which joins the returns of those days."""
     number, unit = split_period(config.windows.trade)
-    days, block = round(number * _DAYS[unit]), config.comparison.block
+    days = round(number * _DAYS[unit])
+    block = config.comparison.block if block is None else block
     if block >= days:
         return None
     text = (

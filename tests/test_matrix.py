@@ -696,6 +696,53 @@ def test_an_out_that_is_a_file_is_refused(tmp_path):
     assert isinstance(result.exception, ConfigError)
 
 
+def test_a_folder_with_other_things_is_not_made_a_matrix(tmp_path):
+    make_prices().to_csv(tmp_path / "prices.csv")
+    for rest in ([], ["--fresh"]):
+        result = run(hedge, tmp_path / "prices.csv", "--out", tmp_path, *rest)
+        assert isinstance(result.exception, ConfigError)
+        assert "is not empty" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["prices.csv"]
+    # what a command that was killed at once has left is nothing
+    out = tmp_path / "matrix"
+    out.mkdir()
+    (out / ".lock").touch()
+    (out / ".states.parquet.x.tmp").touch()
+    assert run(hedge, tmp_path / "prices.csv", "--out", out).exit_code == 0
+
+
+def test_older_prices_do_not_replace_a_newer_matrix_unless_asked(tmp_path):
+    prices, out = make_matrix(tmp_path)
+    prices.iloc[:40].to_csv(tmp_path / "old.csv")
+    before = files(out)
+    result = run(hedge, tmp_path / "old.csv", "--out", out)
+    assert isinstance(result.exception, ConfigError)
+    assert "--fresh" in str(result.exception)
+    assert str(prices.index[49].date()) in str(result.exception)
+    assert files(out) == before
+    assert run(hedge, tmp_path / "prices.csv", "--out", out).exit_code == 0
+    assert files(out) == before
+    assert run(hedge, tmp_path / "old.csv", "--out", out, "--fresh").exit_code == 0
+    assert HedgeMatrix.load(out).last_bar == str(prices.index[39].date())
+    refused = run(hedge, "--update", tmp_path / "prices.csv", "--out", out, "--fresh")
+    assert isinstance(refused.exception, ConfigError)
+
+
+def test_what_cannot_be_read_is_replaced_only_when_asked(tmp_path):
+    _, out = make_matrix(tmp_path)
+    (out / "states.parquet").write_text("not a matrix")
+    result = run(hedge, tmp_path / "prices.csv", "--out", out)
+    assert isinstance(result.exception, ConfigError)
+    assert (out / "states.parquet").read_text() == "not a matrix"
+    assert run(hedge, tmp_path / "prices.csv", "--out", out, "--fresh").exit_code == 0
+
+
+def test_the_help_says_what_the_defaults_are_worth():
+    text = " ".join(run(hedge, "--help").output.split())
+    assert "close to the quotient of the last two prices" in text
+    assert "levels --trans-cov 1e-6 log --trans-cov 1e-6 --obs-cov 1e-3" in text
+
+
 def test_tables_that_a_kill_left_behind_are_made_again_even_by_a_refused_update(tmp_path):
     prices, out = make_matrix(tmp_path)
     matrix = HedgeMatrix.load(out)

@@ -602,6 +602,9 @@ def test_the_command_line(tmp_path) -> None:
     done = CliRunner().invoke(cli, ["sweep", "--grid", "signal.entry=1.5,2", "--out", str(out), *common])
     assert done.exit_code == 0, done.output
     assert "Best in hindsight" in done.output
+    for term in ("walk-forward, base since:", "deflated:", "PBO:", "p over base:", "shape:"):
+        assert term in done.output
+    assert "\N{MINUS SIGN}" not in done.stdout
     assert str(out / "sweep.html") in done.output
     assert (out / "manifest.json").exists()
     wrong = CliRunner().invoke(cli, ["sweep", "--grid", "signal.entri=1", "--out", str(tmp_path / "t"), *common])

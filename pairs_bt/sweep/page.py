@@ -60,6 +60,8 @@ def headline(result: SweepResult) -> Table:
                 Cell(cost.best, "text"),
             ])
         )  # fmt: skip
+    if len(rows) > 1:
+        rows.append(_everything(result))
     head = ["", "best Sharpe", "base", "walk-forward", "base since", "deflated", "PBO", "p over base", "shape",
             "best setting in hindsight"]  # fmt: skip
     note = (
@@ -68,6 +70,15 @@ def headline(result: SweepResult) -> Table:
         "overfitting."
     )
     return Table(head, rows, note=note)
+
+
+def _everything(result: SweepResult) -> Row:
+    """The row that the verdict is about."""
+    cost, (variant, _) = result.costs["all"], result.best
+    setting = cost.best.partition(" | ")[2]
+    cells: list[Cell | str] = [number(cost.sharpe), *[NOTHING] * 3, number(cost.deflated), number(cost.pbo)]
+    cells += [pvalue(cost.superior), Cell(NOTHING), Cell(f"{result.labels[variant]} with {setting}", "text")]
+    return Row("everything tried", cells, kind="total")
 
 
 def _setting_text(result: SweepResult, position: int) -> str:
