@@ -30,7 +30,7 @@ def headline_rows(run: Run) -> list[Row]:
     if table is None:
         return []
     return [
-        Row("Net P&L ($)", [money(v) for v in table["total_pnl"]]),
+        Row("Net P&L of the trades ($)", [money(v) for v in table["total_pnl"]]),
         Row("  largest single win", [money(v) for v in table["win_pnl"]]),
         Row("  largest single loss", [money(v) for v in table["loss_pnl"]]),
         Row("  without the most extreme trade", [money(v) for v in table["without_extreme"]]),
@@ -56,10 +56,11 @@ def single_trades(run: Run) -> list[Block]:
         when = f"{int(alone.sum())} of {len(alone)} windows" if len(alone) > 1 else "the only window"
         slots = cohort_slots(run.config.windows)
         part = f"1/{slots} of the capital" if slots > 1 else "all capital"
+        start = dollars(run.config.portfolio.capital / slots)
         blocks.append(
             Text(
                 f"In {when} a single pair was selected. A cohort's slot is divided by its pairs, so a lone candidate "
-                f"gets the whole slot: {part}, {dollars(run.config.portfolio.capital / slots)} at the start, in one pair."
+                f"gets the whole slot: {part}, {start} at the start, in one pair."
             )
         )
     return blocks

@@ -52,8 +52,8 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     error = run.chance["std_error"] * tested
     text = (
         f"{passed:,} pairs passed. If every ticker were an independent random walk, about "
-        f"{number(run.expected_by_chance, 0)} (simulated to \N{PLUS-MINUS SIGN} {number(error, 0)}, on "
-        f"{run.chance['pairs']:,.0f} pairs of walks) would have passed the same tests. The command "
+        f"{number(run.expected_by_chance, 0)}, simulated to \N{PLUS-MINUS SIGN} {number(error, 0)} on "
+        f"{run.chance['pairs']:,.0f} pairs of walks, would have passed the same tests. The command "
         "`pairs-bt audit CONFIG` runs this config on such walks and shows what it earns there."
     )
     if method != "cointegration":

@@ -304,6 +304,32 @@ def test_concentration_by_hand():
     assert math.isnan(table.loc["b", "best_pair_share"])
     assert table.loc["c", "trades"] == 0
     assert list(compare.concentration(trades).index) == ["a", "b"]
+    assert (a["win_pair"], a["win_pnl"], a["loss_pnl"], a["without_extreme"]) == ("K/L", 50.0, -10.0, 50.0)
+    assert math.isnan(a["worst_pair_share"])
+    assert math.isnan(table.loc["b", "win_pnl"])
+
+
+def test_concentration_of_a_loss_by_hand():
+    ends = pd.to_datetime(["2010-03-31", "2010-03-31", "2010-06-30", "2010-06-30"])
+    trades = pd.DataFrame(
+        {
+            "variant": ["a"] * 4,
+            "y": ["K", "K", "M", "K"],
+            "x": ["L", "L", "N", "L"],
+            "test_end": ends,
+            "entry_date": ends + pd.Timedelta(days=3),
+            "capital": [100.0, 100.0, 500.0, 100.0],
+            "net_pnl": [20.0, -15.0, -80.0, -25.0],
+        }
+    )
+    row = compare.concentration(trades).loc["a"]
+    assert math.isnan(row["best_trades_share"])
+    assert row["worst_trades_share"] == 0.8
+    assert (row["worst_pair"], row["worst_pair_share"]) == ("M/N", 0.8)
+    assert (row["worst_cohort"], row["worst_cohort_share"]) == (ends[2], 1.05)
+    assert (row["loss_pair"], row["loss_date"], row["loss_cohort"]) == ("M/N", pd.Timestamp("2010-07-03"), ends[2])
+    assert (row["loss_capital"], row["loss_pnl"], row["win_pnl"]) == (500.0, -80.0, 20.0)
+    assert (row["extreme_pnl"], row["without_extreme"]) == (-80.0, -20.0)
 
 
 def test_market_exposure_is_the_regression_slope():

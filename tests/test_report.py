@@ -12,13 +12,14 @@ import pytest
 
 from pairs_bt import Config, load_run, run
 from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
+from pairs_bt.panels_concentration import decisive
 from pairs_bt.panels_scan import fixed_first_note
 from pairs_bt.panels_trades import ranking
 from pairs_bt.planted import PlantedPair
 from pairs_bt.report import render_report, write_report
 from pairs_bt.results import Run
 from pairs_bt.synthetic import make_market
-from pairs_bt.wording import number, percent
+from pairs_bt.wording import NOTHING, interval, money, number, percent, span, why_not
 from tests.cli_tools import call
 
 VOID = {"meta", "br", "path", "use", "rect", "link"}
@@ -125,6 +126,71 @@ def test_the_numbers_are_those_of_the_summary(made: Run, html: str) -> None:
     for value in made.summary["net_sharpe"]:
         assert number(value) in text
     assert f"{len(made.tests):,}" in text
+
+
+def test_single_trades_stand_beside_the_headline_also_of_a_loser(made: Run, html: str) -> None:
+    text = self_contained(html).text
+    table = made.comparison.concentration
+    assert table is not None
+    top = html[: html.index("<nav>")]
+    for name, row in table.iterrows():
+        own = made.trades.loc[made.trades["variant"] == name, "net_pnl"]
+        extreme = own[own.abs().idxmax()]
+        assert row["without_extreme"] == pytest.approx(own.sum() - extreme)
+        assert money(row["without_extreme"]) in top
+    said = decisive(made)
+    half = table["extreme_pnl"].abs() > 0.5 * table["total_pnl"].abs()
+    assert len(said) == int(half.sum())
+    assert all(sentence in text for sentence in said)
+    alone = int(made.windows["selected"].eq(1).sum())
+    assert (f"In {alone} of {len(made.windows)} windows a single pair was selected" in text) == (alone > 0)
+
+
+def test_a_lone_candidate_s_loss_is_told() -> None:
+    prices = market()[["P01Y", "P01X"]]
+    result = run(Config.from_dict(QUICK | {"hedge": {"variants": ["averaged"]}}), prices=prices)
+    worst = result.trades["net_pnl"].idxmin()
+    # Everything but one loss is nothing, so that loss is the total.
+    result.trades["net_pnl"] = 0.0
+    result.trades.loc[worst, "net_pnl"] = -123456.0
+    (sentence,) = decisive(result)
+    lost = f"lost $123,456 ({percent(123456 / result.config.portfolio.capital, 1)} of the capital)"
+    assert "averaged, \N{MINUS SIGN}$123,456 in all" in sentence
+    assert "alone in its cohort" in sentence
+    assert lost in sentence
+    assert sentence.endswith("Without it: $0.")
+    page = self_contained(render_report(result))
+    assert sentence in page.text
+    assert "a lone candidate gets the whole slot" in page.text
+    assert re.search(r"worst 100% P01[YX]/P01[YX] 100%", page.text)
+
+
+def test_converged_is_one_share_throughout(made: Run, html: str) -> None:
+    block = re.search(r"How trades ended</figcaption>.*?</table>", html, flags=re.DOTALL)
+    assert block is not None
+    shown = re.findall(r"converged</th><td>[^<]*</td><td[^>]*>(?:<i[^>]*></i><span>)?([0-9]+%)", block[0])
+    assert shown == [percent(value, 0) for value in made.summary["converged"] if value > 0]
+    assert "Converged, of closed trades" in html
+
+
+def test_the_header_spans_the_prices_that_were_used() -> None:
+    config = Config.from_dict(QUICK).with_changes("data.start=2015-06-01", "data.end=2017-06-02")
+    result = run(config, prices=market())
+    used = market().loc["2015-06-01":"2017-06-02"].index  # type: ignore[misc]
+    text = self_contained(render_report(result)).text
+    assert f"tickers, {used[0]:%Y-%m-%d} to {used[-1]:%Y-%m-%d}" in text
+    source = {"first_date": "2015-01-01", "last_date": "2018-01-01"}
+    assert span(source, config.data.start, config.data.end) == "2015-06-01 to 2017-06-02"
+    assert span(source, None, None) == "2015-01-01 to 2018-01-01"
+
+
+def test_an_interval_without_bounds_is_a_dash_with_its_reason() -> None:
+    assert interval(-1.0, 2.0) == "\N{MINUS SIGN}1.00 to 2.00"
+    row = {"low": -np.inf, "high": np.inf, "reason": ""}
+    assert interval(row["low"], row["high"]) == interval(np.nan, np.nan) == NOTHING
+    assert why_not(row) == "too few days moved to bound it"
+    assert why_not({"low": np.nan, "high": np.nan, "reason": "never traded"}) == "never traded"
+    assert why_not({"low": 0.0, "high": 1.0, "reason": ""}) == ""
 
 
 def test_no_path_of_the_machine_is_shown(made: Run, html: str) -> None:
