@@ -94,7 +94,8 @@ def as_text(table: Table) -> str:
 def render_comparison(found: RunComparison) -> str:
     """The page: one self-contained file, the same bytes for the same runs."""
     laid = tables(found)
-    names = found.series.groupby("variant", sort=False)["label"].first().to_dict()
+    # One variant may be called differently in two runs, by what stands beside it there.
+    names = found.series.groupby("variant", sort=False)["label"].agg(lambda own: " / ".join(own.unique())).to_dict()
     pictures = [
         Picture(Markup(to_svg(plot_runs_equity(net, names[key]), f"equity{number}", f"Growth of 1 of {names[key]}")))
         for number, (key, net) in enumerate(found.by_variant().items())

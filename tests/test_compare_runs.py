@@ -84,6 +84,9 @@ def test_a_rule_is_the_same_variant_whatever_stands_beside_it(runs: dict[str, Ru
     found = compare_runs({"plain": runs["plain"], "both": run(both)})
     assert found.across.iloc[0][["first", "second"]].tolist() == ["plain / dynamic", "both / dynamic-frozen"]
     assert list(found.by_variant()["dynamic"].columns) == ["plain", "both"]
+    page = render_comparison(found)
+    assert "Growth of 1, net: dynamic / dynamic-frozen<" in page
+    assert "Growth of 1, net: dynamic-rehedged<" in page
 
 
 def test_variants_can_be_chosen(runs: dict[str, Run]) -> None:
