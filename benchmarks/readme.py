@@ -19,7 +19,7 @@ FIGURE = "docs/demo_equity.svg"
 def demo() -> str:
     """The end of `pairs-bt run` on the built-in demo, as a person sees it."""
     import pairs_bt
-    from pairs_bt.console import chance_line, doubts, headline, legend
+    from pairs_bt.console import chance_line, doubts, headline, in_ascii, legend
 
     run = pairs_bt.run()
     (ROOT / FIGURE).write_bytes(figure(run))
@@ -27,7 +27,7 @@ def demo() -> str:
     end = "\n".join(f"    {line}".rstrip() for line in shown.splitlines())
     end += "".join(f"\n{line}" for line in ["", *doubts(run)] if doubts(run))
     image = f"![Net equity of the variants]({FIGURE})"
-    return f"{end}\n\n{chance_line(run)}\n{run.comparison.verdict}\n\n{image}"
+    return f"{end}\n\n{chance_line(run)}\n{in_ascii(run.comparison.verdict)}\n\n{image}"
 
 
 def figure(run: object) -> bytes:
