@@ -1,0 +1,130 @@
+"""CPU seconds of what `bench.py` does not measure: the morning's matrix, fitted noise, a sweep of a hundred settings.
+
+    python benchmarks/features.py [matrix] [noise] [sweep]      # without a name: all three, about a minute
+
+Every part is done once before it is measured, so that kernels are compiled and modules imported. CPU time is of the
+whole process, all threads together; other programs on the machine do not enter it.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pairs_bt import Config
+from pairs_bt.matrix import HedgeMatrix
+from pairs_bt.matrix_report import write_tables
+from pairs_bt.noise import pair_noise
+from pairs_bt.prices import read_prices
+from pairs_bt.sweep import sweep
+from pairs_bt.synthetic import random_walks
+
+TICKERS, BARS, PAIRS, TRAIN = 500, 500, 2000, 504
+GRID = {
+    "signal.entry": [1.5, 1.75, 2.0, 2.25, 2.5],
+    "signal.stop": [3.0, 3.5, 4.0, 5.0],
+    "filter.hedge.delta": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
+}
+
+Line = tuple[str, float, str]
+
+
+def cpu(work: Callable[[], object], repeats: int = 3) -> float:
+    """CPU seconds of the process, the least of some repeats."""
+    best = np.inf
+    for _ in range(repeats):
+        began = time.process_time()
+        work()
+        best = min(best, time.process_time() - began)
+    return best
+
+
+def walks(bars: int, tickers: int) -> pd.DataFrame:
+    """Independent random walks."""
+    return random_walks(tickers, bars, seed=7)
+
+
+def measure_matrix() -> Iterator[Line]:
+    """`pairs-bt hedge`, overnight and in the morning, without the imports."""
+    prices = walks(BARS + 1, TICKERS)
+    with tempfile.TemporaryDirectory() as name:
+        folder, past, today = Path(name) / "matrix", Path(name) / "past.parquet", Path(name) / "today.parquet"
+        prices.iloc[:-1].to_parquet(past)
+        prices.iloc[-1:].to_parquet(today)
+
+        def overnight() -> None:
+            matrix = HedgeMatrix.fit(read_prices(past), trans_cov=1e-6)
+            matrix.save(folder)
+            write_tables(matrix, folder)
+
+        def morning() -> HedgeMatrix:
+            matrix = HedgeMatrix.load(folder)
+            matrix.update(read_prices(today))
+            return matrix
+
+        def states() -> None:
+            # into another folder: a second update by the same bar is refused
+            morning().save(Path(name) / "moved")
+
+        def whole() -> None:
+            matrix = morning()
+            matrix.save(Path(name) / "moved")
+            write_tables(matrix, Path(name) / "moved")
+
+        overnight()
+        whole()
+        size = f"{TICKERS} tickers, {TICKERS * (TICKERS - 1):,} filters, {BARS} bars"
+        yield "matrix, overnight: prices to all four files", cpu(overnight), size
+        yield "matrix, morning: one bar, all four files", cpu(whole), size
+        yield "matrix, morning: load, move and save the states alone", cpu(states), size
+
+
+def measure_noise() -> Iterator[Line]:
+    """The maximum-likelihood fits of `filter.noise`, a pair."""
+    levels = np.ascontiguousarray(walks(TRAIN, 2 * PAIRS).to_numpy().T)
+    levels = 100.0 * levels / levels[:, :1]
+    iy, ix = np.arange(PAIRS), np.arange(PAIRS, 2 * PAIRS)
+    for model in ("mle", "mle_two"):
+
+        def fit(count: int, model: str = model) -> None:
+            pair_noise(levels, iy[:count], ix[:count], TRAIN, model=model, delta=1e-3, observation_cov=2.0)  # type: ignore[arg-type]
+
+        fit(2)
+        yield f"noise {model}, a pair", cpu(lambda: fit(PAIRS)) / PAIRS, f"{TRAIN} bars, mean of {PAIRS} pairs of walks"
+
+
+def measure_sweep() -> Iterator[Line]:
+    """A hundred settings over the demo, with page and tables."""
+    settings = int(np.prod([len(values) for values in GRID.values()]))
+    with tempfile.TemporaryDirectory() as name:
+        sweep(Config.load(None), {"signal.entry": [1.5, 2.0]}, out=Path(name) / "warm")
+        seconds = cpu(lambda: sweep(Config.load(None), GRID, out=Path(name) / "sweep", fresh=True), repeats=1)
+    yield f"sweep of {settings} settings of the demo", seconds, ", ".join(GRID)
+
+
+PARTS: dict[str, Callable[[], Iterator[Line]]] = {
+    "matrix": measure_matrix, "noise": measure_noise, "sweep": measure_sweep,
+}  # fmt: skip
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - set(PARTS)
+    if unknown:
+        sys.exit(f"unknown part {sorted(unknown)[0]!r}; there are {', '.join(PARTS)}")
+    for name in names or PARTS:
+        for what, seconds, where in PARTS[name]():
+            shown = f"{1e3 * seconds:.2f} ms" if seconds < 0.05 else f"{seconds:.2f} s"
+            print(f"{what:56}{shown:>12}   {where}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
