@@ -37,7 +37,11 @@ def _days(found: RunComparison) -> Table:
 
 def _configs(found: RunComparison) -> Table:
     rows = [
-        Row(str(key), [Cell(str(value) or "(none)", "text") for value in found.configs.loc[key]])
+        # Checksums and long lists may break anywhere.
+        Row(
+            str(key),
+            [Cell(v or "(none)", "text code" if len(v) > 40 else "text") for v in map(str, found.configs.loc[key])],
+        )
         for key in found.configs.index
     ]
     return Table(["key", *found.names], rows, "What differs between the configs, the prices and the versions")

@@ -102,17 +102,20 @@ _TEMPLATE = """\
 <meta name="pairs-bt-state" content="{{ identity }}">
 <title>Hedge ratios, {{ last_bar }}</title>
 <style>
-:root{color-scheme:light dark;--page:#fff;--text:#1b1d20;--soft:#5a6068;--line:#d8dade;--head:#f3f4f6}
+:root{color-scheme:light dark;--page:#fff;--text:#1b1d20;--soft:#5a6068;--line:#d8dade;--head:#f3f4f6;--edge:#0004}
 {{ light | safe }}
 @media (prefers-color-scheme:dark){
-:root{--page:#14161a;--text:#e6e8eb;--soft:#a2a8b0;--line:#33373d;--head:#1e2126}
+:root{--page:#14161a;--text:#e6e8eb;--soft:#a2a8b0;--line:#33373d;--head:#1e2126;--edge:#fff5}
 {{ dark | safe }}
 }
 body{margin:1.5rem auto;padding:0 1rem;max-width:1800px;background:var(--page);color:var(--text);\
 font:15px/1.5 system-ui,sans-serif}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .4rem}
 p,li{max-width:75ch}.soft{color:var(--soft)}
-.wide{overflow:auto;max-height:90vh;width:fit-content;max-width:100%;border:1px solid var(--line)}
+.wide{overflow:auto;max-height:90vh;width:fit-content;max-width:100%;border:1px solid var(--line);\
+scrollbar-width:thin;scrollbar-color:var(--soft) transparent;\
+background:linear-gradient(270deg,var(--page) 40%,transparent) 100% 0/44px 100% no-repeat local,\
+linear-gradient(270deg,var(--edge),transparent) 100% 0/16px 100% no-repeat scroll}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .list td,.list th{padding:.15rem .6rem;border-bottom:1px solid var(--line);text-align:right}
 .list th{background:var(--head)}
