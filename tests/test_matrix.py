@@ -530,6 +530,14 @@ def test_the_tables_hold_the_numbers(tmp_path):
     assert not matrix_report.tables_are_current(matrix, tmp_path)
 
 
+def test_numbers_of_the_page_have_steady_digits():
+    assert [matrix_report._text(v, 3) for v in (1.5, 0.01, 123.4, 1234.5, np.nan)] == [
+        "1.50", "0.0100", "123", "1,234", "\N{EN DASH}",
+    ]  # fmt: skip
+    assert matrix_report._column([1.25, -10.0, 0.5], 3) == ["1.25", "\N{MINUS SIGN}10.00", "0.50"]
+    assert matrix_report._column([np.nan, np.inf, 0.0], 3) == ["\N{EN DASH}", "\N{INFINITY}", "0"]
+
+
 def test_the_page_shows_every_pair_and_what_moved():
     prices = make_prices()
     matrix = HedgeMatrix.fit(prices.iloc[:50])

@@ -121,6 +121,33 @@ def test_pairs_are_found_in_either_order_and_missed_with_a_reason(made: Run) -> 
         made.plot.pair("NOBODY", row["x"])
 
 
+def test_a_pair_s_marks_stand_at_its_signals_and_its_fills(made: Run) -> None:
+    row = made.trades.iloc[0]
+    figure = made.plot.pair(row["y"], row["x"], row["test_end"])
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[-4:] == ["entry signal", "buys the spread (fill)", "sells the spread (fill)", "closes (fill)"]
+    own = made.trades[made.trades[["test_end", "y", "x"]].eq(row[["test_end", "y", "x"]]).all(axis=1)]
+    own = own[own["variant"] == row["variant"]]
+    label = made.labels[row["variant"]]
+    (axis,) = [a for a in figure.axes if a.get_title(loc="left") == f"{label}: z-score"]
+    marks = {mark: set() for mark in "o^v"}
+    for drawn in axis.lines:
+        if drawn.get_marker() in marks:
+            marks[drawn.get_marker()] |= set(pd.DatetimeIndex(drawn.get_xdata()))
+    assert marks["o"] == set(own["signal_date"])
+    assert marks["^"] == set(own.loc[own["side"] > 0, "entry_date"])
+    assert marks["v"] == set(own.loc[own["side"] < 0, "entry_date"])
+    assert (own["signal_date"] < own["entry_date"]).all()
+
+
+def test_a_dashed_line_leaves_a_solid_one_below_it_visible() -> None:
+    _, (axis,) = base.panels(["x"], [50])
+    solid, dashed = (base.line(axis, [0.0, 1.0], [0.0, 1.0], number, linewidth=1.5) for number in (0, 1))
+    assert solid.get_linewidth() > dashed.get_linewidth() == 1.5
+    assert not solid.is_dashed()
+    assert dashed.is_dashed()
+
+
 def test_pair_pnl_sums_the_trades(made: Run) -> None:
     table = pair_pnl(made)
     assert table.sum().sum() == pytest.approx(made.trades["net_pnl"].sum())
