@@ -176,7 +176,7 @@ def test_converged_is_one_share_throughout(made: Run, html: str) -> None:
 def test_the_header_spans_the_prices_that_were_used() -> None:
     config = Config.from_dict(QUICK).with_changes("data.start=2015-06-01", "data.end=2017-06-02")
     result = run(config, prices=market())
-    used = market().loc["2015-06-01":"2017-06-02"].index  # type: ignore[misc]
+    used = market().loc["2015-06-01":"2017-06-02"].index
     text = self_contained(render_report(result)).text
     assert f"tickers, {used[0]:%Y-%m-%d} to {used[-1]:%Y-%m-%d}" in text
     source = {"first_date": "2015-01-01", "last_date": "2018-01-01"}
@@ -187,8 +187,8 @@ def test_the_header_spans_the_prices_that_were_used() -> None:
 def test_an_interval_without_bounds_is_a_dash_with_its_reason() -> None:
     assert interval(-1.0, 2.0) == "\N{MINUS SIGN}1.00 to 2.00"
     row = {"low": -np.inf, "high": np.inf, "reason": ""}
-    assert interval(row["low"], row["high"]) == interval(np.nan, np.nan) == NOTHING
-    assert why_not(row) == "too few days moved to bound it"
+    assert interval(-np.inf, np.inf) == interval(np.nan, np.nan) == NOTHING
+    assert why_not({**row}) == "too few days moved to bound it"
     assert why_not({"low": np.nan, "high": np.nan, "reason": "never traded"}) == "never traded"
     assert why_not({"low": 0.0, "high": 1.0, "reason": ""}) == ""
 
