@@ -43,32 +43,18 @@ def windows_at_once(threads: int, tasks: int) -> int:
     return min(64, 2 + -(-8 * threads // tasks))
 
 
-class Flight:
-    """The tasks of one call of :meth:`DaskEngine.windows`."""
+class Tasks:
+    """Tasks of one piece of work on a connected engine: submitted, waited for, and named when they fail."""
 
-    def __init__(
-        self,
-        engine: DaskEngine,
-        study: Study,
-        file: Any,
-        parts: Parts | None,
-        refusals: Refusals | None,
-        wanted: tuple[str, ...],
-        delayed: bool,
-    ) -> None:
+    def __init__(self, engine: DaskEngine) -> None:
         self.engine = engine
         self.client = engine.client
-        self.study = study
-        self.parts = parts
-        self.refusals = refusals
-        self.wanted = wanted
-        self.delayed = delayed
         # Keys of their own, so that no other client's task and no earlier one of this client is taken for one of these.
         self.token = uuid.uuid4().hex[:8]
         self.stopped = Event()
-        self.shared = self._submit("study", 0, itself, SharedStudy(study, file))
 
-    def _submit(self, name: str, priority: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    def submit(self, name: str, priority: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Send one task; `name` is what messages call it, and higher priorities go first."""
         import dask
 
         # The study is the one large thing in a graph, and meant to be there: it is made again from the graph when the
@@ -76,52 +62,16 @@ class Flight:
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
             return self.client.submit(function, *arguments, key=f"{name}-{self.token}", priority=priority, pure=False)
 
-    def stop(self) -> None:
-        """Let waiting threads end and the scheduler forget the tasks."""
-        self.stopped.set()
-        self.shared = None
+    def result(self, future: Any) -> Any:
+        """Wait for a task, and say which one it was that failed.
 
-    def window(self, k: int) -> WindowResult | Kept:
-        """Run one window; waits for it."""
-        label, engine = self.study.windows[k].label, self.engine
-        # Earlier windows first, so that few are half done.
-        rank = -k
-        scans = [
-            self._submit(f"scan of pairs {lo} to {hi} in window {label}", rank, scan_chunk, self.shared, k, lo, hi)
-            for lo, hi in _ranges(self.study.pair_i.size, engine.scan_chunk)
-        ]
-        chosen = self._submit(f"choice in window {label}", rank, choose_window, self.shared, scans)
-        light = self._submit(f"candidates of window {label}", rank, candidates_of, chosen)
-        size = self._result(light).y.size
-        own, refused, chunk = None, None, engine.trade_chunk
-        if self.refusals is not None:
-            # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
-            chunk = -(-max(size, 1) // BLOCK) * BLOCK
-            own = {key: flags for key, flags in self.refusals.items() if key[0] == k}
-            refused = {name: flags for (_, name), flags in own.items()}
-        trades = [
-            self._submit(
-                f"trades of candidates {lo} to {hi} in window {label}",
-                rank, trade_chunk, self.shared, k, light, lo, hi, refused, self.delayed,
-            )
-            for lo, hi in _ranges(size, chunk)
-        ]  # fmt: skip
-        whole = self._submit(
-            f"tables of window {label}",
-            rank,
-            collect_window,
-            self.shared,
-            k,
-            chosen,
-            trades,
-            own,
-            self.wanted,
-            self.parts,
-        )
-        return self._result(whole)
-
-    def _result(self, future: Any) -> Any:
-        """Wait for a task, and say which one it was that failed."""
+        Raises
+        ------
+        TaskFailed
+            When it raised, or workers ended under it time and again.
+        PartialError
+            When the scheduler is lost, or no worker is left.
+        """
         from distributed.scheduler import KilledWorker
 
         try:
@@ -158,6 +108,72 @@ class Flight:
         except Exception:
             story = None
         return story or future.key
+
+
+class Flight(Tasks):
+    """The tasks of one call of :meth:`DaskEngine.windows`."""
+
+    def __init__(
+        self,
+        engine: DaskEngine,
+        study: Study,
+        file: Any,
+        parts: Parts | None,
+        refusals: Refusals | None,
+        wanted: tuple[str, ...],
+        delayed: bool,
+    ) -> None:
+        super().__init__(engine)
+        self.study = study
+        self.parts = parts
+        self.refusals = refusals
+        self.wanted = wanted
+        self.delayed = delayed
+        self.shared = self.submit("study", 0, itself, SharedStudy(study, file))
+
+    def stop(self) -> None:
+        """Let waiting threads end and the scheduler forget the tasks."""
+        self.stopped.set()
+        self.shared = None
+
+    def window(self, k: int) -> WindowResult | Kept:
+        """Run one window; waits for it."""
+        label, engine = self.study.windows[k].label, self.engine
+        # Earlier windows first, so that few are half done.
+        rank = -k
+        scans = [
+            self.submit(f"scan of pairs {lo} to {hi} in window {label}", rank, scan_chunk, self.shared, k, lo, hi)
+            for lo, hi in _ranges(self.study.pair_i.size, engine.scan_chunk)
+        ]
+        chosen = self.submit(f"choice in window {label}", rank, choose_window, self.shared, scans)
+        light = self.submit(f"candidates of window {label}", rank, candidates_of, chosen)
+        size = self.result(light).y.size
+        own, refused, chunk = None, None, engine.trade_chunk
+        if self.refusals is not None:
+            # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
+            chunk = -(-max(size, 1) // BLOCK) * BLOCK
+            own = {key: flags for key, flags in self.refusals.items() if key[0] == k}
+            refused = {name: flags for (_, name), flags in own.items()}
+        trades = [
+            self.submit(
+                f"trades of candidates {lo} to {hi} in window {label}",
+                rank, trade_chunk, self.shared, k, light, lo, hi, refused, self.delayed,
+            )
+            for lo, hi in _ranges(size, chunk)
+        ]  # fmt: skip
+        whole = self.submit(
+            f"tables of window {label}",
+            rank,
+            collect_window,
+            self.shared,
+            k,
+            chosen,
+            trades,
+            own,
+            self.wanted,
+            self.parts,
+        )
+        return self.result(whole)
 
 
 def _named(key: str) -> str:

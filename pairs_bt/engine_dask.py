@@ -31,7 +31,7 @@ TRADE_CHUNK = 1_024
 # What the results of windows may take on the client, and a tested pair's row in them.
 _CLIENT_BYTES, _ROW_BYTES = 2e9, 100
 _INSTALL = 'The Dask engine needs the packages of its extra: pip install "pairs-bt[dask]".'
-_GO_ON = "What was finished is kept: the same command goes on from there."
+GO_ON = "What was finished is kept: the same command goes on from there."
 
 
 class DaskEngine:
@@ -190,12 +190,12 @@ class DaskEngine:
         elif now - self._seen > self.patience:
             raise PartialError(
                 f"The scheduler {self.scheduler} has had no worker for {self.patience:g} s: start some with "
-                f"`dask worker {self.scheduler}`. {_GO_ON}"
+                f"`dask worker {self.scheduler}`. {GO_ON}"
             )
 
     def lost(self) -> PartialError:
         """The error for a scheduler that has gone."""
-        return PartialError(f"The connection to the scheduler {self.scheduler} was lost. {_GO_ON}")
+        return PartialError(f"The connection to the scheduler {self.scheduler} was lost. {GO_ON}")
 
 
 def _knock(address: str, timeout: float) -> None:

@@ -77,6 +77,11 @@ class SharedStudy:
         if file is not None:
             write_bytes(file, packed)
 
+    @property
+    def sha256(self) -> str:
+        """Checksum of the packed study: equal where everything that tasks read is."""
+        return self._sha256
+
     def __getstate__(self) -> dict[str, Any]:
         return {"sha256": self._sha256, "file": self._file, "packed": self._packed}
 
@@ -135,9 +140,10 @@ def pack(study: Study) -> bytes:
         arrays["member_end"] = study.membership["end"].to_numpy()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("index.json", json.dumps(index))
+        # Entries without the hour, so that the same study is packed to the same bytes.
+        archive.writestr(zipfile.ZipInfo("index.json"), json.dumps(index))
         for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
     return packed.getvalue()
 
