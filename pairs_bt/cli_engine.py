@@ -33,9 +33,16 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --engine and --scheduler to a command whose results always return to it."""
+    for option in reversed(_OPTIONS[:2]):
+        command = option(command)
+    return command
+
+
 @contextmanager
 def open_engine(
-    *, engine: str, scheduler: str | None, shared_folder: bool, jobs: int | None, chunk: int | None
+    *, engine: str, scheduler: str | None, jobs: int | None, shared_folder: bool = False, chunk: int | None = None
 ) -> Iterator[Engine]:
     """Make the engine that the options name, connected.
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from pairs_bt.cli_engine import cluster_options, open_engine
 
 if TYPE_CHECKING:
     from pairs_bt.sweep.analysis import SweepResult
@@ -33,6 +35,7 @@ The verdict is about the last row."""
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the sweep (default: sweeps/NAME-OF-CONFIG).")
 @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Change one value of the base.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Threads (default: one per CPU). Results do not depend on it.")
+@cluster_options
 @click.option("--yes", is_flag=True, help="Run a grid of more settings than sweep.limit.")
 @click.option("--fresh", is_flag=True, help="Replace what the sweep of another config has left in the folder.")
 def sweep(
@@ -43,6 +46,7 @@ def sweep(
     jobs: int | None,
     yes: bool,
     fresh: bool,
+    **cluster: Any,
 ) -> None:
     """Trade every combination of a grid over CONFIG (default: the demo) and judge the best of them.
 
@@ -65,9 +69,9 @@ def sweep(
     from pairs_bt.sweep.engine import sweep as run_sweep
 
     on_interrupt(lambda: f"Interrupted. Finished settings are kept in {target}. To go on: {again()}")
-    with progress_bar("cohorts") as advance:
+    with open_engine(jobs=jobs, **cluster) as engine, progress_bar("cohorts") as advance:
         result = run_sweep(
-            settings, values, out=target, jobs=jobs, yes=yes, fresh=fresh, progress=advance,
+            settings, values, out=target, jobs=jobs, engine=engine, yes=yes, fresh=fresh, progress=advance,
             say=lambda text: click.echo(text, err=True),
         )  # fmt: skip
     on_interrupt(lambda: f"Interrupted; the sweep in {target} is finished.")

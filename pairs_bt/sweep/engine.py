@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pandas as pd
 
 from pairs_bt.config import Config
 from pairs_bt.config_io import load_config
+from pairs_bt.engine import Engine, LocalEngine
+from pairs_bt.engine_dask import DaskEngine
 from pairs_bt.errors import ConfigError
 from pairs_bt.lock import hold
 from pairs_bt.prices import PriceData, check_prices
@@ -21,6 +24,7 @@ from pairs_bt.sweep.grid import Grid, make_grid
 from pairs_bt.sweep.outcomes import Outcome, trade_settings
 from pairs_bt.sweep.page import render
 from pairs_bt.sweep.stages import CandidateStore, Case, common_ends, open_cases
+from pairs_bt.sweep.traders import Threads, Trader
 from pairs_bt.sweep.walk_forward import choose_settings, walk_forward_returns
 
 Progress = Callable[[int, int], None]
@@ -37,6 +41,7 @@ def sweep(
     prices: pd.DataFrame | None = None,
     out: str | Path | None = None,
     jobs: int | None = None,
+    engine: Engine | None = None,
     yes: bool = False,
     fresh: bool = False,
     progress: Progress | None = None,
@@ -56,6 +61,9 @@ def sweep(
         Folder to write; finished settings found there are not traded again. None keeps everything in memory.
     jobs : int, optional
         Threads; None takes one per CPU. Results do not depend on it.
+    engine : Engine, optional
+        Where cohorts are traded: a connected :class:`pairs_bt.engine_dask.DaskEngine`, or None for threads. Results do
+        not depend on it either.
     yes : bool
         Allow more than ``sweep.limit`` settings.
     fresh : bool
@@ -74,7 +82,7 @@ def sweep(
     ConfigError, DataError
         Before anything is computed.
     PartialError
-        When `out` cannot be written any more; finished settings are kept.
+        When `out` cannot be written any more, a task fails, or the scheduler is lost; finished settings are kept.
     """
     config = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
     made = make_grid(config, grid, yes=yes)
@@ -88,11 +96,11 @@ def sweep(
     else:
         data = check_prices(prices, start=config.data.start, end=config.data.end)
     if target is None:
-        return _sweep(config, made, data, None, jobs, progress, say)
+        return _sweep(config, made, data, None, jobs, engine, progress, say)
     target.mkdir(parents=True, exist_ok=True)
     with hold(target):
         files.begin(target, config, fresh=fresh)
-        result = _sweep(config, made, data, target, jobs, progress, say)
+        result = _sweep(config, made, data, target, jobs, engine, progress, say)
         files.write_tables(target, result, render(result))
     return result
 
@@ -115,6 +123,7 @@ def _sweep(
     data: PriceData,
     target: Path | None,
     jobs: int | None,
+    engine: Engine | None,
     progress: Progress | None,
     say: Callable[[str], None],
 ) -> SweepResult:
@@ -122,20 +131,29 @@ def _sweep(
     ends = common_ends(cases)
     if not ends:
         raise ConfigError("No window is common to all settings: the longest windows.train leaves none. Shorten it.")
-    store = CandidateStore()
-    outcomes = _outcomes(cases, ends, store, target, jobs, progress, say)
+    trader = _trader(engine, cases, jobs)
+    outcomes = _outcomes(cases, ends, trader, target, jobs, progress, say)
     base = cases[grid.base]
     windows = [base.study.windows[base.places[end]] for end in ends]
     names = dict.fromkeys(name for outcome in outcomes for name in outcome.variants)
     choices = {name: choose_settings(outcomes, windows, name, grid.base, config.sweep) for name in names}
-    walked = walk_forward_returns(cases, choices, grid.base, store=store, jobs=jobs)
+    walked = walk_forward_returns(cases, choices, grid.base, trader=trader)
     return analyse(config, grid, outcomes, choices, walked, base.study)
+
+
+def _trader(engine: Engine | None, cases: Sequence[Case], jobs: int | None) -> Trader:
+    if isinstance(engine, DaskEngine):
+        from pairs_bt.sweep.cluster import Workers
+
+        return Workers(engine, cases)
+    own = engine.jobs if isinstance(engine, LocalEngine) else None
+    return Threads(CandidateStore(), max(1, jobs or own or os.cpu_count() or 1))
 
 
 def _outcomes(
     cases: Sequence[Case],
     ends: Sequence[np.datetime64],
-    store: CandidateStore,
+    trader: Trader,
     target: Path | None,
     jobs: int | None,
     progress: Progress | None,
@@ -159,7 +177,7 @@ def _outcomes(
         if progress is not None:
             progress(done, total)
 
-    for position, outcome in trade_settings([cases[n] for n in todo], ends, store=store, jobs=jobs, progress=advance):
+    for position, outcome in trade_settings([cases[n] for n in todo], ends, trader=trader, jobs=jobs, progress=advance):
         found[todo[position]] = outcome
         if target is not None:
             try:

@@ -15,7 +15,8 @@ from pairs_bt.hedge import variants
 from pairs_bt.kernels.trading import N_DAILY
 from pairs_bt.performance import TRADING_DAYS
 from pairs_bt.portfolio import Cohort, net_dollars, portfolio_returns
-from pairs_bt.sweep.stages import CandidateStore, Case, trade_cohorts
+from pairs_bt.sweep.stages import Case
+from pairs_bt.sweep.traders import Trader
 from pairs_bt.windows import Window
 
 Floats = NDArray[np.float64]
@@ -60,7 +61,7 @@ def trade_settings(
     cases: Sequence[Case],
     ends: Sequence[np.datetime64],
     *,
-    store: CandidateStore,
+    trader: Trader,
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
@@ -72,10 +73,10 @@ def trade_settings(
         The settings.
     ends : sequence of datetime64
         Test ends that all settings of the sweep have.
-    store : CandidateStore
-        Shared between calls, so that pairs are searched once.
+    trader : Trader
+        Where cohorts are traded.
     jobs : int, optional
-        Threads over windows; no number changes a result.
+        Threads that put cohorts together; no number changes a result.
     progress : callable, optional
         Called with the cohorts traded since the last call.
 
@@ -92,7 +93,7 @@ def trade_settings(
             dates = sorted(set().union(*(case.places for case in part)))
             cohorts: list[list[Cohort]] = [[] for _ in part]
             counts: list[list[dict[str, int]]] = [[] for _ in part]
-            for found in pool.map(lambda end, now=part: trade_cohorts(now, end, store), dates):
+            for found in trader.cohorts([(part, end) for end in dates]):
                 for position, made in enumerate(found):
                     if made is not None:
                         cohorts[position].append(made[0])

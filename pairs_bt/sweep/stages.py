@@ -74,12 +74,13 @@ def stage_keys(config: Config) -> StageKeys:
 
 @dataclass(frozen=True)
 class Case:
-    """One setting on its prices: the study that its context comes from, and its stage keys."""
+    """One setting on its prices: the study that its context comes from, its stage keys, and its place in the grid."""
 
     config: Config
     study: Study
     keys: StageKeys
     places: dict[np.datetime64, int]
+    number: int
 
     def window(self, end: np.datetime64) -> Window | None:
         """The window of a test end; None where this setting has none."""
@@ -88,15 +89,25 @@ class Case:
 
 def open_cases(configs: Sequence[Config], data: PriceData) -> list[Case]:
     """Resolve every setting on the prices; settings with the same levels share their arrays."""
-    prepared: dict[str, Study] = {}
+
+    def make(config: Config) -> Study:
+        study = prepare(config, data)
+        check_tradeable(study)
+        return study
+
+    return make_cases(configs, [partial(make, config) for config in configs])
+
+
+def make_cases(configs: Sequence[Config], studies: Sequence[Callable[[], Study]]) -> list[Case]:
+    """Cases of settings; of those with the same levels, only the first one's study is made."""
+    made: dict[str, Study] = {}
     cases = []
-    for config in configs:
+    for number, (config, make) in enumerate(zip(configs, studies, strict=True)):
         keys = stage_keys(config)
-        if keys.study not in prepared:
-            prepared[keys.study] = prepare(config, data)
-            check_tradeable(prepared[keys.study])
-        study = replace(prepared[keys.study], config=config)
-        cases.append(Case(config, study, keys, {w.test_end: k for k, w in enumerate(study.windows)}))
+        if keys.study not in made:
+            made[keys.study] = make()
+        study = replace(made[keys.study], config=config)
+        cases.append(Case(config, study, keys, {w.test_end: k for k, w in enumerate(study.windows)}, number))
     return cases
 
 
@@ -104,6 +115,10 @@ def common_ends(cases: Sequence[Case]) -> list[np.datetime64]:
     """Test ends that every setting has."""
     shared = set.intersection(*(set(case.places) for case in cases))
     return [window.test_end for window in cases[0].study.windows if window.test_end in shared]
+
+
+# A setting's cohort of one test end, and its count of trades by variant.
+Traded = tuple[Cohort, dict[str, int]]
 
 
 @dataclass
@@ -125,9 +140,7 @@ class _Latest:
         return self.kept[stage][1]
 
 
-def trade_cohorts(
-    cases: Sequence[Case], end: np.datetime64, store: CandidateStore
-) -> list[tuple[Cohort, dict[str, int]] | None]:
+def trade_cohorts(cases: Sequence[Case], end: np.datetime64, store: CandidateStore) -> list[Traded | None]:
     """Trade the cohort of one test end under every setting.
 
     Returns
@@ -136,7 +149,7 @@ def trade_cohorts(
         For each case its cohort and the count of trades by variant; None where it has no such window.
     """
     latest = _Latest()
-    out: list[tuple[Cohort, dict[str, int]] | None] = [None] * len(cases)
+    out: list[Traded | None] = [None] * len(cases)
     for position in sorted(range(len(cases)), key=lambda n: cases[n].keys.ledger):
         case = cases[position]
         if end in case.places:
@@ -160,9 +173,7 @@ def _serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> l
     return [function(lo, hi) for lo, hi in ranges]
 
 
-def _trade(
-    study: Study, k: int, keys: StageKeys, candidates: Candidates, latest: _Latest
-) -> tuple[Cohort, dict[str, int]]:
+def _trade(study: Study, k: int, keys: StageKeys, candidates: Candidates, latest: _Latest) -> Traded:
     names = variants(study.config.hedge)
     blocks: dict[str, list[np.ndarray]] = {variant.name: [] for variant in names}
     trades = dict.fromkeys(blocks, 0)

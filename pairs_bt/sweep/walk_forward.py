@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +11,8 @@ import pandas as pd
 from pairs_bt.config import Sweep
 from pairs_bt.portfolio import Cohort, portfolio_returns
 from pairs_bt.sweep.outcomes import Outcome
-from pairs_bt.sweep.stages import CandidateStore, Case, trade_cohorts
+from pairs_bt.sweep.stages import Case
+from pairs_bt.sweep.traders import Trader
 from pairs_bt.windows import Window
 
 
@@ -96,7 +95,7 @@ def _standings(outcome: Outcome, variant: str, windows: Sequence[Window], criter
 
 
 def walk_forward_returns(
-    cases: Sequence[Case], choices: dict[str, list[Choice]], base: int, *, store: CandidateStore, jobs: int | None
+    cases: Sequence[Case], choices: dict[str, list[Choice]], base: int, *, trader: Trader
 ) -> pd.DataFrame:
     """Daily returns of each variant when every cohort is traded under the setting chosen for it.
 
@@ -109,15 +108,13 @@ def walk_forward_returns(
         The returns table of a run.
     """
     ends = [choice.end for choice in next(iter(choices.values()))]
-
-    def trade(k: int) -> dict[str, Cohort]:
-        needed = sorted({made[k].chosen for made in choices.values()})
-        found = trade_cohorts([cases[n] for n in needed], ends[k], store)
-        cohorts = {n: part[0] for n, part in zip(needed, found, strict=True) if part is not None}
-        return {name: _numbered(cohorts[made[k].chosen], cases[base], ends[k]) for name, made in choices.items()}
-
-    with ThreadPoolExecutor(max(1, jobs or os.cpu_count() or 1)) as pool:
-        traded = list(pool.map(trade, range(len(ends))))
+    needed = [sorted({made[k].chosen for made in choices.values()}) for k in range(len(ends))]
+    asked = [([cases[n] for n in numbers], end) for numbers, end in zip(needed, ends, strict=True)]
+    traded = []
+    for k, found in enumerate(trader.cohorts(asked)):
+        cohorts = {n: part[0] for n, part in zip(needed[k], found, strict=True) if part is not None}
+        own = {name: _numbered(cohorts[made[k].chosen], cases[base], ends[k]) for name, made in choices.items()}
+        traded.append(own)
     parts = [portfolio_returns(cases[base].study, [cohorts[name] for cohorts in traded], [name]) for name in choices]
     return pd.concat(parts, ignore_index=True)
 
