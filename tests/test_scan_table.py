@@ -60,7 +60,7 @@ def test_a_scan_is_written_in_pieces(study, tmp_path, monkeypatch, suffix):
     counts = expected["reason"].where(expected["reason"] != "", "selected").value_counts()
     assert dict(found.outcomes) == counts.to_dict()
     first = expected[expected["selected"] & (expected["test_end"] == expected["test_end"].min())]
-    assert found.lines[0].startswith(f"2006-12-31  {len(first):4d}  {first['y'].iloc[0]}/{first['x'].iloc[0]}, ")
+    assert found.lines[0].startswith(f"2006-12-31  {len(first):8d}  {first['y'].iloc[0]}/{first['x'].iloc[0]}, ")
 
 
 def test_only_candidates_are_kept_where_that_is_asked_for(config, tmp_path: Path) -> None:
