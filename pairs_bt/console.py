@@ -150,9 +150,10 @@ def chance_words(counts: Mapping[str, int], windows: int, method: str, chance: M
             "windows; no test decides, so chance alone would fill every place."
         )
     expected, error = chance["rate"] * tested, chance["std_error"] * tested
+    digits = 0 if expected >= 10 else 1
     return (
         f"{counts['passed']:,} candidates in {tested:,} tests of {windows} windows; "
-        f"independent random walks would give about {expected:,.0f}, simulated to +/- {error:,.0f}."
+        f"independent random walks would give about {expected:,.{digits}f}, simulated to +/- {error:,.{digits}f}."
     )
 
 
