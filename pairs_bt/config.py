@@ -13,9 +13,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-HELD_RULES = (
-    "fixed_first", "averaged", "fixed_last", "ols", "tls", "min_variance", "johansen", "dollar", "one_to_one", "beta",
-)  # fmt: skip
 MOVING_RULES = ("dynamic", "rolling_ols", "kalman_changes")
 # What is compared unless a config says otherwise: the rules that read the filter's state.
 RULES = ("dynamic", "fixed_first", "averaged", "fixed_last")

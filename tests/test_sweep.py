@@ -131,7 +131,7 @@ def assert_is_the_run(result, position: int) -> None:
     run = pairs_bt.run(result.grid.settings[position].config, jobs=1)
     got = result.outcomes[position]
     assert list(run.net.columns) == list(got.variants)
-    assert_array_equal(run.net.to_numpy().T, got.net)
+    assert_array_equal(run.excess.to_numpy().T, got.net)
     assert_array_equal(run.wide("gross").to_numpy().T, got.gross)
     assert_array_equal(run.net.index.to_numpy(), got.dates)
     common = run.trades["test_end"].isin(got.ends)

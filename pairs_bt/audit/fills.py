@@ -79,7 +79,9 @@ def _prices(made: Made, trades: pd.DataFrame) -> Break | None:
                 carried &= ~_at_the_end(made, trades, bars)
             if carried.any():
                 rule = f"{side} on a bar on which {leg} has a quote"
-                return _first(trades, carried, "fills", rule, "a quote of that day", ["a price carried forward"] * len(trades))
+                return _first(
+                    trades, carried, "fills", rule, "a quote of that day", ["a price carried forward"] * len(trades)
+                )
             wrong = (bars >= 0) & quoted & (stated != close)
             if wrong.any():
                 row = int(np.argmax(wrong))

@@ -59,17 +59,33 @@ TradingRules = namedtuple(
 
 @njit(cache=True, nogil=True)
 def trade_rows(
-    prices, quotes, iy, ix, beta, ratio, spread, z, time_stop, moments, borrow_rate, day_gap, rules, skip, trades, fills,
+    prices,
+    quotes,
+    iy,
+    ix,
+    beta,
+    ratio,
+    spread,
+    z,
+    time_stop,
+    moments,
+    borrow_rate,
+    day_gap,
+    rules,
+    skip,
+    trades,
+    fills,
     daily,
 ):
     """Trade every row; fill `trades`, `fills` and `daily`; return how many trades and fills were written.
 
-    `prices` (tickers, bars) are raw, carried forward over short gaps, and `quotes` says where they are a day's own: on a
-    bar on which a leg has none nothing is decided, an entry that is due is cancelled, and an exit waits; `beta`, `ratio`, `spread`, `z` (rows, bars): the signal's share ratio, the
-    ratio to hold, the spread and its z-score; `time_stop` (rows,) in bars; `moments` (rows, 3): variances of the
-    daily changes of y and x and their covariance over the train window; `borrow_rate` (tickers,) per calendar day;
-    `day_gap` (bars,) calendar days since the last bar; `skip` flags the trades, by their number, that a limit of
-    the portfolio refuses; `daily` (rows, bars, N_DAILY) must be zero.
+    `prices` (tickers, bars) are raw, carried forward over short gaps, and `quotes` says where they are a day's own:
+    on a bar on which a leg has none nothing is decided, an entry that is due is cancelled, and an exit waits. `beta`,
+    `ratio`, `spread`, `z` (rows, bars): the signal's share ratio, the ratio to hold, the spread and its z-score;
+    `time_stop` (rows,) in bars; `moments` (rows, 3): variances of the daily changes of y and x and their covariance
+    over the train window; `borrow_rate` (tickers,) per calendar day; `day_gap` (bars,) calendar days since the last
+    bar; `skip` flags the trades, by their number, that a limit of the portfolio refuses; `daily` (rows, bars,
+    N_DAILY) must be zero.
     """
     bars = prices.shape[1]
     state = np.zeros(1, STATE)

@@ -196,7 +196,9 @@ def analyse(
     costs["all"] = cost_of_trying(every, None if first is None else f"{first} | {base_name}", **options)
     variant, _, setting = costs["all"].best.partition(" | ")
     position = next(n for n, s in enumerate(grid.settings) if s.name == setting)
-    honest = {name: rows.set_index("date")["net"] for name, rows in walked.groupby("variant")}
+    # Over the cash rate, like the settings that it is compared with.
+    over = walked.assign(net=walked["net"] - walked["riskless"])
+    honest = {name: rows.set_index("date")["net"] for name, rows in over.groupby("variant")}
     walks = {n: _walk(frames[n], honest[n], costs[n].best, base_name, choices[n], dates) for n in names}
     plateaus = {name: find_plateau(_on_grid(table, grid, name), grid.parameters) for name in names}
     found = plateaus[variant]
