@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from functools import partial
@@ -197,6 +198,8 @@ cli.add_command(sweep)
 
 def main() -> None:
     """Entry point: errors a user can mend are one paragraph on stderr and an exit code, never a traceback."""
+    # A command lives for seconds and makes few cycles: collecting as often as a server would costs a tenth of them.
+    gc.set_threshold(200_000, 50, 50)
     with ends_at_once():
         sys.exit(_exit_code())
 

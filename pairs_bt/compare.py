@@ -12,12 +12,11 @@ import pandas as pd
 
 from pairs_bt.inference import (
     checked_frame,
-    model_confidence_set,
     sharpe_intervals,
 )
 from pairs_bt.ledoit_wolf import SharpeDifference, paired_differences, robustness, sharpe_difference
 from pairs_bt.performance import summary_metrics, tail_share
-from pairs_bt.superiority import superior_predictive_ability
+from pairs_bt.superiority import model_confidence_set, superior_predictive_ability
 from pairs_bt.verdict import Outcome, VerdictInputs, verdict
 
 __all__ = [

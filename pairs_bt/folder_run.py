@@ -12,12 +12,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pandas as pd
 
 from pairs_bt import store
-from pairs_bt.assembly import assemble
+from pairs_bt.assembly import assemble, expected_chance
 from pairs_bt.atomic import reason, replacing
 from pairs_bt.config import Config
 from pairs_bt.engine import Engine, Kept, find_refusals
@@ -140,7 +141,11 @@ class _Session:
         kept = len(self.labels) - len(missing)
         if unfinished:
             self.work.say(f"going on in {self.folder}: {kept} of {len(self.labels)} windows are kept")
+        # The simulation behind the chance line is one kernel that remembers its answer: windows wait for disks meanwhile.
+        chance = Thread(target=expected_chance, args=(self.study,), daemon=True)
+        chance.start()
         self._windows(missing, kept)
+        chance.join()
         self.timing |= {"windows_s": time.perf_counter() - self.started, "windows_made": len(missing)}
         return self._assemble()
 

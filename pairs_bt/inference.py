@@ -1,4 +1,4 @@
-"""Sharpe ratios with bootstrap intervals, and the sets of variants that the data cannot part.
+"""Sharpe ratios with bootstrap intervals, and the resampled days behind them.
 
 Daily strategy returns are dependent: a position is held for weeks, and two cohorts that trade at once share
 half a year. So days are resampled in blocks at least as long as that overlap (126 days by default), and the
@@ -7,7 +7,6 @@ same days are taken for every variant.
 References
 ----------
 Politis, D. N. and Romano, J. P. (1994), "The stationary bootstrap", JASA 89, 1303-1313.
-Hansen, P. R., Lunde, A. and Nason, J. M. (2011), "The model confidence set", Econometrica 79, 453-497.
 """
 
 from __future__ import annotations
@@ -163,46 +162,3 @@ def representatives(frame: pd.DataFrame, block: int) -> tuple[list[str], dict[st
             reasons[name] = f"the same returns as {other}"
         return [], {}, reasons
     return kept, repeats, reasons
-
-
-def model_confidence_set(
-    returns: pd.DataFrame, *, draws: int = 1000, block: int = 126, seed: int, size: float = 0.05
-) -> pd.DataFrame:
-    """Variants that are not shown to earn less than the best (Hansen, Lunde and Nason 2011, range statistic).
-
-    The loss is the negative daily return, so this compares mean returns, not Sharpe ratios: variants that
-    take different risk are better compared by `pairs_bt.ledoit_wolf.paired_differences`.
-
-    Parameters
-    ----------
-    returns : DataFrame (n, k)
-        Daily simple returns, date x variant, without NaN.
-    draws, block, seed : int
-        Resamples, mean block length of the stationary bootstrap, seed.
-    size : float
-        A variant is in the set if its p-value is above this.
-
-    Returns
-    -------
-    DataFrame, index variant
-        pvalue, included (bool; False without a p-value), reason: why there is no number. A variant that
-        repeats another's returns has its p-value.
-    """
-    check_settings(draws, block, size)
-    frame = checked_frame(returns)
-    kept, repeats, reasons = representatives(frame, block)
-    pvalues: dict[str, float] = {}
-    if kept:
-        # Here, because arch takes a second to import.
-        from arch.bootstrap import MCS
-
-        losses = -frame[kept].to_numpy()
-        test = MCS(losses, size, reps=draws, block_size=block, method="R", bootstrap="stationary", seed=seed)
-        test.compute()
-        table = test.pvalues["Pvalue"]
-        pvalues = {name: float(table.loc[position]) for position, name in enumerate(kept)}
-    rows = []
-    for name in frame.columns:
-        pvalue = pvalues.get(repeats.get(name, name), math.nan)
-        rows.append((pvalue, bool(pvalue > size), reasons.get(name, "")))
-    return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=["pvalue", "included", "reason"])

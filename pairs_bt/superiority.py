@@ -1,8 +1,9 @@
-"""Does anything beat the benchmark? Hansen's test for superior predictive ability, without resampling day by day.
+"""What beats what in mean return: model confidence set and superior predictive ability, without resampling day by day.
 
 References
 ----------
 Hansen, P. R. (2005), "A test for superior predictive ability", Journal of Business & Economic Statistics 23.
+Hansen, P. R., Lunde, A. and Nason, J. M. (2011), "The model confidence set", Econometrica 79, 453-497.
 Politis, D. N. and Romano, J. P. (1994), "The stationary bootstrap", JASA 89, 1303-1313.
 """
 
@@ -19,6 +20,69 @@ from pairs_bt.inference import check_settings, checked_frame, representatives, s
 Floats = NDArray[np.float64]
 
 _CHUNK = 64
+
+
+def model_confidence_set(
+    returns: pd.DataFrame, *, draws: int = 1000, block: int = 126, seed: int, size: float = 0.05
+) -> pd.DataFrame:
+    """Variants that are not shown to earn less than the best (Hansen, Lunde and Nason 2011, range statistic).
+
+    The p-values are those of `arch.bootstrap.MCS` (method "R"), without its second of imports.
+
+    The loss is the negative daily return, so this compares mean returns, not Sharpe ratios: variants that
+    take different risk are better compared by `pairs_bt.ledoit_wolf.paired_differences`.
+
+    Parameters
+    ----------
+    returns : DataFrame (n, k)
+        Daily simple returns, date x variant, without NaN.
+    draws, block, seed : int
+        Resamples, mean block length of the stationary bootstrap, seed.
+    size : float
+        A variant is in the set if its p-value is above this.
+
+    Returns
+    -------
+    DataFrame, index variant
+        pvalue, included (bool; False without a p-value), reason: why there is no number. A variant that
+        repeats another's returns has its p-value.
+    """
+    check_settings(draws, block, size)
+    frame = checked_frame(returns)
+    kept, repeats, reasons = representatives(frame, block)
+    pvalues: dict[str, float] = {}
+    if kept:
+        losses = -frame[kept].to_numpy(dtype=np.float64)
+        pvalues = dict(zip(kept, _range_pvalues(losses, draws, block, seed), strict=True))
+    rows = []
+    for name in frame.columns:
+        pvalue = pvalues.get(repeats.get(name, name), math.nan)
+        rows.append((pvalue, bool(pvalue > size), reasons.get(name, "")))
+    return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=["pvalue", "included", "reason"])
+
+
+def _range_pvalues(losses: Floats, draws: int, block: int, seed: int) -> list[float]:
+    """p-value of each model: the largest at or before its elimination (section 2.3 and 3.1.2 of the paper)."""
+    models = losses.shape[1]
+    mean = losses.mean(axis=0)
+    # d_ij = L_i - L_j over the sample, and its deviation in each resample
+    gap = mean[:, None] - mean[None, :]
+    resampled = _resampled_means(losses - mean, draws, block, seed)
+    gaps = resampled[:, :, None] - resampled[:, None, :]
+    spread = np.sqrt((gaps**2).mean(axis=0) + np.eye(models))
+    gap, gaps = gap / spread, gaps / spread
+    left = list(range(models))
+    pvalues = [1.0] * models
+    highest = 0.0
+    while len(left) > 1:
+        inside = np.ix_(left, left)
+        statistic = gap[inside].max()
+        most = gaps[:, inside[0], inside[1]].max(axis=(1, 2))
+        highest = max(highest, float((statistic < most).mean()))
+        worst = left[int(np.argmax(gap[inside].max(axis=1)))]
+        pvalues[worst] = highest
+        left.remove(worst)
+    return pvalues
 
 
 def superior_predictive_ability(

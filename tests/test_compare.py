@@ -190,6 +190,17 @@ def test_robustness_repeats_the_test_with_half_and_double_blocks():
 # --- model confidence set and SPA
 
 
+@pytest.mark.parametrize(("seed", "days"), [(3, 500), (4, 900), (5, 300)])
+def test_confidence_set_is_archs(seed, days):
+    noise = np.random.default_rng(seed).normal(0.0, 0.01, (days, 6)) + np.linspace(-0.001, 0.001, 6)
+    returns = pd.DataFrame(noise, index=pd.bdate_range("2010-01-01", periods=days), columns=list("abcdef"))
+    mcs = MCS(-noise, 0.1, reps=300, block_size=20, method="R", bootstrap="stationary", seed=seed)
+    mcs.compute()
+    ours = compare.model_confidence_set(returns, draws=300, block=20, seed=seed, size=0.1)
+    assert ours["pvalue"].to_list() == mcs.pvalues["Pvalue"].sort_index().to_list()
+    assert ours["pvalue"].nunique() > 2
+
+
 def test_confidence_set_and_spa_are_archs():
     returns = four_variants(500)
     losses = -returns.to_numpy()
