@@ -141,7 +141,7 @@ class _Session:
         kept = len(self.labels) - len(missing)
         if unfinished:
             self.work.say(f"going on in {self.folder}: {kept} of {len(self.labels)} windows are kept")
-        # The simulation behind the chance line is one kernel that remembers its answer: windows wait for disks meanwhile.
+        # The simulation behind the chance line is one kernel with a memory: it runs beside the windows.
         chance = Thread(target=expected_chance, args=(self.study,), daemon=True)
         chance.start()
         self._windows(missing, kept)
