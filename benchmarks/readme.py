@@ -1,11 +1,12 @@
 """Fill the README's numbers from the program: `python benchmarks/readme.py` rewrites what stands between its markers.
 
-With `--check` it changes nothing and fails when something has changed. The speed table is not made here, because
-times differ from machine to machine: `python benchmarks/bench.py --markdown` prints it.
+With `--check` it changes nothing and fails when something has changed. Times differ from machine to machine, so the
+speed tables are those of a `make bench` that was kept: its JSON is docs/bench.json.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -49,7 +50,15 @@ def phantom() -> str:
     return "\n".join(f"    {line}".rstrip() for line in text.strip().splitlines())
 
 
-BLOCKS = {"demo": demo, "phantom": phantom}
+def speed() -> str:
+    """The tables of the last `make bench` that was kept, with its machine."""
+    from benchmarks import bench
+
+    kept = json.loads((Path(__file__).resolve().parents[1] / "docs" / "bench.json").read_text(encoding="utf-8"))
+    return bench.text(kept, markdown=True).strip()
+
+
+BLOCKS = {"demo": demo, "phantom": phantom, "speed": speed}
 
 
 def filled(text: str, name: str, block: str) -> str:
