@@ -17,9 +17,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from pairs_bt.config import RULES, Config, split_period
-from pairs_bt.errors import ConfigError
+from pairs_bt.errors import ConfigError, PairsError
 
 MAX_CONFIG_BYTES = 1_000_000
+_BORROW = (("data", "path"), ("execution", "borrow_table"))
 _PATH_KEYS = (("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table"))
 
 
@@ -155,10 +156,28 @@ def config_from_dict(tables: dict[str, Any], base: str | Path | None = None) -> 
         problems = [_say(item) for item in _once(error.errors(include_url=False, include_context=False))]
     problems += _rules_between_keys(tables)
     if problems or config is None:
+        problems += _borrow_problems(tables)
         count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
         unique = list(dict.fromkeys(problems))
         raise ConfigError(f"The config has {count}: " + " | ".join(unique))
     return config
+
+
+def _borrow_problems(tables: dict[str, Any]) -> list[str]:
+    """What is wrong with the borrow table, which needs the prices: read here only to be told with other errors."""
+    from pairs_bt.prices import read_prices
+    from pairs_bt.study import read_borrow
+
+    sections = {name: tables.get(name) for name in ("data", "execution")}
+    paths = [str(part.get(key) or "") for (name, key) in _BORROW if isinstance(part := sections[name], dict)]
+    if len(paths) < len(_BORROW) or not all(paths):
+        return []
+    try:
+        _, problem = read_borrow(paths[1], [str(name) for name in read_prices(paths[0]).prices.columns])
+    except PairsError:
+        # What cannot be read is told by the run, once the config itself is right.
+        return []
+    return [f"{problem}."] if problem else []
 
 
 def _once(errors: Sequence[Any]) -> list[Any]:

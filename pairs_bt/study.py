@@ -254,25 +254,33 @@ def _universe(config: Config, tickers: list[str]) -> Universe:
 def _borrow_rates(config: Config, tickers: list[str]) -> np.ndarray:
     """Borrow per calendar day of each ticker: the config's, overridden by the borrow table's."""
     annual = np.full(len(tickers), config.execution.borrow_bps)
-    path = config.execution.borrow_table
-    if path:
-        table = read_table(path, ("ticker", "borrow_bps"), "execution.borrow_table")
-        place = {name: k for k, name in enumerate(tickers)}
-        problems = []
-        for name, text in zip(table["ticker"], table["borrow_bps"], strict=True):
-            try:
-                rate = float(text)
-            except ValueError:
-                rate = math.nan
-            if name not in place:
-                problems.append(f"ticker {name!r} is not among the prices")
-            elif not (math.isfinite(rate) and rate >= 0):
-                problems.append(f"{name!r} has borrow_bps {text!r}, which is not a number of at least 0")
-            else:
-                annual[place[name]] = rate
+    if config.execution.borrow_table:
+        rates, problems = read_borrow(config.execution.borrow_table, tickers)
         if problems:
-            raise ConfigError(f"execution.borrow_table = {path!r}: " + "; ".join(problems[:20]) + ".")
+            raise ConfigError(f"{problems}.")
+        for place, name in enumerate(tickers):
+            annual[place] = rates.get(name, annual[place])
     return annual / 1e4 / 365.0
+
+
+def read_borrow(path: str, tickers: list[str]) -> tuple[dict[str, float], str]:
+    """Annual basis points by ticker of a borrow table, and what is wrong with it in one line; '' for nothing."""
+    table = read_table(path, ("ticker", "borrow_bps"), "execution.borrow_table")
+    known = set(tickers)
+    rates: dict[str, float] = {}
+    problems = []
+    for name, text in zip(table["ticker"], table["borrow_bps"], strict=True):
+        try:
+            rate = float(text)
+        except ValueError:
+            rate = math.nan
+        if name not in known:
+            problems.append(f"ticker {name!r} is not among the prices")
+        elif not (math.isfinite(rate) and rate >= 0):
+            problems.append(f"{name!r} has borrow_bps {text!r}, which is not a number of at least 0")
+        else:
+            rates[name] = rate
+    return rates, f"execution.borrow_table = {path!r}: " + "; ".join(problems[:20]) if problems else ""
 
 
 def check_tradeable(study: Study) -> None:

@@ -97,6 +97,24 @@ def test_all_errors_are_named_at_once() -> None:
     assert re.match(r"The config has \d+ errors", str(caught.value))
 
 
+def test_a_borrow_table_s_errors_are_told_with_the_rest(tmp_path) -> None:
+    table = tmp_path / "borrow.csv"
+    table.write_text("ticker,borrow_bps\nNOPE,5\nKO,-1\n")
+    wrong = ["execution.cost_bps=-1", "hedge.rehedge=[{band=0}]", "signal.stop=1", "portfolio.capital=0"]
+    with pytest.raises(ConfigError) as caught:
+        Config.load(None, [*wrong, f"execution.borrow_table={table}"])
+    for word in (
+        "5 errors",
+        "cost_bps",
+        "band",
+        "signal.stop",
+        "portfolio.capital",
+        "'NOPE'",
+        "'KO' has borrow_bps '-1'",
+    ):
+        assert word in str(caught.value)
+
+
 def test_files_that_are_no_config(tmp_path) -> None:
     cases = {
         "missing.toml": (None, "no config file"),
