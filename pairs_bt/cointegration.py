@@ -156,6 +156,42 @@ def scan_chunk(
     )
 
 
+#: 5% value of the Dickey-Fuller t of a series about its mean (MacKinnon 2010, table 1, one series, constant).
+STATIONARY = -2.86154
+
+
+def spread_stats(
+    inputs: ScanInputs, i: npt.NDArray[Any], j: npt.NDArray[Any], ratio: npt.NDArray[Any]
+) -> tuple[Floats, Integers]:
+    """Augmented Dickey-Fuller statistic of the spreads level_i - ratio level_j about their means.
+
+    The test of Engle and Granger's second step, with a ratio that is given. Where the ratio was not fitted to these
+    bars, a value below `STATIONARY` rejects a unit root at 5%; a fitted ratio does so more often by chance.
+
+    Parameters
+    ----------
+    inputs : ScanInputs
+        From `prepare`.
+    i, j : (n_pairs,) integers
+        Rows of the levels.
+    ratio : (n_pairs,) float64
+        Units of level i per unit of level j.
+
+    Returns
+    -------
+    stat : (n_pairs,) float64
+        Equal to ``adfuller(spread - spread.mean(), regression="n", autolag="AIC")[0]`` of statsmodels; NaN where
+        there is none (a ratio that is not finite, a ticker that cannot be tested, fewer than 40 bars).
+    lags : (n_pairs,) int64
+        Lagged differences that AIC chose, -1 where there is no statistic.
+    """
+    stat, lags = np.full(len(i), np.nan), np.full(len(i), -1, np.int64)
+    if inputs.z.shape[1] >= MIN_BARS:
+        first, second = np.require(i, np.int64, _PLAIN), np.require(j, np.int64, _PLAIN)
+        kernel.spread_stats(inputs, first, second, np.require(ratio, np.float64, _PLAIN), stat, lags)
+    return stat, lags
+
+
 def _two_series(y: npt.ArrayLike, x: npt.ArrayLike) -> Floats:
     """Both series as the rows of a finite (2, n) array, or an error that says which is not."""
     series = []

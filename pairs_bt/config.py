@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 MOVING_RULES = ("dynamic", "rolling_ols", "kalman_changes")
 # What is compared unless a config says otherwise: the rules that read the filter's state.
@@ -124,11 +124,29 @@ class Smooth(Table):
     observation_cov: Positive = 1.0
 
 
+def _as_matrix(value: Any) -> Any:
+    return tuple(_as_tuple(row) for row in value) if isinstance(value, list | tuple) else value
+
+
+Pair = Annotated[tuple[float, float], BeforeValidator(_as_tuple)]
+Matrix = Annotated[tuple[Pair, Pair], BeforeValidator(_as_matrix)]
+
+
 class HedgeFilter(Table):
-    """Noise of the regression filter on the hedge ratio."""
+    """Noise of the regression filter on the hedge ratio, and the start that ``filter.start = "given"`` takes."""
 
     delta: Annotated[float, Field(ge=0, lt=1)] = 1e-3
     observation_cov: Positive = 2.0
+    initial_mean: Pair = (0.0, 0.0)
+    initial_cov: Matrix = ((1.0, 1.0), (1.0, 1.0))
+
+    @field_validator("initial_cov")
+    @classmethod
+    def _is_covariance(cls, value: Matrix) -> Matrix:
+        (a, b), (c, d) = value
+        if b != c or min(a, d) < 0 or a * d - b * c < 0:
+            raise ValueError("a covariance is symmetric and has no negative eigenvalue: [[1, 0], [0, 1]], say")
+        return value
 
 
 class Filter(Table):
@@ -136,10 +154,12 @@ class Filter(Table):
 
     price_space: Literal["raw", "normalised", "log"] = "normalised"
     spread_on: Literal["raw", "filtered"] = "raw"
-    smooth: Smooth | Literal["none"] = Smooth()
+    smooth: Smooth | Literal["none"] = "none"
     hedge: HedgeFilter = HedgeFilter()
-    noise: Literal["fixed", "mle", "mle_two"] = "fixed"
-    intercept: Literal["keep", "subtract"] = "keep"
+    start: Literal["diffuse", "given"] = "diffuse"
+    burn_in: Annotated[int, Field(ge=1)] = 63
+    noise: Literal["fixed", "mle", "mle_two"] = "mle"
+    intercept: Literal["keep", "subtract"] = "subtract"
 
 
 class Band(Table):
@@ -173,6 +193,7 @@ class Signal(Table):
     exit: float = 0.0
     z: Literal["rolling", "innovation", "formation"] = "rolling"
     half_life: Literal["reject", "ignore", "book"] = "reject"
+    window_half_lives: Annotated[float, Field(ge=1, le=1000)] = 8.0
     side: Literal["reversion", "book"] = "reversion"
     stop: Positive | None = None
     stop_loss: Share | None = None

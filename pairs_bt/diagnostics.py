@@ -17,7 +17,7 @@ from pairs_bt.errors import DataError
 from pairs_bt.kernels.kalman import PATH, STATE, factor_state, hedge_path, hedge_paths_each
 from pairs_bt.kernels.likelihood import KAPPA
 from pairs_bt.noise import BURN, FLAGS, settled
-from pairs_bt.signals import filter_noise
+from pairs_bt.signals import filter_noise, filter_start
 from pairs_bt.study import Study
 
 #: Autocorrelations in the Ljung-Box statistic.
@@ -94,7 +94,7 @@ def diagnostics(study: Study, test_end: Any = None, pairs: Iterable[tuple[str, s
     noise = filter_noise(levels, iy, ix, options)
     n_train = study.windows[k].n_train
     train = np.ascontiguousarray(levels.filtered[:, :n_train])
-    beta, _, innovation, variance = _paths(train, iy, ix, noise.q, noise.r, noise.cov0)
+    beta, _, innovation, variance = _paths(train, iy, ix, noise.q, noise.r, filter_start(levels, iy, ix, options))
     burn_in = _burn_in(train, iy, ix, noise.q, noise.r, beta)
     first = BURN
     if isinstance(options.smooth, Smooth):
@@ -149,10 +149,15 @@ def _rows(study: Study, k: int, pairs: Iterable[tuple[str, str]] | None) -> tupl
 
 
 def _paths(
-    levels: np.ndarray, iy: np.ndarray, ix: np.ndarray, q: np.ndarray, r: np.ndarray, cov0: np.ndarray
+    levels: np.ndarray,
+    iy: np.ndarray,
+    ix: np.ndarray,
+    q: np.ndarray,
+    r: np.ndarray,
+    start: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, ...]:
     out = tuple(np.empty((iy.size, levels.shape[1])) for _ in range(4))
-    hedge_paths_each(levels, iy, ix, q, r, cov0, *out)
+    hedge_paths_each(levels, iy, ix, q, r, *start, *out)
     return out
 
 

@@ -75,6 +75,8 @@ class FilterPath:
         Noise of each pair's filter where it was fitted; None where all pairs share the config's.
     innovation, innovation_var : numpy.ndarray, shape (pairs, bars), optional
         What the filter did not expect at each bar, and its variance, where they were kept.
+    first : int
+        The first bar at which the state counts; before it the filter is still finding its start.
     """
 
     beta: np.ndarray
@@ -85,6 +87,7 @@ class FilterPath:
     noise: PairNoise | None = None
     innovation: np.ndarray | None = None
     innovation_var: np.ndarray | None = None
+    first: int = 0
 
     @property
     def priced(self) -> PairPrices:
@@ -103,18 +106,21 @@ def dynamic(path: FilterPath, n_train: int) -> np.ndarray:
 
 
 def fixed_first(path: FilterPath, n_train: int) -> np.ndarray:
-    """Hold the first value of the path.
+    """Hold the first value of the path at which the state counts.
 
-    With the filter started at m0 = 0, P0 = ones this is close to y_1 / x_1 whatever the data are: equal dollars
-    at the train start.
+    With the filter started at m0 = 0, P0 = ones and counted from the first bar this is close to y_1 / x_1 whatever
+    the data are: equal dollars at the train start.
     """
-    return _held(path.beta[:, 0], path)
+    return _held(path.beta[:, path.first], path)
 
 
 def averaged(path: FilterPath, n_train: int) -> np.ndarray:
-    """Hold the mean over the train window, and never over the trade window: that would look ahead."""
+    """Hold the mean over the train window, and never over the trade window: that would look ahead.
+
+    Bars before the state counts are left out: one value of a filter that knows nothing yet would be the mean.
+    """
     # numpy's pairwise sum depends on the row alone, so a pair gets the same mean in any chunk.
-    return _held(path.beta[:, :n_train].mean(axis=1), path)
+    return _held(path.beta[:, path.first : n_train].mean(axis=1), path)
 
 
 def fixed_last(path: FilterPath, n_train: int) -> np.ndarray:

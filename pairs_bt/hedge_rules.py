@@ -150,6 +150,12 @@ def beta_ratio(y: Floats, x: Floats, market: Floats) -> Floats:
     return _ratio(of_y, of_x)
 
 
+def returns_betas(returns: Floats, market: Floats) -> Floats:
+    """Slope of each row of returns (tickers, bars) on the market's (bars,); NaN where the market does not move."""
+    _, xx, yx = _moments(returns, np.broadcast_to(market, returns.shape))
+    return _ratio(yx, xx)
+
+
 def rolling_ols_line(y: Floats, x: Floats, window: int, n_train: int) -> tuple[Floats, Floats]:
     """Least squares slope and intercept over the last `window` bars (at most the train length) at every bar.
 

@@ -1,8 +1,7 @@
 """The regression filter's noise by maximum likelihood, pair by pair: checked face over the kernel.
 
-The likelihood is that of the innovations over the train window, so nothing after it can move the noise. The filter
-that runs with fitted noise also starts as the likelihood's does: at (0, 0) with covariance kappa R I, which says
-that nothing is known (kappa 1e6).
+The likelihood is that of the innovations over the train window, so nothing after it can move the noise. It starts
+at (0, 0) with covariance kappa R I (kappa 1e6), which says that nothing is known.
 """
 
 from __future__ import annotations
@@ -19,8 +18,11 @@ from pairs_bt.kernels import likelihood as kernel
 
 NoiseModel = Literal["mle", "mle_two"]
 
-#: What became of a fit, by flag; all but the first fall back to the fixed noise.
+#: What became of a fit, by flag.
 FLAGS = ("", "flat likelihood", "at the lower bound", "at the upper bound", "no likelihood")
+#: Fits that are used. At the lower bound the state stands still: the filter is recursive least squares, the answer for
+#: a ratio that does not move. The other flags fall back to the fixed noise.
+USED = (kernel.FITTED, kernel.LOWER)
 
 #: Innovations left out of the likelihood because the state is not known before them: one for each of its parts.
 BURN = 2
@@ -37,17 +39,14 @@ class PairNoise:
         Variances of the steps of beta and alpha.
     r : numpy.ndarray, shape (pairs,)
         Variance of the observation.
-    cov0 : numpy.ndarray, shape (pairs, 2, 2)
-        Covariance of the state before the first bar.
     log_likelihood : numpy.ndarray, shape (pairs,)
         At the maximum; NaN where there is none.
     flag : numpy.ndarray of int8, shape (pairs,)
-        Index into `FLAGS`; where it is not 0, `q`, `r` and `cov0` are the fixed ones.
+        Index into `FLAGS`; where it is not in `USED`, `q` and `r` are the fixed ones.
     """
 
     q: np.ndarray
     r: np.ndarray
-    cov0: np.ndarray
     log_likelihood: np.ndarray
     flag: np.ndarray
 
@@ -162,23 +161,21 @@ def pair_noise(
     model : {'fixed', 'mle', 'mle_two'}
         See :func:`fit_noise`.
     delta, observation_cov : float
-        The fixed noise, and what a pair falls back to whose fit is flagged (with the start of the fixed filter).
+        The fixed noise, and what a pair falls back to whose fit is not in `USED`.
     burn : int
         Bars whose innovations do not count.
     """
     pairs = iy.size
     q = np.full((pairs, 2), delta / (1.0 - delta))
     r = np.full(pairs, observation_cov)
-    cov0 = np.ones((pairs, 2, 2))
     value = np.full(pairs, np.nan)
     flag = np.zeros(pairs, np.int8)
     if model == "fixed":
-        return PairNoise(q, r, cov0, value, flag)
+        return PairNoise(q, r, value, flag)
     fitted_q, fitted_r, value, flag = _fit(levels, iy, ix, n_train, burn, model)
-    good = flag == kernel.FITTED
+    good = np.isin(flag, USED)
     q[good], r[good] = fitted_q[good], fitted_r[good]
-    cov0[good] = (kernel.KAPPA * fitted_r[good])[:, None, None] * np.eye(2)
-    return PairNoise(q, r, cov0, np.where(flag == kernel.FAILED, np.nan, value), flag)
+    return PairNoise(q, r, np.where(flag == kernel.FAILED, np.nan, value), flag)
 
 
 def _fit(

@@ -5,16 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pairs_bt.config import Config, Smooth
+from pairs_bt.config import Config
 from pairs_bt.config_io import fingerprint, to_toml
-from pairs_bt.hedge import Variant
-from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
 from pairs_bt.plots import pairs as pairs_plots
 from pairs_bt.results import Run
-from pairs_bt.signals import to_space
 from pairs_bt.wording import number, percent
 
 MAX_LEFT_OUT = 40
@@ -142,34 +137,3 @@ def _without_folders(config: Config) -> Config:
         section = changes.get(table, getattr(config, table))
         changes[table] = section.model_copy(update={key: name(getattr(section, key))})
     return config.model_copy(update=changes)
-
-
-def fixed_first_note(run: Run) -> str:
-    """Say what holding the first value of the filter amounts to (nothing to do with the data); '' without the rule."""
-    chosen: list[Variant] = [variant for variant in run.variants if variant.rule == "fixed_first"]
-    if not chosen:
-        return ""
-    space = run.config.filter.price_space
-    if space == "raw":
-        meaning = "close to y / x at the first train bar whatever the data are, equal dollars of both legs there"
-    else:
-        options = run.config.filter
-        start = to_space(np.full((1, 1), 1.0), space)[0]
-        level = start
-        if isinstance(options.smooth, Smooth):
-            level = local_level_filter(
-                start, transition_cov=options.smooth.transition_cov, observation_cov=options.smooth.observation_cov
-            )
-        first = float(
-            hedge_ratio_filter(
-                level, level, delta=options.hedge.delta, observation_cov=options.hedge.observation_cov
-            ).beta[0]
-        )
-        unit = "the same number of log points" if space == "log" else "$1 of y"
-        held = f"{number(first, 3)} log points" if space == "log" else f"${number(first, 3)} of x"
-        meaning = f"{number(first, 3)} for every pair, whatever its data are: {held} against {unit} at the train start"
-    return (
-        f"{chosen[0].label} holds the first value of the filter. With the filter's start (m0 = 0, P0 = ones) that is "
-        f"{meaning}. No price change has been seen by then, so it estimates nothing: it is a position in almost equal "
-        "dollars. fixed_last holds the estimate that could be frozen on the first trading morning."
-    )

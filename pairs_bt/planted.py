@@ -80,6 +80,8 @@ class PlantedPair:
         Hedge ratio at the first bar, price units of y per unit of x; not 0.
     spread_vol : float
         Standard deviation of s as a share of |beta| times x's first price; > 0.
+    intercept : float
+        alpha at the first bar, as a share of |beta| times x's first price; >= 0.
     beta_trend, beta_walk : float
         Relative change over the whole sample, and standard deviation of the relative change per bar.
     break_at : int, date or None
@@ -99,6 +101,7 @@ class PlantedPair:
     half_life: float = 15.0
     beta: float = 1.0
     spread_vol: float = 0.02
+    intercept: float = 0.0
     beta_trend: float = 0.0
     beta_walk: float = 0.0
     break_at: Bar | None = None
@@ -107,7 +110,8 @@ class PlantedPair:
     x: str = ""
 
     def __post_init__(self) -> None:
-        require_finite(half_life=self.half_life, beta=self.beta, spread_vol=self.spread_vol)
+        require_finite(half_life=self.half_life, beta=self.beta, spread_vol=self.spread_vol, intercept=self.intercept)
+        require(self.intercept >= 0, f"intercept = {self.intercept}: a share of the price, at least 0; 0.4, say.")
         require_finite(beta_trend=self.beta_trend, beta_walk=self.beta_walk, beta_after=self.beta_after)
         require(self.kind in get_args(PairKind), f"kind = {self.kind!r}: one of {', '.join(get_args(PairKind))}.")
         require(self.half_life > 0, f"half_life = {self.half_life}: bars, above 0; 15, say.")
@@ -140,23 +144,31 @@ class PairPath:
     truth: dict[str, object]
 
 
-def plant(pair: PlantedPair, i: int, x: FloatArray, index: pd.DatetimeIndex, seed: Seed) -> PairPath:
-    """Return the i-th pair of a market, made on the walk ``x`` (n,)."""
+def plant(
+    pair: PlantedPair,
+    i: int,
+    x: FloatArray,
+    index: pd.DatetimeIndex,
+    seed: Seed,
+    clusters: FloatArray | None = None,
+) -> PairPath:
+    """Return the i-th pair of a market, made on the walk ``x`` (n,); `clusters` (n,) scales the spread's shocks."""
     n = x.size
     y_name, x_name = pair.y or f"P{i + 1:02d}Y", pair.x or f"P{i + 1:02d}X"
     break_bar = _break_bar(pair, index) if pair.kind == "breaking" else None
     beta = _beta_path(pair, n, break_bar, stream(seed, MARKET_STREAMS, 2, i))
-    alpha = np.zeros(n)
+    scale = abs(pair.beta) * x[0]
+    alpha = np.full(n, pair.intercept * scale)
     if break_bar is not None:
         # alpha after the break such that y moves by beta_t dx_t + ds_t on that bar too
-        alpha[break_bar:] = (beta[0] - beta[-1]) * x[break_bar - 1]
-    scale = abs(pair.beta) * x[0]
+        alpha[break_bar:] += (beta[0] - beta[-1]) * x[break_bar - 1]
     sd = pair.spread_vol * scale
-    spread = ar1(unit_draws(stream(seed, MARKET_STREAMS, 3, i), n, None), pair.half_life, sd)
+    draws = unit_draws(stream(seed, MARKET_STREAMS, 3, i), n, None)
+    spread = ar1(draws if clusters is None else draws * clusters, pair.half_life, sd)
     y = alpha + beta * x + spread
     raised = lift(y, scale)
     truth = truth_row(
-        y_name, x_name, pair.kind, pair.half_life, sd, raised, (beta[0], beta[-1]),
+        y_name, x_name, pair.kind, pair.half_life, sd, float(alpha[0]) + raised, (beta[0], beta[-1]),
         None if break_bar is None else index[break_bar],
     )  # fmt: skip
     return PairPath(

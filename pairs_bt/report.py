@@ -46,7 +46,7 @@ def write_report(
 
 def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     """Make the report's HTML."""
-    from pairs_bt import panels_concentration, panels_results, panels_scan, panels_trades
+    from pairs_bt import panels_concentration, panels_held, panels_results, panels_scan, panels_trades
     from pairs_bt.panels import MAX_BESIDE, Drawer, styles
     from pairs_bt.plots.portfolio import plot_sharpe
 
@@ -54,6 +54,7 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     makers = (
         panels_results.metrics_panel,
         panels_results.evidence_panel,
+        panels_held.held_panel,
         panels_results.equity_panel,
         panels_trades.money_panel,
         panels_trades.costs_panel,
@@ -73,7 +74,7 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
             verdict=run.comparison.verdict,
             claim=run.config.execution.pnl == "spread",
             empty=run.trades.empty,
-            fixed_first=panels_scan.fixed_first_note(run),
+            held=panels_held.held_notes(run),
             headline=_headline(run),
             single_trades=panels_concentration.single_trades(run),
             picture=draw(plot_sharpe),

@@ -13,6 +13,7 @@ import pandas as pd
 from pairs_bt.config import Config
 from pairs_bt.errors import DataError
 from pairs_bt.hedge import Variant, variants
+from pairs_bt.held import held_summary
 
 if TYPE_CHECKING:
     from pairs_bt.compare import Comparison
@@ -168,6 +169,11 @@ class Run:
         if self._prices is None:
             raise DataError("The prices of this run are not at hand.")
         return self._prices()
+
+    @cached_property
+    def held(self) -> pd.DataFrame:
+        """What each variant's ratios are: the price quotient or the relation tested (`pairs_bt.held.held_summary`)."""
+        return held_summary(self.half_lives)
 
     @property
     def variants(self) -> list[Variant]:

@@ -157,7 +157,7 @@ def _windows(life: np.ndarray, n_train: int, config: Config) -> tuple[np.ndarray
     refusal = np.where(reverts, 0, NO_REVERSION)
     if config.signal.z != "rolling":
         return life, np.zeros(life.size, dtype=np.int64), refusal
-    bars = np.rint(np.minimum(2.0 * np.where(reverts, life, 0.0), float(n_train)))
+    bars = np.rint(np.minimum(config.signal.window_half_lives * np.where(reverts, life, 0.0), float(n_train)))
     if mode != "book":
         # |z| <= (w - 1) / sqrt(w) for any w values
         short = (bars - 1) / np.sqrt(np.maximum(bars, 1)) < config.signal.entry

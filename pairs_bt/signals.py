@@ -10,6 +10,7 @@ from pairs_bt.config import Config, Filter, Smooth
 from pairs_bt.hedge import FILTER_RULES, HEDGE_RULES, FilterPath, PairPrices
 from pairs_bt.hedge_rules import market_returns
 from pairs_bt.kernels.kalman import hedge_paths, hedge_paths_each, local_level_paths
+from pairs_bt.kernels.likelihood import KAPPA
 from pairs_bt.kernels.rolling import SpreadRules, spread_signals
 from pairs_bt.noise import BURN, PairNoise, pair_noise, settled
 from pairs_bt.signal_forms import Formed, Space, form_signals, is_usual
@@ -125,16 +126,38 @@ def filter_pairs(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter
     """Run the regression filter of every pair over train and trade window, with the config's noise or fitted noise."""
     shape = (iy.size, levels.filtered.shape[1])
     y, x = levels.space[iy], levels.space[ix]
-    if options.noise != "fixed":
+    first = min(options.burn_in, max(levels.n_train, 1)) - 1
+    if options.noise != "fixed" or options.start == "diffuse":
         noise = filter_noise(levels, iy, ix, options)
-        beta, alpha, innovation, variance = _own_paths(levels, iy, ix, noise)
-        return FilterPath(beta, alpha, y, x, noise=noise, innovation=innovation, innovation_var=variance)
+        beta, alpha, innovation, variance = _own_paths(levels, iy, ix, noise, options)
+        return FilterPath(beta, alpha, y, x, noise=noise, innovation=innovation, innovation_var=variance, first=first)
     beta, alpha = np.empty(shape), np.empty(shape)
     hedge_paths(
         levels.filtered, iy, ix, options.hedge.delta, options.hedge.observation_cov,
-        np.zeros(2), np.ones((2, 2)), beta, alpha,
+        np.array(options.hedge.initial_mean), np.array(options.hedge.initial_cov), beta, alpha,
     )  # fmt: skip
-    return FilterPath(beta, alpha, y, x)
+    return FilterPath(beta, alpha, y, x, first=first)
+
+
+def filter_start(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (pairs, 2) and covariance (pairs, 2, 2) of every pair's state before the first bar.
+
+    ``diffuse``: nothing is known of beta or alpha. Their standard deviations are a thousand times the quotient of the
+    mean prices of the train window, and a thousand times the mean price of y, so the start has the units of the prices
+    (Durbin and Koopman, *Time Series Analysis by State Space Methods*, 2012, section 5.1: a large kappa for the exact
+    diffuse start). ``given``: the config's `initial_mean` and `initial_cov`.
+    """
+    if options.start == "given":
+        mean = np.broadcast_to(np.array(options.hedge.initial_mean), (iy.size, 2))
+        return np.ascontiguousarray(mean), np.ascontiguousarray(
+            np.broadcast_to(np.array(options.hedge.initial_cov), (iy.size, 2, 2))
+        )
+    train = levels.filtered[:, : levels.n_train or None]
+    scale = np.nanmean(np.abs(np.ascontiguousarray(train)), axis=1)
+    cov = np.zeros((iy.size, 2, 2))
+    cov[:, 0, 0] = KAPPA * (scale[iy] / scale[ix]) ** 2
+    cov[:, 1, 1] = KAPPA * scale[iy] ** 2
+    return np.zeros((iy.size, 2)), cov
 
 
 def filter_noise(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter) -> PairNoise:
@@ -151,10 +174,12 @@ def filter_noise(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter
     )  # fmt: skip
 
 
-def _own_paths(levels: Levels, iy: np.ndarray, ix: np.ndarray, noise: PairNoise) -> tuple[np.ndarray, ...]:
-    """Beta, alpha, innovation and its variance of every pair under its own noise."""
+def _own_paths(
+    levels: Levels, iy: np.ndarray, ix: np.ndarray, noise: PairNoise, options: Filter
+) -> tuple[np.ndarray, ...]:
+    """Beta, alpha, innovation and its variance of every pair under its own noise and start."""
     out = tuple(np.empty((iy.size, levels.filtered.shape[1])) for _ in range(4))
-    hedge_paths_each(levels.filtered, iy, ix, noise.q, noise.r, noise.cov0, *out)
+    hedge_paths_each(levels.filtered, iy, ix, noise.q, noise.r, *filter_start(levels, iy, ix, options), *out)
     return out
 
 
@@ -165,7 +190,7 @@ def standard_innovations(
     innovation, variance = path.innovation, path.innovation_var
     if innovation is None or variance is None:
         # the fast filter keeps the state alone
-        _, _, innovation, variance = _own_paths(levels, iy, ix, filter_noise(levels, iy, ix, options))
+        _, _, innovation, variance = _own_paths(levels, iy, ix, filter_noise(levels, iy, ix, options), options)
     return np.asarray(innovation / np.sqrt(variance))
 
 
@@ -236,4 +261,5 @@ def _rules(n_train: int, config: Config) -> SpreadRules:
         reject_negative=config.hedge.reject_negative,
         max_leg_share=config.hedge.max_leg_share,
         log_space=config.filter.price_space == "log",
+        half_lives=config.signal.window_half_lives,
     )

@@ -18,6 +18,7 @@ from pairs_bt.config import Config, PairGroups, Universe, Windows, split_period
 from pairs_bt.distance import MeasureInputs
 from pairs_bt.distance import prepare as prepare_measures
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.hedge_rules import market_returns, returns_betas
 from pairs_bt.ledger import Market
 from pairs_bt.prices import PriceData, fill_gaps, read_prices
 from pairs_bt.selection import read_membership, read_table, resolve_pairs, standing
@@ -67,6 +68,16 @@ class WindowContext:
     def measure_inputs(self) -> MeasureInputs:
         """Train prices of the tickers that take part, as the measures of likeness read them."""
         return prepare_measures(self.train[self.codes == 0])
+
+    @cached_property
+    def market_betas(self) -> np.ndarray:
+        """Slope of every ticker's daily return on that of all that take part; (tickers,), NaN for others."""
+        out = np.full(self.codes.size, np.nan)
+        able = np.flatnonzero(self.codes == 0)
+        market = market_returns(self.train, able)
+        rows = self.train[able]
+        out[able] = returns_betas(rows[:, 1:] / rows[:, :-1] - 1.0, market)
+        return out
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def make_market(
     drift: float = 0.05,
     factor_share: float = 0.3,
     tail_df: float | None = None,
+    clustering: float = 0.0,
     gaps: Mapping[str, Sequence[tuple[Bar, int]]] | None = None,
     delistings: Mapping[str, Bar] | None = None,
 ) -> SyntheticMarket:
@@ -62,6 +63,9 @@ def make_market(
         Share of a return's variance that the common factor explains, 0 to 1.
     tail_df : float or None
         Degrees of freedom of Student's t for f and u, > 2; None for Gaussian. Spreads stay Gaussian.
+    clustering : float
+        Standard deviation of the log volatility that all tickers and spreads share; 0 for none, 0.5 for a market
+        with calm and rough times.
     gaps : mapping of ticker to (bar, length) pairs
         Runs of NaN: first bar (number or date) and number of bars.
     delistings : mapping of ticker to bar
@@ -81,12 +85,12 @@ def make_market(
     index = business_days(start, n_bars)
     walks = LogWalks(
         seed=seed, n_bars=n_bars, first_price=first_price, volatility=volatility, drift=drift,
-        factor_share=factor_share, tail_df=tail_df,
+        factor_share=factor_share, tail_df=tail_df, clustering=clustering,
     )  # fmt: skip
     columns: dict[str, FloatArray] = {}
     paths: list[PairPath] = []
     for i, pair in enumerate(pairs):
-        path = plant(pair, i, walks.walk(0, i), index, seed)
+        path = plant(pair, i, walks.walk(0, i), index, seed, walks.clusters if clustering else None)
         _add(columns, path.y, path.y_prices)
         _add(columns, path.x, path.x_prices)
         paths.append(path)

@@ -13,6 +13,7 @@ import numpy as np
 from pairs_bt import cointegration, distance
 from pairs_bt.config import Selection
 from pairs_bt.hedge import FilterPath, Variant, variants
+from pairs_bt.held import HeldRatios, held_ratios
 from pairs_bt.kernels import trading as kernel
 from pairs_bt.ledger import BLOCK, Book, trade_pairs
 from pairs_bt.selection import ScanColumns, standing_reasons
@@ -67,6 +68,7 @@ class TradeResult:
 
     first: int
     rules: dict[str, SignalSet]
+    held: dict[str, HeldRatios]
     variants: dict[str, VariantResult]
 
 
@@ -126,10 +128,14 @@ def trade_task(
         raise ValueError(f"lo = {lo}; a trade task starts at a multiple of {BLOCK}, the block of the daily sums")
     path = pair_paths(study, k, candidates, lo, hi)
     rules: dict[str, SignalSet] = {}
+    held: dict[str, HeldRatios] = {}
     results: dict[str, VariantResult] = {}
     for variant in variants(study.config.hedge):
         if variant.rule not in rules:
             rules[variant.rule] = rule_signals(study, k, path, variant.rule, candidates, lo, hi)
+            held[variant.rule] = held_ratios(
+                study.context(k), rules[variant.rule], candidates.y[lo:hi], candidates.x[lo:hi]
+            )
         signals = rules[variant.rule]
         flags = refused.get(variant.name) if refused else None
         book = trade_book(study, k, signals, variant, candidates, lo, hi, refused=flags)
@@ -142,7 +148,7 @@ def trade_task(
         trades["row"] += lo
         fills["row"] += lo
         results[variant.name] = VariantResult(trades, fills, blocks, other)
-    return TradeResult(lo, rules, results)
+    return TradeResult(lo, rules, held, results)
 
 
 def pair_paths(study: Study, k: int, candidates: Candidates, lo: int, hi: int) -> FilterPath:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairs_bt.config import RULES, Config, Smooth
+from pairs_bt.config import RULES, Config, HedgeFilter, Smooth
 from pairs_bt.hedge import HEDGE_RULES, FilterPath
 from pairs_bt.signals import Levels, filter_pairs, make_signals
 from pairs_bt.study import Study
@@ -150,7 +150,7 @@ def _compare_filters(study: Study, k: int, at: int) -> Iterator[tuple[str, float
     if not np.isfinite(levels.space[rows]).all():
         return  # delisted while traded
     # the oracles know the usual form: one noise for all pairs, a rolling z-score of y - beta x
-    options = config.filter.model_copy(update={"noise": "fixed", "intercept": "keep"})
+    options = config.filter.model_copy(update={"noise": "fixed", "start": "given", "intercept": "keep"})
     signal = config.signal.model_copy(update={"z": "rolling"})
     config = config.model_copy(update={"filter": options, "signal": signal})
     smooth, hedge = config.filter.smooth, config.filter.hedge
@@ -160,7 +160,7 @@ def _compare_filters(study: Study, k: int, at: int) -> Iterator[tuple[str, float
             yield "local level filter", _of_path(levels.filtered[row], theirs)
     iy, ix = rows[:1], rows[1:]
     path = filter_pairs(levels, iy, ix, config.filter)
-    beta, alpha = _hedge_oracle(levels.filtered[rows[0]], levels.filtered[rows[1]], hedge.delta, hedge.observation_cov)
+    beta, alpha = _hedge_oracle(levels.filtered[rows[0]], levels.filtered[rows[1]], hedge)
     yield "hedge filter, beta", _of_path(path.beta[0], beta)
     yield "hedge filter, alpha", _of_path(path.alpha[0], alpha)
     for rule in RULES:
@@ -199,13 +199,15 @@ def _level_oracle(prices: np.ndarray, transition_cov: float, observation_cov: fl
     return np.asarray(model.filter(prices)[0])[:, 0]
 
 
-def _hedge_oracle(y: np.ndarray, x: np.ndarray, delta: float, observation_cov: float) -> tuple[np.ndarray, np.ndarray]:
+def _hedge_oracle(y: np.ndarray, x: np.ndarray, options: HedgeFilter) -> tuple[np.ndarray, np.ndarray]:
     from pykalman import KalmanFilter
 
     model = KalmanFilter(
-        n_dim_obs=1, n_dim_state=2, initial_state_mean=np.zeros(2), initial_state_covariance=np.ones((2, 2)),
+        n_dim_obs=1, n_dim_state=2,
+        initial_state_mean=np.array(options.initial_mean), initial_state_covariance=np.array(options.initial_cov),
         transition_matrices=np.eye(2), observation_matrices=np.column_stack([x, np.ones(x.size)])[:, None, :],
-        observation_covariance=observation_cov, transition_covariance=delta / (1.0 - delta) * np.eye(2),
+        observation_covariance=options.observation_cov,
+        transition_covariance=options.delta / (1.0 - options.delta) * np.eye(2),
     )  # fmt: skip
     means = np.asarray(model.filter(y)[0])
     return means[:, 0], means[:, 1]

@@ -207,7 +207,9 @@ class LogWalks:
     drift: float
     factor_share: float
     tail_df: float | None
+    clustering: float = 0.0
     factor: FloatArray = field(init=False)
+    clusters: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
         require_finite(first_price=sum(self.first_price), volatility=sum(self.volatility))
@@ -217,8 +219,10 @@ class LogWalks:
         low, high = self.volatility
         require(0 < low <= high, f"volatility = {self.volatility}: write (low, high), 0 < low <= high.")
         require(0 <= self.factor_share <= 1, f"factor_share = {self.factor_share}: a share lies in 0 to 1; 0.3, say.")
+        require(self.clustering >= 0, f"clustering = {self.clustering}: a standard deviation is >= 0.")
         rng = stream(self.seed, MARKET_STREAMS, 0)
         object.__setattr__(self, "factor", unit_draws(rng, self.n_bars - 1, self.tail_df))
+        object.__setattr__(self, "clusters", volatility_clusters(self.seed, self.n_bars, self.clustering))
 
     def walk(self, group: int, i: int) -> FloatArray:
         """Return the i-th walk of a group: (n_bars,) positive prices."""
@@ -228,5 +232,16 @@ class LogWalks:
         own = unit_draws(rng, self.n_bars - 1, self.tail_df)
         shocks = np.sqrt(self.factor_share) * self.factor + np.sqrt(1.0 - self.factor_share) * own
         prices = np.full(self.n_bars, first)
-        prices[1:] *= np.exp(np.cumsum(self.drift / BARS_PER_YEAR + sd * shocks))
+        prices[1:] *= np.exp(np.cumsum(self.drift / BARS_PER_YEAR + sd * self.clusters[1:] * shocks))
         return prices
+
+
+def volatility_clusters(seed: Seed, n_bars: int, clustering: float, half_life: float = 40.0) -> FloatArray:
+    """Return what every shock of a market is multiplied by, (n_bars,): calm and rough times that all tickers share.
+
+    exp(h_t - clustering^2), h an AR(1) of that standard deviation and half-life in bars, so that the mean square is 1.
+    """
+    if clustering == 0.0:
+        return np.ones(n_bars)
+    h = ar1(unit_draws(stream(seed, MARKET_STREAMS, 4), n_bars, None), half_life, clustering)
+    return np.exp(h - clustering * clustering)

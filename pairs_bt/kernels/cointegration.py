@@ -487,10 +487,17 @@ def _cross_moments(inputs: ScanInputs, w: Work, i: int, j: int) -> float:
 @_loop
 def _engle_granger_moments(inputs: ScanInputs, w: Work, i: int, j: int, product: float) -> tuple[bool, float, int]:
     """(trusted, statistic, lag) of ticker i on ticker j; w holds cross moments of (i, j) in this order or the other."""
+    return _residual_moments(inputs, w, i, j, product, product / inputs.total[j])
+
+
+@_loop
+def _residual_moments(
+    inputs: ScanInputs, w: Work, i: int, j: int, product: float, beta: float
+) -> tuple[bool, float, int]:
+    """(trusted, statistic, lag) of the unit-root test of z_i - beta z_j, for any beta."""
     z1, z2 = inputs.z[i], inputs.z[j]
     n, lags = z1.size, inputs.lags
     start = lags + 1
-    beta = product / inputs.total[j]
     square = beta * beta
     both = product
     for t in range(start - 1):
@@ -689,6 +696,30 @@ def engle_granger_pair(inputs: ScanInputs, i: int, j: int) -> tuple[int, float, 
     beta = _dot(inputs.z[i], inputs.z[j]) / inputs.total[j]
     regular, stat, lag = _engle_granger_design(inputs.z[i], inputs.z[j], beta, inputs.lags)
     return (TESTED if regular and math.isfinite(stat) else SINGULAR), stat, lag
+
+
+@_loop
+def spread_stats(
+    inputs: ScanInputs, first: np.ndarray, second: np.ndarray, ratio: np.ndarray, stats: np.ndarray, lags: np.ndarray
+) -> None:
+    """Unit-root statistic of the spreads level_i - ratio level_j about their means, with the lag that AIC chose.
+
+    NaN and -1 where it has none: a ticker that cannot be tested, a ratio that is not finite, a spread without moves.
+    """
+    w = make_work(inputs.lags)
+    for pair in range(first.size):
+        i, j = first[pair], second[pair]
+        stats[pair], lags[pair] = math.nan, -1
+        if _refusal(inputs, i, j) != TESTED or not math.isfinite(ratio[pair]):
+            continue
+        # z = (level - mean) scale, so level_i - ratio level_j is z_i - beta z_j up to a factor and a constant
+        beta = ratio[pair] * inputs.scale[i] / inputs.scale[j]
+        product = _cross_moments(inputs, w, i, j)
+        trusted, stat, lag = _residual_moments(inputs, w, i, j, product, beta)
+        if not trusted:
+            trusted, stat, lag = _engle_granger_design(inputs.z[i], inputs.z[j], beta, inputs.lags)
+        if trusted and math.isfinite(stat):
+            stats[pair], lags[pair] = stat, lag
 
 
 @_loop

@@ -237,22 +237,23 @@ def hedge_paths_each(
     ix: Integers,
     q: Floats,
     r: Floats,
+    m0: Floats,
     cov0: Floats,
     beta_out: Floats,
     alpha_out: Floats,
     e_out: Floats,
     s_out: Floats,
 ) -> None:
-    """Regression filter of many pairs, each with its own noise ``q`` (p, 2), ``r`` (p,) and start ``cov0`` (p, 2, 2).
+    """Regression filter of many pairs, each with its own noise and start.
 
-    Started at the mean (0, 0). Rows ``iy[p]`` on ``ix[p]`` of ``levels`` (k, n) into (p, n) outputs: beta, alpha,
-    innovation and its variance (NaN on a masked bar). The operations are those of `hedge_paths`.
+    Noise ``q`` (p, 2), ``r`` (p,), start ``m0`` (p, 2), ``cov0`` (p, 2, 2). Rows ``iy[p]`` on ``ix[p]`` of ``levels``
+    (k, n) into (p, n) outputs: beta, alpha, innovation and its variance (NaN on a masked bar). The operations are
+    those of `hedge_paths`.
     """
     state = np.empty(STATE)
-    zero = np.zeros(2)
     path = np.empty((PATH, levels.shape[1]))
     for p in range(iy.shape[0]):
-        factor_state(zero, cov0[p], state)
+        factor_state(m0[p], cov0[p], state)
         hedge_path(levels[iy[p]], levels[ix[p]], q[p, 0], q[p, 1], r[p], False, state, path)
         beta_out[p, :] = path[0]
         alpha_out[p, :] = path[1]

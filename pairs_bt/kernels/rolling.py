@@ -195,6 +195,7 @@ class SpreadRules(NamedTuple):
     reject_negative: bool
     max_leg_share: float
     log_space: bool
+    half_lives: float  # bars of the z-score, in half-lives
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -202,7 +203,7 @@ def _z_window(life: float, rules: SpreadRules) -> tuple[int, int]:
     """Bars of the rolling z-score (0: none), and why a pair has no use for it."""
     if not np.isfinite(life):
         return 0, NO_REVERSION
-    w = int(min(np.rint(2.0 * life), float(rules.n_train)))
+    w = int(min(np.rint(rules.half_lives * life), float(rules.n_train)))
     # |z| <= (w - 1) / sqrt(w) for any w values
     if not rules.book and (w - 1) / np.sqrt(max(w, 1)) < rules.entry:
         return w, SHORT_WINDOW
