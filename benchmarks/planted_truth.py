@@ -59,7 +59,7 @@ WALKS = "walks"
 
 #: Filter settings that are compared; the first is the widely copied notebook's.
 BOOK = (
-    "filter.start=given", "filter.burn_in=1", "filter.noise=fixed", "filter.intercept=keep",
+    "filter.model=random_walk", "filter.start=given", "filter.burn_in=1", "filter.noise=fixed", "filter.intercept=keep",
     "filter.smooth={transition_cov=0.05,observation_cov=1.0}", "signal.window_half_lives=2",
 )  # fmt: skip
 STARTED = (*BOOK, "filter.start=diffuse", "filter.burn_in=63", "filter.intercept=subtract")
@@ -71,6 +71,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "+ fitted noise": FITTED,
     "+ no smoothing": PLAIN,
     "+ z over 8 half-lives": (*PLAIN, "signal.window_half_lives=8"),
+    "+ spread in the model": (*PLAIN, "signal.window_half_lives=8", "filter.model=reverting_spread"),
 }
 
 

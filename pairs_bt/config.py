@@ -156,6 +156,7 @@ class Filter(Table):
     spread_on: Literal["raw", "filtered"] = "raw"
     smooth: Smooth | Literal["none"] = "none"
     hedge: HedgeFilter = HedgeFilter()
+    model: Literal["random_walk", "reverting_spread"] = "reverting_spread"
     start: Literal["diffuse", "given"] = "diffuse"
     burn_in: Annotated[int, Field(ge=1)] = 63
     noise: Literal["fixed", "mle", "mle_two"] = "mle"
@@ -191,7 +192,7 @@ class Signal(Table):
 
     entry: Positive = 2.0
     exit: float = 0.0
-    z: Literal["rolling", "innovation", "formation"] = "rolling"
+    z: Literal["auto", "rolling", "innovation", "formation"] = "auto"
     half_life: Literal["reject", "ignore", "book"] = "reject"
     window_half_lives: Annotated[float, Field(ge=1, le=1000)] = 8.0
     side: Literal["reversion", "book"] = "reversion"

@@ -21,6 +21,7 @@ import numpy as np
 from pairs_bt import hedge_rules as formula
 from pairs_bt.config import MOVING_RULES, RULES, Band, Hedge
 from pairs_bt.noise import PairNoise
+from pairs_bt.reverting_spread import PairSpreads
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class FilterPath:
         What the filter did not expect at each bar, and its variance, where they were kept.
     first : int
         The first bar at which the state counts; before it the filter is still finding its start.
+    spreads : PairSpreads, optional
+        The whole model, where the spread is part of it (`filter.model = "reverting_spread"`).
     """
 
     beta: np.ndarray
@@ -88,6 +91,7 @@ class FilterPath:
     innovation: np.ndarray | None = None
     innovation_var: np.ndarray | None = None
     first: int = 0
+    spreads: PairSpreads | None = None
 
     @property
     def priced(self) -> PairPrices:

@@ -9,9 +9,9 @@ from pairs_bt.results import Run
 from pairs_bt.wording import number, percent
 
 _INTRO = (
-    "A hedge ratio times x / y is the dollars of x against one dollar of y. Where it is 1, the ratio is the quotient of "
-    "the prices and the position is equal dollars. A hedge ratio over the least squares slope of the train window is 1 "
-    "where the position is the relation that the tests accepted. All figures are of the ratio on the first trade "
+    "A hedge ratio times x / y is the dollars of x against one dollar of y. Where it is 1, the ratio is the quotient "
+    "of the prices and the position is equal dollars. A hedge ratio over the least squares slope of the train window "
+    "is 1 where the position is the relation that the tests accepted. All figures are of the ratio on the first trade "
     "bar, over every candidate of every window, traded or refused."
 )
 
@@ -42,7 +42,7 @@ def held_panel(run: Run, draw: Drawer) -> Panel:
         rows = [
             Row(head, kind="group")
             if column is None or shape is None
-            else Row(head, [shape(float(table.loc[name, column])) for name in names])
+            else Row(head, [shape(float(table[column][name])) for name in names])
             for head, column, shape in _LINES
         ]
         note = (

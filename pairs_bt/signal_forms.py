@@ -7,6 +7,8 @@ and the others besides:
     intercept = "subtract"   s_t = y_t - beta_t x_t - alpha_t
     rebuilt spreads          s_t = s_{t-1} + dy_t - beta_{t-1} dx_t    (rules that hedge changes)
     z = "innovation"         e_t / sqrt(S_t): what the filter did not expect, in its own standard deviations
+    z = "model"              the filtered spread over its deviation in the train window (`dynamic` under the model that
+                             has the spread in it; what ``z = "auto"`` means there)
     z = "formation"          the gap between two prices indexed to 1, over the standard deviation that it had in the
                              train window (Gatev, Goetzmann and Rouwenhorst 2006, section 2.2)
 """
@@ -61,10 +63,17 @@ class Formed:
     refusal: np.ndarray
 
 
+def z_form(rule: str, config: Config) -> str:
+    """Which z-score a rule has: ``signal.z``, where ``"auto"`` is the model's own if the rule trades its spread."""
+    if config.signal.z != "auto":
+        return config.signal.z
+    return "model" if rule == "dynamic" and config.filter.model == "reverting_spread" else "rolling"
+
+
 def is_usual(rule: str, config: Config) -> bool:
     """Whether the kernel of the usual form makes this rule's signals."""
     subtracts = config.filter.intercept == "subtract" and rule in INTERCEPT_RULES
-    usual = config.signal.z == "rolling" and config.signal.half_life != "ignore"
+    usual = z_form(rule, config) == "rolling" and config.signal.half_life != "ignore"
     return usual and not subtracts and rule not in REBUILT_RULES
 
 
@@ -99,16 +108,22 @@ def form_signals(
     """
     ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
     spread = _spread(path, rule, ratio, space, iy, ix, n_train, config)
-    life = np.empty(iy.size)
-    half_lives(spread, n_train, life)
+    form = z_form(rule, config)
+    if form == "model" and path.spreads is not None:
+        life = path.spreads.half_life
+    else:
+        life = np.empty(iy.size)
+        half_lives(spread, n_train, life)
     share = ratio * (space.raw[iy] / space.raw[ix]) if space.log else ratio
     refusal = _refused_ratios(share[:, n_train - 1], space.raw[iy, n_train - 1], space.raw[ix, n_train - 1], config)
-    life, window, early = _windows(life, n_train, config)
+    life, window, early = _windows(life, n_train, form, config)
     refusal = np.where(early > 0, early, refusal).astype(np.int8)
-    if config.signal.z == "rolling":
+    if form == "rolling":
         z = np.empty((iy.size, spread.shape[1] - n_train))
         rolling_zscores(spread, n_train, np.where(refusal == 0, window, 0), z)
-    elif config.signal.z == "innovation":
+    elif form == "model":
+        z = _model_z(path, refusal, n_train)
+    elif form == "innovation":
         if innovation is None:
             raise ValueError('signal.z = "innovation" needs the innovations of the filter')
         z = np.where((refusal == 0)[:, None], innovation[:, n_train:], np.nan)
@@ -119,6 +134,14 @@ def form_signals(
     hedge = np.ascontiguousarray(ratio[:, trade])
     held = np.ascontiguousarray(share[:, trade]) if space.log else hedge
     return Formed(hedge, held, np.ascontiguousarray(spread[:, trade]), z, life, window, refusal)
+
+
+def _model_z(path: FilterPath, refusal: np.ndarray, n_train: int) -> np.ndarray:
+    """Filtered spread over its standard deviation in the train window; (pairs, trade bars), NaN where refused."""
+    if path.spreads is None:
+        raise ValueError("the model's own z-score needs the model: build the FilterPath with spreads=")
+    deviation = np.where(path.spreads.deviation > 0.0, path.spreads.deviation, np.nan)
+    return np.where((refusal == 0)[:, None], path.spreads.spread[:, n_train:] / deviation[:, None], np.nan)
 
 
 def _spread(
@@ -143,7 +166,7 @@ def _spread(
     return np.ascontiguousarray(spread)
 
 
-def _windows(life: np.ndarray, n_train: int, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _windows(life: np.ndarray, n_train: int, form: str, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Half-life as shown, bars of the rolling z-score (0: none), and the refusal that follows from them (0: none)."""
     mode = config.signal.half_life
     reverts = np.isfinite(life)
@@ -155,7 +178,7 @@ def _windows(life: np.ndarray, n_train: int, config: Config) -> tuple[np.ndarray
         life = np.where(reverts, life, np.inf)
         reverts = np.ones_like(reverts)
     refusal = np.where(reverts, 0, NO_REVERSION)
-    if config.signal.z != "rolling":
+    if form != "rolling":
         return life, np.zeros(life.size, dtype=np.int64), refusal
     bars = np.rint(np.minimum(config.signal.window_half_lives * np.where(reverts, life, 0.0), float(n_train)))
     if mode != "book":

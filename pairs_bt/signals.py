@@ -13,7 +13,8 @@ from pairs_bt.kernels.kalman import hedge_paths, hedge_paths_each, local_level_p
 from pairs_bt.kernels.likelihood import KAPPA
 from pairs_bt.kernels.rolling import SpreadRules, spread_signals
 from pairs_bt.noise import BURN, PairNoise, pair_noise, settled
-from pairs_bt.signal_forms import Formed, Space, form_signals, is_usual
+from pairs_bt.reverting_spread import pair_spreads
+from pairs_bt.signal_forms import Formed, Space, form_signals, is_usual, z_form
 
 # Prices at the train start in the scale-free spaces; a level away from 0 keeps ratios of log levels defined.
 BASE = 100.0
@@ -127,6 +128,12 @@ def filter_pairs(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter
     shape = (iy.size, levels.filtered.shape[1])
     y, x = levels.space[iy], levels.space[ix]
     first = min(options.burn_in, max(levels.n_train, 1)) - 1
+    if options.model == "reverting_spread":
+        made = pair_spreads(levels.filtered, iy, ix, levels.n_train, first)
+        return FilterPath(
+            made.beta, made.alpha, y, x, innovation=made.innovation, innovation_var=made.innovation_var,
+            first=first, spreads=made,
+        )  # fmt: skip
     if options.noise != "fixed" or options.start == "diffuse":
         noise = filter_noise(levels, iy, ix, options)
         beta, alpha, innovation, variance = _own_paths(levels, iy, ix, noise, options)
@@ -204,7 +211,7 @@ def make_signals(
     if is_usual(rule, config):
         formed = _usual_signals(HEDGE_RULES[rule](path, n_train), space, iy, ix, n_train, config)
     else:
-        wanted = config.signal.z == "innovation"
+        wanted = z_form(rule, config) == "innovation"
         innovation = standard_innovations(path, levels, iy, ix, config.filter) if wanted else None
         formed = form_signals(path, rule, space, iy, ix, n_train, config, innovation)
     if rule not in FILTER_RULES:

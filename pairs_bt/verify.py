@@ -150,7 +150,9 @@ def _compare_filters(study: Study, k: int, at: int) -> Iterator[tuple[str, float
     if not np.isfinite(levels.space[rows]).all():
         return  # delisted while traded
     # the oracles know the usual form: one noise for all pairs, a rolling z-score of y - beta x
-    options = config.filter.model_copy(update={"noise": "fixed", "start": "given", "intercept": "keep"})
+    options = config.filter.model_copy(
+        update={"model": "random_walk", "noise": "fixed", "start": "given", "intercept": "keep"}
+    )
     signal = config.signal.model_copy(update={"z": "rolling"})
     config = config.model_copy(update={"filter": options, "signal": signal})
     smooth, hedge = config.filter.smooth, config.filter.hedge

@@ -15,8 +15,9 @@ from pairs_bt.hedge import HEDGE_RULES
 from pairs_bt.pipeline import pick, scan_window
 from pairs_bt.selection import choose
 from pairs_bt.signal_forms import Space, form_signals
-from pairs_bt.signals import BASE, REFUSALS, SignalSet, _space, filter_noise, filter_pairs, make_signals
+from pairs_bt.signals import BASE, REFUSALS, SignalSet, _space, filter_noise, filter_pairs, filter_start, make_signals
 from pairs_bt.study import Study, prepare
+from tests.book_filter import BOOK_FILTER
 
 ALL = tuple(HEDGE_RULES)
 SPACES = ("raw", "normalised", "log")
@@ -27,7 +28,7 @@ def config_with(*changes: str) -> Config:
     base = Config.from_dict(
         {"windows": {"train": "1Y"}, "selection": {"max_pairs": 12, "alpha": 0.5, "combine": "any"}}
     )
-    return base.with_changes(*changes)
+    return base.with_changes(*BOOK_FILTER, *changes)
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +125,13 @@ def test_the_innovation_is_pykalman_s(prices, noise) -> None:
     )
     found, (_, levels, _path, iy, ix, n_train) = signals_of(prices, config, "dynamic")
     fitted = filter_noise(levels, iy, ix, config.filter)
+    _, start = filter_start(levels, iy, ix, config.filter)
     assert (found.window == 0).all()
     for p in range(2):
         y, x = levels.space[iy[p]], levels.space[ix[p]]
         h = np.stack([x, np.ones_like(x)], axis=1)
         twin = KalmanFilter(
-            n_dim_obs=1, n_dim_state=2, initial_state_mean=np.zeros(2), initial_state_covariance=fitted.cov0[p],
+            n_dim_obs=1, n_dim_state=2, initial_state_mean=np.zeros(2), initial_state_covariance=start[p],
             transition_matrices=np.eye(2), observation_matrices=h[:, None, :],
             observation_covariance=fitted.r[p], transition_covariance=np.diag(fitted.q[p]),
         )  # fmt: skip

@@ -64,6 +64,8 @@ STEPS = (
     Step("combine", "either test accepts -> both accept", {"selection.combine": "any"}),
     Step("two_way", "the smaller of two p-values as it is -> doubled, because both were looked at",
          {"selection.two_way": "none"}),
+    Step("model", "a ratio that moves beside white noise -> beside a spread that reverts",
+         {"filter.model": "random_walk"}),
     Step("window", "the z-score's mean and deviation over 2 half-lives, which follow the spread -> over more",
          {"signal.window_half_lives": 2.0}),
     Step("half_life", "no reversion becomes the fastest pair -> is refused", {"signal.half_life": "book"}),

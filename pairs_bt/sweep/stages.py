@@ -63,7 +63,7 @@ def stage_keys(config: Config) -> StageKeys:
         [*scan, *(tables["selection"][key] for key in ("var_order", "method", "heuristics"))],
         tables["selection"],
         [levels, borrow, tables["filter"]],
-        [hedge, *(tables["signal"][key] for key in ("half_life", "entry", "z"))],
+        [hedge, *(tables["signal"][key] for key in ("half_life", "window_half_lives", "entry", "z"))],
         [tables["signal"], tables["execution"], tables["portfolio"]],
     ]
     scan_key, choice, path, signals, ledger = accumulate(json.dumps(step, sort_keys=True) for step in steps)

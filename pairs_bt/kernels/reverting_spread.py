@@ -1,0 +1,389 @@
+"""A pair whose spread reverts: likelihood, fit and filter, as bare loops.
+
+Model (Elliott, van der Hoek and Malcolm 2005; Clegg and Krauss 2018; Harvey 1989, section 3.4)::
+
+    y_t = alpha + beta_t x_t + u_t
+    u_t = phi u_{t-1} + e_t,          e_t ~ N(0, s2),   u_0 ~ N(0, s2 / (1 - phi**2))
+    beta_t = beta_{t-1} + w_t,        w_t ~ N(0, s2 g)
+
+alpha is constant; alpha and beta_0 are not known at all. The observation has no noise of its own, so the spread is
+taken out by quasi-differences: with d_t = y_t - phi y_{t-1}, X_t = x_t - phi x_{t-1} and k = 1 - phi,
+
+    d_t = X_t beta_{t-1} + k alpha + (x_t w_t + e_t),
+
+a regression on the state *before* the step, whose noise (variance s2 r, r = 1 + g x_t**2) is correlated with the step.
+The state is corrected first; then w_t is split into what that noise says of it, J times the noise with J = g x_t / r,
+and a rest of variance g / r that is independent of it (Anderson and Moore, *Optimal Filtering*, 1979, section 5.5):
+
+    beta_t = beta_{t-1} + J (d_t - X_t beta_{t-1} - k alpha) + rest.
+
+A bar without a price is left out: over m bars phi becomes phi**m, the variance of e (1 - phi**(2 m)) / (1 - phi**2),
+and g becomes m g.
+
+The covariance is carried in factors, as in `pairs_bt.kernels.kalman`: a = P00, c = -P01 / P00, v = P11 - P01**2 / P00.
+Under beta -> p beta + n alpha with a rest of variance q they become
+
+    a' = a (p - n c)**2 + n**2 v + q,   v' = (a v p**2 + q (v + a c**2)) / a',   c' = (a c (p - n c) - n v) / a':
+
+sums of what cannot be negative, so no variance loses its sign. All variances are multiples of s2, which is found in
+closed form from the innovations after the first two. What is searched is the half-life ln 2 / -ln phi and the share
+rho = g mean(x**2) of the ratio's steps in a bar's variance; rho = 0, a ratio that stands still, is searched apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FITTED, NO_REVERSION, FAILED = range(3)
+
+KAPPA = 1e8
+LN2 = np.log(2.0)
+LANES = 8  # parameters that are tried at once, so that the latency of a division hides behind the others
+SHORTEST = 0.25  # half-life in bars
+LOW = np.log(3e-5)  # of rho
+HIGH = np.log(30.0)
+ROWS = 6
+ROUNDS = 10
+SHRINK = 0.6
+BAD = -1e300
+# where each quantity of the lanes begins
+BETA, ALPHA, SLOPE, CENTRE, LINE, SQUARES, PRODUCT, LOGS, PHI, STEP, JUMP, NOISE, WORK = (LANES * k for k in range(13))
+BURN = 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _correct(
+    y: float, x: float, r: float, beta: float, alpha: float, a: float, c: float, v: float
+) -> tuple[float, float, float, float, float, float, float]:
+    # the step of `pairs_bt.kernels.kalman`: y = beta x + alpha + noise of variance r
+    u = x - c
+    p0 = a * u
+    p1 = v - c * p0
+    vr = v + r
+    s = p0 * u + vr
+    e = y - x * beta - alpha
+    inverse = 1.0 / s
+    w = e * inverse
+    share = v / vr
+    return beta + p0 * w, alpha + p1 * w, a * (vr * inverse), c + share * u, r * share, e, s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _advance(
+    y: float, x: float, y_before: float, x_before: float, phi: float, noise: float, g: float,
+    beta: float, alpha: float, a: float, c: float, v: float,
+) -> tuple[float, float, float, float, float, float, float]:  # fmt: skip
+    """Move the state from a bar to the next; last two: innovation, and its variance over s2."""
+    k = 1.0 - phi
+    inverse = 1.0 / k
+    d = y - phi * y_before
+    gap = x - phi * x_before
+    r = noise + g * (x * x)
+    beta, alpha, a, c, v, e, s = _correct(d * inverse, gap * inverse, r * (inverse * inverse), beta, alpha, a, c, v)
+    e *= k
+    s *= k * k
+    j = g * x / r
+    beta += j * (d - gap * beta - k * alpha)
+    p = 1.0 - j * gap
+    n = -j * k
+    q = g * noise / r
+    reach = p - n * c
+    total = a * (reach * reach) + n * n * v + q
+    centre = (a * c * reach - n * v) / total
+    v = (a * v * (p * p) + q * (v + a * (c * c))) / total
+    return beta, alpha, total, centre, v, e, s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def path(y: Floats, x: Floats, phi: float, g: float, first_cov: Floats, count: int, out: Floats) -> tuple[float, float]:
+    """(log-likelihood, s2) of the first ``count`` bars of y, x (n,), and the state after each bar to ``out`` (5, n).
+
+    ``first_cov`` (2,): variances of beta and alpha before the first bar over s2. Rows of ``out`` (none: nothing is
+    kept): beta, alpha, u_t = y_t - beta_t x_t - alpha_t, innovation, its variance over s2; the last three NaN on a bar
+    without a price.
+    """
+    beta = alpha = c = 0.0
+    a = first_cov[0]
+    v = first_cov[1]
+    squares = logs = 0.0
+    seen = counted = 0
+    last = -1
+    for t in range(y.shape[0]):
+        e = s = u = np.nan
+        if y[t] == y[t] and x[t] == x[t]:
+            if last < 0:
+                beta, alpha, a, c, v, e, s = _correct(y[t], x[t], 1.0 / (1.0 - phi * phi), beta, alpha, a, c, v)
+            else:
+                bars = t - last
+                jump = phi if bars == 1 else phi**bars
+                noise = 1.0 if bars == 1 else (1.0 - jump * jump) / (1.0 - phi * phi)
+                beta, alpha, a, c, v, e, s = _advance(
+                    y[t], x[t], y[last], x[last], jump, noise, bars * g, beta, alpha, a, c, v
+                )
+            last = t
+            u = y[t] - beta * x[t] - alpha
+            if seen >= BURN and t < count:
+                squares += e * e / s
+                logs += np.log(s)
+                counted += 1
+            seen += 1
+        if out.shape[0] > 0:
+            out[0, t] = beta
+            out[1, t] = alpha
+            out[2, t] = u
+            out[3, t] = e
+            out[4, t] = s
+    s2 = squares / max(counted, 1)
+    if not s2 > 0.0 or not np.isfinite(logs):
+        return BAD, np.nan
+    return -0.5 * counted * (np.log(2.0 * np.pi * s2) + 1.0) - 0.5 * logs, s2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lanes(y: Floats, x: Floats, first_cov: Floats, work: Floats, values: Floats) -> None:
+    """`path`'s likelihood at the LANES pairs (phi, g) in ``work``, which move through time together."""
+    for i in range(LANES):
+        work[BETA + i] = 0.0
+        work[ALPHA + i] = 0.0
+        work[SLOPE + i] = first_cov[0]
+        work[CENTRE + i] = 0.0
+        work[LINE + i] = first_cov[1]
+        work[SQUARES + i] = 0.0
+        work[PRODUCT + i] = 1.0
+        work[LOGS + i] = 0.0
+    seen = counted = held = 0
+    last = -1
+    for t in range(y.shape[0]):
+        if y[t] != y[t] or x[t] != x[t]:
+            continue
+        counts = 1.0 if seen >= BURN else 0.0
+        if last < 0:
+            for i in range(LANES):
+                beta, alpha, a, c, v, _, _ = _correct(
+                    y[t], x[t], 1.0 / (1.0 - work[PHI + i] * work[PHI + i]), work[BETA + i], work[ALPHA + i],
+                    work[SLOPE + i], work[CENTRE + i], work[LINE + i],
+                )  # fmt: skip
+                work[BETA + i] = beta
+                work[ALPHA + i] = alpha
+                work[SLOPE + i] = a
+                work[CENTRE + i] = c
+                work[LINE + i] = v
+        else:
+            bars = float(t - last)
+            before = y[last]
+            x_before = x[last]
+            if last == t - 1:
+                for i in range(LANES):
+                    work[JUMP + i] = work[PHI + i]
+                    work[NOISE + i] = 1.0
+            else:
+                for i in range(LANES):
+                    work[JUMP + i] = work[PHI + i] ** bars
+                    work[NOISE + i] = (1.0 - work[JUMP + i] ** 2) / (1.0 - work[PHI + i] ** 2)
+            level = y[t]
+            at = x[t]
+            for i in range(LANES):
+                beta, alpha, a, c, v, e, s = _advance(
+                    level, at, before, x_before, work[JUMP + i], work[NOISE + i], bars * work[STEP + i],
+                    work[BETA + i], work[ALPHA + i], work[SLOPE + i], work[CENTRE + i], work[LINE + i],
+                )  # fmt: skip
+                work[BETA + i] = beta
+                work[ALPHA + i] = alpha
+                work[SLOPE + i] = a
+                work[CENTRE + i] = c
+                work[LINE + i] = v
+                work[SQUARES + i] += counts * (e * e / s)
+                # one logarithm for many bars
+                work[PRODUCT + i] *= 1.0 + counts * (s - 1.0)
+        last = t
+        seen += 1
+        if counts > 0.0:
+            counted += 1
+            held += 1
+        if held == 8:
+            held = 0
+            for i in range(LANES):
+                work[LOGS + i] += np.log(work[PRODUCT + i])
+                work[PRODUCT + i] = 1.0
+    for i in range(LANES):
+        s2 = work[SQUARES + i] / max(counted, 1)
+        logs = work[LOGS + i] + np.log(work[PRODUCT + i])
+        if s2 > 0.0 and np.isfinite(logs):
+            values[i] = -0.5 * counted * (np.log(2.0 * np.pi * s2) + 1.0) - 0.5 * logs
+        else:
+            values[i] = BAD
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _try(
+    y: Floats, x: Floats, power: float, first_cov: Floats, places: Floats, work: Floats, best: Floats, still: bool
+) -> None:
+    """Likelihood at the LANES ``places`` (2, LANES): log half-lives, log rho (not read where ``still``).
+
+    ``best`` (3,): value, log half-life and log rho, replaced by a better place.
+    """
+    for i in range(LANES):
+        work[PHI + i] = np.exp(-LN2 / np.exp(places[0, i]))
+        work[STEP + i] = 0.0 if still else np.exp(places[1, i]) / power
+    values = np.empty(LANES)
+    _lanes(y, x, first_cov, work, values)
+    for i in range(LANES):
+        if values[i] > best[0]:
+            best[0] = values[i]
+            best[1] = places[0, i]
+            best[2] = places[1, i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _search(
+    y: Floats, x: Floats, power: float, first_cov: Floats, longest: float, still: Floats, moving: Floats, work: Floats
+) -> None:
+    """Best place with a ratio that stands still, and with one that moves: (value, log half-life, log rho) each."""
+    low = np.log(SHORTEST)
+    places = np.empty((2, LANES))
+    wide = (longest - low) / (2 * LANES - 1)
+    still[0] = moving[0] = BAD
+    for half in range(2):
+        for i in range(LANES):
+            places[0, i] = low + (half * LANES + i) * wide
+            places[1, i] = LOW
+        _try(y, x, power, first_cov, places, work, still, True)
+    width = wide
+    while width > 2e-3:
+        first = max(still[1] - width, low)
+        last = min(still[1] + width, longest)
+        width = (last - first) / (LANES - 1)
+        for i in range(LANES):
+            places[0, i] = first + i * width
+        _try(y, x, power, first_cov, places, work, still, True)
+    tall = (HIGH - LOW) / (ROWS - 1)
+    for k in range(ROWS):
+        for i in range(LANES):
+            places[0, i] = low + i * (longest - low) / (LANES - 1)
+            places[1, i] = LOW + k * tall
+        _try(y, x, power, first_cov, places, work, moving, False)
+    along = 0.5 * (longest - low) / (LANES - 1)
+    across = 0.5 * tall
+    for _ in range(ROUNDS):
+        at = moving.copy()
+        for i in range(LANES):
+            # the eight neighbours on a grid of three by three
+            cell = i if i < 4 else i + 1
+            places[0, i] = min(max(at[1] + (cell // 3 - 1) * along, low), longest)
+            places[1, i] = min(max(at[2] + (cell % 3 - 1) * across, LOW), HIGH)
+        _try(y, x, power, first_cov, places, work, moving, False)
+        if moving[0] == at[0]:
+            along *= SHRINK
+            across *= SHRINK
+        else:
+            along *= 0.85
+            across *= 0.85
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def start_covariance(y: Floats, x: Floats, n: int, out: Floats) -> float:
+    """Variances before the first bar over s2, in units of the prices, to ``out`` (2,); returns mean(x**2).
+
+    s2 is not known yet, so that of y's changes stands for it: KAPPA is large enough for any s2 below.
+    """
+    power = square = change = 0.0
+    seen = 0
+    last = -1
+    for t in range(n):
+        if y[t] == y[t] and x[t] == x[t]:
+            power += x[t] * x[t]
+            square += y[t] * y[t]
+            if last >= 0:
+                change += (y[t] - y[last]) ** 2
+            last = t
+            seen += 1
+    power /= max(seen, 1)
+    square /= max(seen, 1)
+    change /= max(seen - 1, 1)
+    if not (power > 0.0 and change > 0.0):
+        out[0] = out[1] = KAPPA
+        return 1.0
+    out[1] = KAPPA * max(square / change, 1.0)
+    out[0] = out[1] / power
+    return power
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fit_pairs(
+    levels: Floats,
+    iy: Integers,
+    ix: Integers,
+    n_train: int,
+    gain: float,
+    found: Floats,
+    flag: NDArray[np.int8],
+) -> None:
+    """Fit the first ``n_train`` bars of rows ``iy[p]`` on ``ix[p]`` of ``levels`` (k, n).
+
+    A ratio that moves is taken only where it raises the log-likelihood by more than ``gain``. To ``found`` (p, 5):
+    phi, g, s2, log-likelihood, and the gain of a moving ratio; FITTED, NO_REVERSION or FAILED to ``flag`` (p,).
+    """
+    work = np.empty(WORK)
+    still = np.empty(3)
+    moving = np.empty(3)
+    first_cov = np.empty(2)
+    nothing = np.empty((0, 0))
+    longest = np.log(0.5 * n_train)
+    for p in range(iy.shape[0]):
+        y = levels[iy[p], :n_train]
+        x = levels[ix[p], :n_train]
+        power = start_covariance(y, x, n_train, first_cov)
+        _search(y, x, power, first_cov, longest, still, moving, work)
+        moves = moving[0] > still[0] + gain
+        log_life = moving[1] if moves else still[1]
+        phi = np.exp(-LN2 / np.exp(log_life))
+        g = np.exp(moving[2]) / power if moves else 0.0
+        value, s2 = path(y, x, phi, g, first_cov, n_train, nothing)
+        found[p, 0] = phi
+        found[p, 1] = g
+        found[p, 2] = s2
+        found[p, 3] = value
+        found[p, 4] = moving[0] - still[0]
+        flag[p] = FITTED
+        if value <= BAD or not np.isfinite(s2):
+            flag[p] = FAILED
+        elif log_life > longest - 0.02:
+            flag[p] = NO_REVERSION
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def filter_pairs(
+    levels: Floats,
+    iy: Integers,
+    ix: Integers,
+    n_train: int,
+    phi: Floats,
+    g: Floats,
+    beta: Floats,
+    alpha: Floats,
+    spread: Floats,
+    innovation: Floats,
+    variance: Floats,
+) -> None:
+    """Run the filter of rows ``iy[p]`` on ``ix[p]`` of ``levels`` (k, n) with each pair's phi, g into (p, n) outputs.
+
+    The start is in units of the first ``n_train`` bars. ``variance`` is that of the innovation over s2.
+    """
+    first_cov = np.empty(2)
+    out = np.empty((5, levels.shape[1]))
+    for p in range(iy.shape[0]):
+        y = levels[iy[p]]
+        x = levels[ix[p]]
+        start_covariance(y, x, n_train, first_cov)
+        path(y, x, phi[p], g[p], first_cov, n_train, out)
+        for t in range(levels.shape[1]):
+            beta[p, t] = out[0, t]
+            alpha[p, t] = out[1, t]
+            spread[p, t] = out[2, t]
+            innovation[p, t] = out[3, t]
+            variance[p, t] = out[4, t]
