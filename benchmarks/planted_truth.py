@@ -53,6 +53,7 @@ SCENARIOS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "strong common factor": ({"half_life": 15.0}, {"factor_share": 0.8}),
     "ratio walks slowly": ({"half_life": 15.0, "kind": "drifting", "beta_walk": 0.001}, {}),
     "ratio walks": ({"half_life": 15.0, "kind": "drifting", "beta_walk": 0.003}, {}),
+    "ratio walks fast": ({"half_life": 15.0, "kind": "drifting", "beta_walk": 0.006}, {}),
     "ratio breaks once": ({"half_life": 15.0, "kind": "breaking"}, {}),
 }
 WALKS = "walks"
