@@ -327,7 +327,7 @@ def test_the_note_on_fixed_first_is_what_the_rule_holds(space: str) -> None:
     assert "fixed_first holds the first value" in note
     row = result.spreads[result.spreads["variant"] == "fixed_first"].iloc[0]
     window = pd.Timestamp(row["test_end"]) + pd.Timedelta(days=1) - pd.DateOffset(years=1)
-    first = result.prices[result.prices.index > window].iloc[0]
+    first = result.prices[result.prices.index >= window].iloc[0]
     y, x = first[row["y"]], first[row["x"]]
     if space == "raw":
         levels = [local_level_filter(np.array([price])) for price in (y, x)]
