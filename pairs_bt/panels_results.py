@@ -57,7 +57,10 @@ RETURNS: tuple[str | tuple[str, str, Format], ...] = (
 TRADING: tuple[str | tuple[str, str, Format], ...] = (
     "Trades",
     ("Trades", "trades", _whole),
-    ("Converged, of closed trades", "converged", _percent0),
+    ("At the exit level, of closed trades", "exit_level", _percent0),
+    ("  the spread came back", "spread_came_back", _percent0),
+    ("  the mean caught up", "mean_caught_up", _percent0),
+    ("  the ratio moved", "ratio_moved", _percent0),
     ("Winning trades", "winning_trades", _percent0),
     ("Profit factor", "profit_factor", number),
     ("Mean trade, net (bp)", "mean_trade_net_bp", _bp),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.config import Config
+from pairs_bt.exits import causes
 from pairs_bt.hedge import variants
 from pairs_bt.performance import (
     annual_return,
@@ -61,7 +62,7 @@ def summarise(
             {
                 "variant": variant.name,
                 "label": variant.label,
-                **_trade_metrics(trades[trades["variant"] == variant.name]),
+                **_trade_metrics(config, trades[trades["variant"] == variant.name]),
                 "refused": (refused or {}).get(variant.name, 0),
                 **_return_metrics(own),
                 **_delay_metrics(config, own, other),
@@ -71,16 +72,20 @@ def summarise(
     return pd.DataFrame(rows)
 
 
-def _trade_metrics(trades: pd.DataFrame) -> dict[str, float]:
+def _trade_metrics(config: Config, trades: pd.DataFrame) -> dict[str, float]:
     net, gross, naive = (
         mean_trade_bp(trades[column].to_numpy(), trades["capital"].to_numpy())
         for column in ("net_pnl", "gross_pnl", "naive_pnl")
     )
     closed = trades[trades["exit_reason"] != "open"]
+    cause = causes(closed, config)
     held = (closed["exit_date"] - closed["entry_date"]).dt.days
     return {
         "trades": len(trades),
-        "converged": float((closed["exit_reason"] == "converged").mean()) if len(closed) else math.nan,
+        "exit_level": _share(closed["exit_reason"] == "exit_level"),
+        "spread_came_back": _share(cause == "spread"),
+        "mean_caught_up": _share(cause == "mean"),
+        "ratio_moved": _share(cause == "ratio"),
         "mean_trade_net_bp": net.mean_bp,
         "mean_trade_net_t": net.t_stat,
         "mean_trade_gross_bp": gross.mean_bp,
@@ -91,6 +96,10 @@ def _trade_metrics(trades: pd.DataFrame) -> dict[str, float]:
         "profit_factor": profit_factor(trades["net_pnl"].to_numpy()),
         "holding_days": float(held.mean()) if len(held) else math.nan,
     }
+
+
+def _share(chosen: pd.Series) -> float:
+    return float(chosen.mean()) if len(chosen) else math.nan
 
 
 def _return_metrics(own: pd.DataFrame) -> dict[str, float]:
@@ -154,18 +163,4 @@ def _cost_metrics(config: Config, own: pd.DataFrame) -> dict[str, float]:
         values = before + own["interest"].to_numpy() - bps / 1e4 * traded
         out[f"cost_{bps}bp_annual_return"] = annual_return(values)
         out[f"cost_{bps}bp_sharpe"] = sharpe(values - own["riskless"].to_numpy())
-    return out
-
-
-def endings(trades: pd.DataFrame) -> pd.DataFrame:
-    """Count trades by variant and exit reason, with mean net P&L in bp of capital: nothing vanishes silently."""
-    if trades.empty:
-        return pd.DataFrame(columns=["variant", "exit_reason", "trades", "share", "mean_net_bp", "net_pnl"])
-    table = trades.assign(bp=trades["net_pnl"] / trades["capital"] * 1e4)
-    out = (
-        table.groupby(["variant", "exit_reason"], sort=False)
-        .agg(trades=("bp", "size"), mean_net_bp=("bp", "mean"), net_pnl=("net_pnl", "sum"))
-        .reset_index()
-    )
-    out.insert(3, "share", out["trades"] / out.groupby("variant")["trades"].transform("sum"))
     return out
