@@ -74,7 +74,7 @@ _ROWS: tuple[tuple[str, str, Callable[[float], str]] | None, ...] = (
     None,
     ("annual return, gross", "gross_annual_return", percent),
     ("annual return, net", "net_annual_return", percent),
-    ("  on employed capital", "net_employed_annual_return", percent),
+    ("  on employed capital", "net_return_on_employed", percent),
     ("cost drag a year", "cost_drag", percent),
     ("volatility", "net_volatility", percent),
     ("Sharpe, gross", "gross_sharpe", number),
@@ -105,7 +105,7 @@ def headline(summary: pd.DataFrame) -> str:
 
 _LEGEND = (
     "closed at the exit level: z crossed it, and below it what did most to bring z there; only the spread pays.\n"
-    "on employed capital: of the money in trades, not of all of it.\n"
+    "on employed capital: net P&L over the capital that was in trades times the years it was there.\n"
     "filled at the signal's close: net Sharpe without the delay of a fill. break-even: the cost that leaves nothing."
 )
 

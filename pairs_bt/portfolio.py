@@ -1,10 +1,10 @@
-"""From cohorts to a portfolio: daily returns on committed and employed capital.
+"""From cohorts to a portfolio: daily returns on committed capital, and fully invested.
 
 The capital is divided into as many equal slots as cohorts live at once; each cohort trades one slot, divided into
 equal parts among its selected pairs. A day's committed return is the day's dollars over the capital of the live
-cohorts: the mean of the live cohorts' returns (Gatev, Goetzmann and Rouwenhorst 2006, section 2.3). Employed
-returns divide by the pairs that have opened so far in the window, so that a day's return never depends on a later
-entry; at the window's end that is the paper's count.
+cohorts: the mean of the live cohorts' returns (Gatev, Goetzmann and Rouwenhorst 2006, section 2.3). Fully invested
+returns, the columns `net_employed` and `gross_employed`, divide by the pairs that have opened so far in the window,
+so that a day's return never depends on a later entry; at the window's end that is the paper's count.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def portfolio_returns(
         Take the cohorts' dollars at the other fill lag.
     saved : DataFrame, optional
         Columns date, variant, saving: dollars that netting took off the costs (:func:`pairs_bt.netting.savings`). It
-        belongs to the account, not to a cohort, so employed returns do not have it.
+        belongs to the account, not to a cohort, so fully invested returns do not have it.
     """
     if not cohorts:
         return empty(RETURNS)

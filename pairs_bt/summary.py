@@ -1,4 +1,4 @@
-"""The summary of a run: one row a variant, net and gross, committed and employed, and what costs and delay do."""
+"""The summary of a run: one row a variant, net and gross, on each capital, and what costs and delay do."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from pairs_bt.performance import (
 )
 
 COST_CURVE_BPS = (0, 2, 5, 10, 20, 50)
+DAYS_A_YEAR = 365.25
 
 
 def summarise(
@@ -65,6 +66,7 @@ def summarise(
                 **_trade_metrics(config, trades[trades["variant"] == variant.name]),
                 "refused": (refused or {}).get(variant.name, 0),
                 **_return_metrics(own),
+                **_employed_metrics(own, trades[trades["variant"] == variant.name]),
                 **_delay_metrics(config, own, other),
                 **_cost_metrics(config, own),
             }
@@ -122,6 +124,17 @@ def _return_metrics(own: pd.DataFrame) -> dict[str, float]:
     net = own["net"].to_numpy()
     out |= {"net_sortino": sortino(_excess(own)), "net_calmar": calmar(net), "net_hit_rate": hit_rate(net)}
     return out
+
+
+def _employed_metrics(own: pd.DataFrame, trades: pd.DataFrame) -> dict[str, float]:
+    """P&L over the capital-years that were in trades: of one sign with the P&L, whatever was in trades when."""
+    until = trades["exit_date"].fillna(own["date"].max())
+    years = float((trades["capital"] * (until - trades["entry_date"]).dt.days).sum()) / DAYS_A_YEAR
+    netted = float((own["netting"] * own["capital"]).sum())
+    earned = {"net": float(trades["net_pnl"].sum()) + netted, "gross": float(trades["gross_pnl"].sum())}
+    return {
+        f"{basis}_return_on_employed": dollars / years if years > 0 else math.nan for basis, dollars in earned.items()
+    }
 
 
 def _excess(own: pd.DataFrame) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From cohorts to an account: committed and employed returns, limits, netting, cash, compounding."""
+"""From cohorts to an account: committed, employed and fully invested returns, limits, netting, cash, compounding."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import pairs_bt
 from pairs_bt import limits, netting
 from pairs_bt.study import cohort_slots, prepare
+from pairs_bt.summary import _employed_metrics
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_returns_are_recomputed_from_trades_and_prices(run) -> None:
     np.testing.assert_allclose(own["gross"], mean, rtol=1e-9, atol=1e-12)
 
 
-def test_employed_divides_by_the_pairs_that_have_opened_so_far(run) -> None:
+def test_fully_invested_divides_by_the_pairs_that_have_opened_so_far(run) -> None:
     own = run.returns[run.returns["variant"] == "fixed_last"].set_index("date")
     trades = run.trades[run.trades["variant"] == "fixed_last"]
     first = run.tests["test_end"].min()
@@ -66,6 +67,32 @@ def test_employed_divides_by_the_pairs_that_have_opened_so_far(run) -> None:
     opened = [cohort.loc[cohort["entry_date"] <= day, ["y", "x"]].drop_duplicates().shape[0] for day in alone.index]
     expected = alone["net"] * selected / np.maximum(opened, 1)
     np.testing.assert_allclose(alone["net_employed"], expected, rtol=1e-9, atol=1e-15)
+
+
+def test_the_return_on_employed_capital_is_money_over_capital_years(run) -> None:
+    for row in run.summary.itertuples():
+        trades = run.trades[run.trades["variant"] == row.variant]
+        years = dollars = gross = 0.0
+        for t in trades.itertuples():
+            end = run.returns["date"].max() if pd.isna(t.exit_date) else t.exit_date
+            years += t.capital * (end - t.entry_date).days / 365.25
+            dollars += t.net_pnl
+            gross += t.gross_pnl
+        assert row.net_return_on_employed == pytest.approx(dollars / years, rel=1e-9)
+        assert row.gross_return_on_employed == pytest.approx(gross / years, rel=1e-9)
+        assert np.sign(row.net_return_on_employed) == np.sign(dollars)
+
+
+def test_one_pair_s_bad_day_does_not_turn_a_profit_into_a_loss_on_employed_capital() -> None:
+    # one pair of $10,000 loses $320 alone in the market; later ten pairs of $10,000 each earn $100
+    days = pd.bdate_range("2020-01-01", periods=8)
+    lone = (days[0], days[1], -320.0)
+    trades = pd.DataFrame([lone, *[(days[3], days[5], 100.0)] * 10], columns=["entry_date", "exit_date", "net_pnl"])
+    trades = trades.assign(gross_pnl=trades["net_pnl"], capital=10_000.0)
+    own = pd.DataFrame({"date": days, "netting": 0.0, "capital": 110_000.0})
+    found = _employed_metrics(own, trades)["net_return_on_employed"]
+    # 1 day of 10,000 and 2 days of 10 x 10,000
+    assert found == pytest.approx(680.0 / (210_000.0 / 365.25))
 
 
 def test_exposure_and_pairs_open(run) -> None:

@@ -140,7 +140,7 @@ def trade_rows(
                 if s.dead == 0 and quoted and _acceptable(beta[row, t], held, y[t], x[t], rules):
                     n_fills = _open(s, t, due, held, y[t], x[t], spread[row, t], moments[row], row, rules,
                                     n_trades, trades[n_trades], fills, n_fills, day[t])  # fmt: skip
-                    # employed capital counts a pair once, however often it trades
+                    # fully invested capital counts a pair once, however often it trades
                     if s.opened == 0 and not _refused(skip, s.trade):
                         s.opened = 1
                         day[t, OPENED] = 1.0
