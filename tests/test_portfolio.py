@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import pairs_bt
 from pairs_bt import limits, netting
+from pairs_bt.portfolio import Cohort, portfolio_returns
 from pairs_bt.study import cohort_slots, prepare
 from pairs_bt.summary import _employed_metrics
+from tests.test_ledger import run as six_bars
 
 
 @pytest.fixture(scope="module")
@@ -215,11 +219,47 @@ def test_idle_cash_earns_its_rate_by_calendar_day(config) -> None:
     own = run.returns[run.returns["variant"] == "dynamic"].reset_index(drop=True)
     gap = own["date"].diff().dt.days.fillna(4)  # the year 2006 ended on a Friday, trading began on a Wednesday
     gap[0] = (own["date"][0] - run.prices.index[run.prices.index < own["date"][0]][-1]).days
-    invested = (own["gross_exposure"] * own["capital"]).shift(fill_value=0.0)
-    expected = (own["capital"] - invested).clip(lower=0.0) / own["capital"] * 0.0001 * gap
+    longs = ((own["gross_exposure"] + own["net_exposure"]) / 2 * own["capital"]).shift(fill_value=0.0)
+    expected = (own["capital"] - longs) / own["capital"] * 0.0001 * gap
     np.testing.assert_allclose(own["interest"], expected, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(own["riskless"], 0.0001 * gap, rtol=1e-12)
     assert (own["net"] - (own["gross"] - own["cost"] - own["borrow"] + own["interest"])).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("rebate", "interest"),
+    [(0.0, [2.03, 2.03, 2.03, 3.03, 0.99, 2.03]), (0.5, [2.03, 2.03, 2.03, 4.545, 1.50, 2.03])],
+)
+def test_interest_on_six_bars_by_hand(rebate: float, interest: list[float]) -> None:
+    # 1 bp a calendar day on 20,300. Friday's close buys 100 y at 102 and sells 200 x at 50.5; Monday's closes are 104
+    # and 51; Tuesday's close ends it.
+    # Mon: 3 bp on 20,300 - 10,200 = 10,100, and on half of the short's 10,100;  Tue: 1 bp on 20,300 - 10,400 = 9,900,
+    # and on half of 10,200.
+    rates = {"cash_rate": 0.0365, "short_rebate": rebate, "capital": 20_300.0}
+    book = six_bars([0, -2.5, -1, 0.5, 1, 1], portfolio=rates)
+    study = SimpleNamespace(
+        config=pairs_bt.Config.from_dict({"portfolio": rates}), slots=1, windows=[SimpleNamespace(split=0, stop=6)],
+        day_gap=np.array([1.0, 1.0, 1.0, 3.0, 1.0, 1.0]), dates=pd.bdate_range("2020-01-01", periods=6),
+    )  # fmt: skip
+    cohort = Cohort(0, 1, {"a": book.block_sums()[0]}, {})
+    table = portfolio_returns(study, [cohort], ["a"])
+    assert (table["interest"] * 20_300.0).to_list() == pytest.approx(interest)
+
+
+def test_a_full_rebate_on_equal_dollars_ties_up_no_cash(config) -> None:
+    neutral = config.with_changes("portfolio.sizing=dollar_neutral", 'hedge.rehedge=["never"]')
+    free = pairs_bt.run(neutral)
+    rich = neutral.with_changes("portfolio.cash_rate=0.05")
+    full, none = pairs_bt.run(rich.with_changes("portfolio.short_rebate=1")), pairs_bt.run(rich)
+    # what is left are the days on which one leg has outgrown the other
+    assert full.summary["net_sharpe"].to_numpy() == pytest.approx(free.summary["net_sharpe"].to_numpy(), abs=0.03)
+    for name in free.labels:
+        charged = (free.net - none.excess)[name].sum()
+        own = free.returns[free.returns["variant"] == name].set_index("date")
+        longs = ((own["gross_exposure"] + own["net_exposure"]) / 2 * own["capital"]).shift(fill_value=0.0)
+        days = own.index.to_series().diff().dt.days.fillna(0)
+        assert charged == pytest.approx((longs * days / own["capital"]).sum() * 0.05 / 365, rel=1e-9)
+        assert charged > 0.001
 
 
 @pytest.mark.parametrize("step", ["4M", "12M"])
@@ -238,7 +278,7 @@ def test_interest_is_nobodys_skill(config, run) -> None:
     paid = pairs_bt.run(config.with_changes("portfolio.cash_rate=0.03"))
     one, two = run.summary.set_index("variant"), paid.summary.set_index("variant")
     assert (two["net_annual_return"] > one["net_annual_return"] + 0.01).all()
-    # Invested capital earns no interest, so over the cash rate a variant is a little worse, never better.
+    # Longs earn no interest, so over the cash rate a variant is a little worse, never better.
     assert (two["net_sharpe"] <= one["net_sharpe"] + 1e-12).all()
     np.testing.assert_allclose(two["break_even_cost_bps"], one["break_even_cost_bps"], rtol=1e-9)
     np.testing.assert_allclose(two["cost_drag"], one["cost_drag"], atol=1e-3)
