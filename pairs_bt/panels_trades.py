@@ -80,8 +80,9 @@ def costs_panel(run: Run, draw: Drawer) -> Panel:
     return Panel(
         "costs",
         "What costs do",
-        "Net return a year if a trade cost this many basis points of traded value, per leg and side; borrow as "
-        "configured, trades unchanged. A negative break-even loses before costs.",
+        f"Net return a year{money_plots.over_cash(run)} if a trade cost this many basis points of traded value, per "
+        "leg and side; borrow as configured, trades unchanged. It breaks even where this return is zero; a negative "
+        "break-even loses before costs.",
         beside(run, draw(money_plots.plot_costs), Table(["Cost", *table["label"]], rows, marks=styles(run))),
     )
 

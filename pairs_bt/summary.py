@@ -163,17 +163,17 @@ def _cost_metrics(config: Config, own: pd.DataFrame) -> dict[str, float]:
     left = np.divide(cost, charged, out=np.ones_like(cost), where=charged > 0)
     spread = np.maximum(charged - config.execution.cost_bps / 1e4 * turnover, 0.0) * left
     traded = turnover * left
-    before = (own["gross"] - own["borrow"]).to_numpy() - spread
+    # over what the capital would have earned as cash: interest pays for no trade
+    before = (own["gross"] - own["borrow"] + own["interest"] - own["riskless"]).to_numpy() - spread
     out = {
         "turnover": float(turnover.sum()) / years if years else math.nan,
         "netting_saving": float(own["netting"].sum()) / years if years else math.nan,
         "cost_drag": annual_return((own["gross"] + own["interest"]).to_numpy()) - annual_return(own["net"].to_numpy()),
-        # gross - borrow - spread - c traded = 0; interest on idle cash pays for no trade
-        "break_even_cost_bps": break_even_cost_bps(float(before.sum()), 0.0, float(traded.sum())),
+        "break_even_cost_bps": break_even_cost_bps(before, traded),
     }
     for bps in COST_CURVE_BPS:
-        # net(c) = gross - borrow + interest - spread - c traded
-        values = before + own["interest"].to_numpy() - bps / 1e4 * traded
+        # gross - borrow - spread - c traded + interest - riskless
+        values = before - bps / 1e4 * traded
         out[f"cost_{bps}bp_annual_return"] = annual_return(values)
-        out[f"cost_{bps}bp_sharpe"] = sharpe(values - own["riskless"].to_numpy())
+        out[f"cost_{bps}bp_sharpe"] = sharpe(values)
     return out

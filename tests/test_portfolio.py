@@ -10,9 +10,11 @@ import pytest
 
 import pairs_bt
 from pairs_bt import limits, netting
+from pairs_bt.performance import annual_return
+from pairs_bt.plots.money import plot_costs
 from pairs_bt.portfolio import Cohort, portfolio_returns
 from pairs_bt.study import cohort_slots, prepare
-from pairs_bt.summary import _employed_metrics
+from pairs_bt.summary import COST_CURVE_BPS, _employed_metrics
 from tests.test_ledger import run as six_bars
 
 
@@ -280,7 +282,9 @@ def test_interest_is_nobodys_skill(config, run) -> None:
     assert (two["net_annual_return"] > one["net_annual_return"] + 0.01).all()
     # Longs earn no interest, so over the cash rate a variant is a little worse, never better.
     assert (two["net_sharpe"] <= one["net_sharpe"] + 1e-12).all()
-    np.testing.assert_allclose(two["break_even_cost_bps"], one["break_even_cost_bps"], rtol=1e-9)
+    # nor does interest pay for a trade: longs cost cash, so less is left for costs
+    assert (two["break_even_cost_bps"] < one["break_even_cost_bps"]).all()
+    assert (two["cost_0bp_annual_return"] < one["cost_0bp_annual_return"]).all()
     np.testing.assert_allclose(two["cost_drag"], one["cost_drag"], atol=1e-3)
     assert (two["cost_5bp_sharpe"] - two["net_sharpe"]).abs().max() < 1e-9
     assert paid.comparison.intervals["sharpe"].to_list() == pytest.approx(two["net_sharpe"].to_list(), rel=1e-9)
@@ -292,11 +296,34 @@ def test_the_cost_curve_passes_through_the_run_itself(config) -> None:
     for made in (dear, netted):
         summary = made.summary
         np.testing.assert_allclose(summary["cost_10bp_annual_return"], summary["net_annual_return"], rtol=1e-9)
-    for row in dear.summary.itertuples():
-        level = dear.config.with_changes(f"execution.cost_bps={max(row.break_even_cost_bps, 0)}")
-        if row.break_even_cost_bps > 0:
-            own = pairs_bt.run(level).returns
-            assert abs(own.loc[own["variant"] == row.variant, "net"].sum()) < 1e-9
+
+
+def test_break_even_is_where_the_curve_of_returns_is_zero(config) -> None:
+    """The number, the curve and a run at that cost say the same, with a quoted spread and a cash rate too."""
+    gentle = ("signal.entry=1.5", "execution.borrow_bps=0", "hedge.variants=['dynamic','fixed_first']")
+    for changes in ((), ("execution.spread=0.01", "portfolio.cash_rate=0.01")):
+        made = pairs_bt.run(config.with_changes(*gentle, *changes))
+        curve = {bps: made.summary[f"cost_{bps}bp_annual_return"].to_numpy() for bps in COST_CURVE_BPS}
+        for place, row in enumerate(made.summary.itertuples()):
+            level = row.break_even_cost_bps
+            assert all((curve[bps][place] > 0) == (bps < level) for bps in COST_CURVE_BPS)
+            if level > 0:
+                again = pairs_bt.run(made.config.with_changes(f"execution.cost_bps={level!r}"))
+                assert abs(annual_return(again.excess[row.variant])) < 1e-10
+    assert (made.summary["break_even_cost_bps"] > 0).any()
+
+
+def test_the_dot_lies_on_the_curve_at_the_number(config) -> None:
+    made = pairs_bt.run(config.with_changes("signal.entry=1.5", "execution.borrow_bps=0"))
+    axis = plot_costs(made).axes[0]
+    dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines if line.get_marker() == "o"]
+    levels = made.summary["break_even_cost_bps"]
+    shown = levels[levels.between(0, max(COST_CURVE_BPS))]
+    assert [x for x, _ in dots] == shown.to_list() != []
+    curves = [line for line in axis.lines if len(line.get_xdata()) >= len(COST_CURVE_BPS)]
+    for x, y in dots:
+        assert y == 0.0
+        assert any(np.interp(x, line.get_xdata(), line.get_ydata()) == 0.0 for line in curves)
 
 
 def test_compounding_gives_a_cohort_its_slot_of_the_equity(config, run) -> None:
