@@ -55,7 +55,7 @@ def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequ
 
 
 def spreads_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
-    """One row a candidate, variant and trade bar, for the pairs that ``run.spreads`` keeps.
+    """One row a trade bar and variant of the candidates that it does not refuse, as far as ``run.spreads`` keeps them.
 
     In the order of variants, then of candidates, then of time.
     """
