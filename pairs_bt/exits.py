@@ -22,8 +22,9 @@ import pandas as pd
 
 from pairs_bt.config import Config
 
-# What did most of the closing; a trade whose z-score has no mean in the spread's units has none of them.
+# What can have done most of the closing.
 CAUSES = ("spread", "mean", "ratio")
+_DUST = 1e-9
 
 
 def gap_parts(trades: pd.DataFrame, config: Config) -> pd.DataFrame:
@@ -61,10 +62,13 @@ def gap_parts(trades: pd.DataFrame, config: Config) -> pd.DataFrame:
 def causes(trades: pd.DataFrame, config: Config) -> pd.Series:
     """Name what did most of the closing of trades that ended at the exit level: one of `CAUSES`, or ''.
 
-    '' for a trade that ended otherwise, and where the z-score has no mean in the spread's units.
+    '' for a trade that ended otherwise, for one whose gap no part had closed from fill to fill (it closed at the signal
+    and was open again when the exit was filled), and where the z-score has no mean in the spread's units.
     """
     parts = gap_parts(trades, config)[list(CAUSES)].to_numpy()
-    known = (trades["exit_reason"] == "exit_level").to_numpy() & np.isfinite(parts).all(axis=1)
+    # what rounding leaves of a part is no cause
+    closed = parts > _DUST * trades["capital"].to_numpy()[:, None]
+    known = (trades["exit_reason"] == "exit_level").to_numpy() & np.isfinite(parts).all(axis=1) & closed.any(axis=1)
     names = np.array(CAUSES, dtype=object)
     largest = np.argmax(np.where(known[:, None], parts, 0.0), axis=1) if len(trades) else np.zeros(0, dtype=int)
     return pd.Series(np.where(known, names[largest], ""), index=trades.index, dtype="str")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -96,7 +97,7 @@ _REASONS = {
     "window_end": "closed at the window's end",
     "open": "still open when the data end",
 }
-_CAUSES = {"": "", "spread": "the spread came back", "mean": "the mean caught up", "ratio": "the ratio moved"}
+_CAUSES = {"spread": "the spread came back", "mean": "the mean caught up", "ratio": "the ratio moved"}
 
 
 def trades_panel(run: Run, draw: Drawer) -> Panel:
@@ -150,7 +151,10 @@ def _endings(run: Run) -> Block:
 
 def _ending(row: Mapping[Hashable, Any]) -> str:
     reason = _REASONS.get(row["exit_reason"], row["exit_reason"])
-    return f"{reason}: {_CAUSES[row['cause']]}" if row["cause"] else reason
+    if row["cause"]:
+        return f"{reason}: {_CAUSES[row['cause']]}"
+    open_again = row["exit_reason"] == "exit_level" and not math.isnan(row["mean_pnl"])
+    return f"{reason}: the gap was open again at the fill" if open_again else reason
 
 
 def _gaps(run: Run) -> Block:

@@ -117,6 +117,19 @@ def test_a_ratio_that_is_estimated_anew_closes_a_gap_on_paper() -> None:
     assert gap_parts(turned, book).iloc[0]["mean"] == 50.0
 
 
+def test_a_gap_that_was_open_again_at_the_fill_has_no_cause() -> None:
+    # the exit's signal was a close of delay before: at the fills spread and mean have both gone the wrong way
+    trade = {
+        "variant": "averaged", "side": 1, "units_y": 100.0, "entry_y": 101.0, "capital": 1e4, "spread_entry": 1.0,
+        "spread_exit": 0.9, "mean_entry": 2.0, "mean_exit": 2.1, "gross_pnl": -10.0, "phantom_pnl": 1e-13,
+        "net_pnl": -20.0, "exit_reason": "exit_level",
+    }  # fmt: skip
+    config = Config.from_dict({"filter": {"price_space": "raw"}})
+    assert causes(pd.DataFrame([trade]), config).tolist() == [""]
+    row = endings(pd.DataFrame([trade]), config).iloc[0]
+    assert (row["exit_reason"], row["cause"], row["trades"]) == ("exit_level", "", 1)
+
+
 @pytest.mark.parametrize("space", ["raw", "normalised", "log"])
 def test_the_parts_are_the_gap_fill_to_fill(short_config: Config, space: str) -> None:
     config = short_config.with_changes(f"filter.price_space={space}", "execution.lag=2")
@@ -161,6 +174,8 @@ def test_every_trade_is_in_one_row(short_config: Config) -> None:
     assert table["net_pnl"].sum() == pytest.approx(made.trades["net_pnl"].sum())
     assert table.groupby("variant")["share"].sum().to_numpy() == pytest.approx(1.0)
     level = table["exit_reason"] == "exit_level"
-    assert (table.loc[level, "cause"] != "").all()
+    assert table.loc[level & (table["cause"] != ""), "trades"].sum() > 0.9 * table.loc[level, "trades"].sum()
+    # a held ratio does not move: what rounding leaves of its part is no cause
+    assert set(table.loc[table["cause"] == "ratio", "variant"]) <= {"dynamic", "dynamic-rehedged"}
     assert (table.loc[~level, "cause"] == "").all()
     assert endings(empty(TRADES), short_config).empty
