@@ -66,9 +66,8 @@ def ggr_config(lag: int = 1) -> Config:
     """The paper's rules as a config; windows are in days of the invented calendar."""
     return Config.from_dict(
         {
-            # the train interval is open on the left: one day more than its bars
             "windows": {
-                "train": f"{FORMATION + 1}D", "trade": f"{TRADING}D",
+                "train": f"{FORMATION}D", "trade": f"{TRADING}D",
                 "step": f"{MONTH}D", "entry_within": f"{TRADING}D",
             },
             "selection": {"method": "distance", "max_pairs": PAIRS},

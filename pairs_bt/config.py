@@ -225,6 +225,7 @@ class Portfolio(Table):
     max_gross: Positive | None = None
     netting: bool = False
     cash_rate: Annotated[float, Field(ge=-0.5, le=1)] = 0.0
+    short_rebate: Annotated[float, Field(ge=0, le=1)] = 0.0
     compounding: bool = False
 
 

@@ -65,13 +65,16 @@ def number(value: float, digits: int = 2) -> str:
 # Label, column of the summary, and how to print it; None is an empty line.
 _ROWS: tuple[tuple[str, str, Callable[[float], str]] | None, ...] = (
     ("trades", "trades", lambda v: f"{v:.0f}"),
-    ("converged", "converged", lambda v: percent(v, 0)),
+    ("closed at the exit level", "exit_level", lambda v: percent(v, 0)),
+    ("  the spread came back", "spread_came_back", lambda v: percent(v, 0)),
+    ("  the mean caught up", "mean_caught_up", lambda v: percent(v, 0)),
+    ("  the ratio moved", "ratio_moved", lambda v: percent(v, 0)),
     ("mean trade, gross (bp)", "mean_trade_gross_bp", lambda v: number(v, 1)),
     ("mean trade, net (bp)", "mean_trade_net_bp", lambda v: number(v, 1)),
     None,
     ("annual return, gross", "gross_annual_return", percent),
     ("annual return, net", "net_annual_return", percent),
-    ("  on employed capital", "net_employed_annual_return", percent),
+    ("  on employed capital", "net_return_on_employed", percent),
     ("cost drag a year", "cost_drag", percent),
     ("volatility", "net_volatility", percent),
     ("Sharpe, gross", "gross_sharpe", number),
@@ -101,7 +104,8 @@ def headline(summary: pd.DataFrame) -> str:
 
 
 _LEGEND = (
-    "converged: closed because the spread came back. on employed capital: of the money in trades, not of all of it.\n"
+    "closed at the exit level: z crossed it, and below it what did most to bring z there; only the spread pays.\n"
+    "on employed capital: net P&L over the capital that was in trades times the years it was there.\n"
     "filled at the signal's close: net Sharpe without the delay of a fill. break-even: the cost that leaves nothing."
 )
 

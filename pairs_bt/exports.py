@@ -1,4 +1,9 @@
-"""A run in the shapes that tear-sheet libraries take: daily returns, positions with cash, transactions."""
+"""A run in the shapes that tear-sheet libraries take: daily returns, positions with cash, transactions.
+
+The account is the committed capital of the returns table. What a day earns is paid out at its close (or made good),
+because profits are not reinvested; the second cohort's slot is paid in when it is born. So the return on the account
+is the column `net`, day by day, and no other equity exists.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +24,9 @@ class Pyfolio(NamedTuple):
     Attributes
     ----------
     returns : Series
-        Daily simple net returns on the account's equity.
+        Daily simple net returns on committed capital: the column `net` of the run's returns.
     positions : DataFrame
-        Dollars held at each close, date x ticker, and ``cash``; rows sum to the equity.
+        Dollars held at each close, date x ticker, and ``cash``; rows sum to the equity (:func:`equity`).
     transactions : DataFrame
         One row a fill: ``amount`` (shares, negative sold), ``price``, ``symbol``.
     """
@@ -40,10 +45,13 @@ def resolve(run: Run, variant: str) -> str:
 
 
 def equity(run: Run, variant: str) -> pd.Series:
-    """Dollars of the account at each close: the capital and everything earned since, not reinvested."""
+    """Dollars of the account at each close: the committed capital and what the day earned on it.
+
+    On a day without a live cohort nothing is committed, and the account is the whole capital, idle.
+    """
     rows = run.returns[run.returns["variant"] == resolve(run, variant)]
-    dollars = rows["net"].to_numpy() * rows["capital"].to_numpy()
-    return pd.Series(run.config.portfolio.capital + np.cumsum(dollars), index=_utc(rows["date"]), name="equity")
+    capital = np.where(rows["capital"] > 0, rows["capital"], run.config.portfolio.capital)
+    return pd.Series(capital * (1.0 + rows["net"].to_numpy()), index=_utc(rows["date"]), name="equity")
 
 
 def shares(run: Run, variant: str) -> pd.DataFrame:
@@ -80,11 +88,10 @@ def positions(run: Run, variant: str) -> pd.DataFrame:
 def to_pyfolio(run: Run, variant: str) -> Pyfolio:
     """Everything that ``pyfolio.create_full_tear_sheet`` takes, for one variant.
 
-    The returns are those of the account: the day's dollars over the equity of the close before.
+    The returns are those of the report: the day's dollars over the committed capital of the day.
     """
-    account = equity(run, variant)
-    before = account.shift(fill_value=run.config.portfolio.capital)
-    return Pyfolio((account / before - 1.0).rename(variant), positions(run, variant), transactions(run, variant))
+    returns = run.returns(resolve(run, variant)).rename(variant)
+    return Pyfolio(returns, positions(run, variant), transactions(run, variant))
 
 
 def _utc(dates: pd.Series | pd.Index) -> pd.DatetimeIndex:

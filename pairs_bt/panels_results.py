@@ -47,7 +47,10 @@ RETURNS: tuple[str | tuple[str, str, Format], ...] = (
     ("Volatility", "gross_volatility", percent),
     ("Sharpe ratio", "gross_sharpe", number),
     ("Maximum drawdown", "gross_max_drawdown", percent),
-    "On employed capital",
+    "On employed capital, money-weighted",
+    ("Return a year, net", "net_return_on_employed", percent),
+    ("Return a year, gross", "gross_return_on_employed", percent),
+    "Fully invested, as Gatev et al. 2006",
     ("Return, net", "net_employed_annual_return", percent),
     ("Return, gross", "gross_employed_annual_return", percent),
     ("Sharpe, net", "net_employed_sharpe", number),
@@ -57,7 +60,10 @@ RETURNS: tuple[str | tuple[str, str, Format], ...] = (
 TRADING: tuple[str | tuple[str, str, Format], ...] = (
     "Trades",
     ("Trades", "trades", _whole),
-    ("Converged, of closed trades", "converged", _percent0),
+    ("At the exit level, of closed trades", "exit_level", _percent0),
+    ("  the spread came back", "spread_came_back", _percent0),
+    ("  the mean caught up", "mean_caught_up", _percent0),
+    ("  the ratio moved", "ratio_moved", _percent0),
     ("Winning trades", "winning_trades", _percent0),
     ("Profit factor", "profit_factor", number),
     ("Mean trade, net (bp)", "mean_trade_net_bp", _bp),
@@ -82,8 +88,10 @@ def metrics_panel(run: Run, draw: Drawer) -> Panel:
     return Panel(
         "metrics",
         "Every metric",
-        "Committed capital counts every pair that was selected, employed capital only pairs that opened a trade "
-        "(Gatev, Goetzmann and Rouwenhorst 2006). Returns and costs are a year's, of 252 days.",
+        "Committed capital counts every pair that was selected. Employed capital is what was in trades, by the time it "
+        "was there: P&L over capital-years. Fully invested is the series of Gatev, Goetzmann and Rouwenhorst (2006), "
+        "each day over the pairs that have opened so far: days on which few have count as much as days on which all "
+        "have, so that its sign may differ from the P&L's. Returns and costs are a year's, of 252 days.",
         beside(run, _metrics(run, RETURNS), _metrics(run, TRADING)),
     )
 

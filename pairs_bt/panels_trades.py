@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -9,13 +10,14 @@ import pandas as pd
 
 from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError
+from pairs_bt.exits import CAUSES, endings, known_sum
 from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
 from pairs_bt.panels_scan import REASONS
 from pairs_bt.plots import money as money_plots
 from pairs_bt.plots import pair as pair_plots
 from pairs_bt.plots import pairs as pairs_plots
 from pairs_bt.results import Run
-from pairs_bt.summary import COST_CURVE_BPS, endings
+from pairs_bt.summary import COST_CURVE_BPS
 from pairs_bt.wording import NOTHING, day, money, number, percent
 
 MAX_WINDOWS = 8
@@ -79,14 +81,15 @@ def costs_panel(run: Run, draw: Drawer) -> Panel:
     return Panel(
         "costs",
         "What costs do",
-        "Net return a year if a trade cost this many basis points of traded value, per leg and side; borrow as "
-        "configured, trades unchanged. A negative break-even loses before costs.",
+        f"Net return a year{money_plots.over_cash(run)} if a trade cost this many basis points of traded value, per "
+        "leg and side; borrow as configured, trades unchanged. It breaks even where this return is zero; a negative "
+        "break-even loses before costs.",
         beside(run, draw(money_plots.plot_costs), Table(["Cost", *table["label"]], rows, marks=styles(run))),
     )
 
 
 _REASONS = {
-    "converged": "converged",
+    "exit_level": "exit level",
     "stop": "stop on z",
     "stop_loss": "stop on loss",
     "time_stop": "time stop",
@@ -94,6 +97,7 @@ _REASONS = {
     "window_end": "closed at the window's end",
     "open": "still open when the data end",
 }
+_CAUSES = {"spread": "the spread came back", "mean": "the mean caught up", "ratio": "the ratio moved"}
 
 
 def trades_panel(run: Run, draw: Drawer) -> Panel:
@@ -107,6 +111,7 @@ def trades_panel(run: Run, draw: Drawer) -> Panel:
     paths = "By bar of the trade window. Shades and bars: the middle half and 5 to 95% of the pairs."
     blocks: list[Block] = [
         Beside([_endings(run), draw(pairs_plots.plot_scatter, caption=across)]),
+        _gaps(run),
         Beside([draw(pairs_plots.plot_times), draw(pairs_plots.plot_hedge_paths, caption=paths)]),
     ]
     intro = "Every trade ends for a reason and is counted."
@@ -119,7 +124,7 @@ def trades_panel(run: Run, draw: Drawer) -> Panel:
 
 
 def _endings(run: Run) -> Block:
-    table = endings(run.trades)
+    table = endings(run.trades, run.config)
     if table.empty:
         return Text("No trade was made.")
     rows = []
@@ -131,17 +136,51 @@ def _endings(run: Run) -> Block:
             rows.append(Row("no trade"))
         closed = int(own.loc[own["exit_reason"] != "open", "trades"].sum())
         left_open |= closed < int(own["trades"].sum())
-        order = {reason: place for place, reason in enumerate(_REASONS)}
+        order = {name: place for place, name in enumerate((*_REASONS, *CAUSES))}
         rows.extend(
             Row(
-                _REASONS.get(row["exit_reason"], row["exit_reason"]),
+                _ending(row),
                 [number(row["trades"], 0), _share(row, closed),
                  number(row["mean_net_bp"], 1), money(row["net_pnl"])],
             )
-            for row in own.sort_values("exit_reason", key=lambda s: s.map(order)).to_dict("records")
+            for row in own.sort_values(["exit_reason", "cause"], key=lambda s: s.map(order)).to_dict("records")
         )  # fmt: skip
     note = "Shares are of closed trades; those still open when the data end have none." if left_open else ""
     return Table(["Exit", "trades", "share", "mean net (bp)", "net P&L ($)"], rows, "How trades ended", note)
+
+
+def _ending(row: Mapping[Hashable, Any]) -> str:
+    reason = _REASONS.get(row["exit_reason"], row["exit_reason"])
+    if row["cause"]:
+        return f"{reason}: {_CAUSES[row['cause']]}"
+    open_again = row["exit_reason"] == "exit_level" and not math.isnan(row["mean_pnl"])
+    return f"{reason}: the gap was open again at the fill" if open_again else reason
+
+
+def _gaps(run: Run) -> Block:
+    """What closed the gaps of the trades that ended at the exit level, in dollars."""
+    table = endings(run.trades, run.config)
+    own = table[table["exit_reason"] == "exit_level"].groupby("variant", sort=False)
+    sums = own[["spread_pnl", "mean_pnl", "ratio_pnl"]].agg(known_sum)
+    sums = sums.reindex(list(run.labels))
+    if not sums["mean_pnl"].notna().any():
+        return Text("No trade that ended at the exit level has a mean in the units of its spread.")
+    heads = {
+        "spread_pnl": "The spread of the shares held came back: gross P&L",
+        "mean_pnl": "The mean moved to the spread: paid to nobody",
+        "ratio_pnl": "The ratio moved the spread: phantom P&L, paid to nobody",
+    }
+    rows = [Row(head, [money(v) for v in sums[name]]) for name, head in heads.items()]
+    rows.append(Row("The gap closed by", [money(v) for v in sums.sum(axis=1, skipna=False)], kind="total"))
+    return Table(
+        ["Dollars, trades that ended at the exit level", *run.labels.values()],
+        rows,
+        "What closed the gap",
+        "A trade is opened on the gap between the spread and its mean, and ends when z has crossed the exit level: by "
+        "a spread that comes back, a mean that catches up with it, or a ratio that is estimated anew. The three "
+        "parts add up, fill to fill; only the first is money. Each trade is listed above under its largest part.",
+        marks=styles(run),
+    )
 
 
 def _share(row: Mapping[Hashable, Any], closed: int) -> Cell:

@@ -51,6 +51,8 @@ __all__ = [
 ]
 
 TRADING_DAYS = 252
+# Newton's steps square the error: a dozen are enough, and a bound is kept.
+_NEWTON_STEPS = 100
 
 
 def _like(values: FloatArray, template: object) -> Returns:
@@ -254,26 +256,45 @@ def mean_trade_bp(pnl: npt.ArrayLike, capital: npt.ArrayLike) -> MeanTrade:
     return MeanTrade(mean, error, mean / error, n)
 
 
-def break_even_cost_bps(gross_total: float, borrow_total: float, turnover_total: float) -> float:
-    """Cost in basis points of traded notional, per leg and side, at which the net P&L is zero.
+def break_even_cost_bps(before: npt.ArrayLike, traded: npt.ArrayLike) -> float:
+    """Cost in basis points of traded notional, per leg and side, at which the annual return is zero.
 
-    net(c) = gross - borrow - c/1e4 turnover = 0   gives   c = 1e4 (gross - borrow) / turnover.
+    The c at which ``annual_return(before - c / 1e4 * traded)`` is 0: the zero of the curve of annual returns against
+    costs, profits reinvested as there.
 
     Parameters
     ----------
-    gross_total : float
-        P&L before costs and borrow, money.
-    borrow_total : float
-        Borrow fees paid, money, positive.
-    turnover_total : float
-        Sum of |shares traded| x price over legs, entries, rehedges and exits, money.
+    before : array (n,)
+        Daily simple returns before these costs.
+    traded : array (n,)
+        Notional traded each day, as a fraction of the same capital, not negative.
 
     Returns
     -------
     float
-        Negative if the trades lose before costs; NaN without turnover. Trade dates are taken as given.
+        Negative if the days lose before costs; NaN where nothing is traded, or ruin does not come from trading. Trade
+        dates are taken as given.
+
+    Notes
+    -----
+    The sum of log(1 + before - c traded) falls in c and is concave, and at the c at which the plain sum is zero it is
+    not positive (Jensen). So Newton's steps from there come down to the zero and never pass it.
     """
-    return (gross_total - borrow_total) / turnover_total * 1e4 if turnover_total > 0.0 else math.nan
+    returns, notional = checked_values(before, "before"), checked_values(traded, "traded")
+    if not (notional > 0.0).any() or (returns[notional == 0.0] <= -1.0).any():
+        return math.nan
+    cost = float(returns.sum() / notional.sum())
+    ruinous = float(((1.0 + returns[notional > 0.0]) / notional[notional > 0.0]).min())
+    if cost >= ruinous:
+        # just below the cost that ruins, where the logarithm is as low as it can be
+        cost = ruinous - 1e-9 * max(abs(ruinous), 1.0)
+    for _ in range(_NEWTON_STEPS):
+        wealth = 1.0 + returns - cost * notional
+        step = float(np.log(wealth).sum() / (notional / wealth).sum())
+        cost += step
+        if abs(step) <= 1e-15 * max(abs(cost), 1e-4):
+            break
+    return cost * 1e4
 
 
 def tail_share(pnl: npt.ArrayLike, fraction: float = 0.01) -> float:

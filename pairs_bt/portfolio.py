@@ -1,10 +1,10 @@
-"""From cohorts to a portfolio: daily returns on committed and employed capital.
+"""From cohorts to a portfolio: daily returns on committed capital, and fully invested.
 
 The capital is divided into as many equal slots as cohorts live at once; each cohort trades one slot, divided into
 equal parts among its selected pairs. A day's committed return is the day's dollars over the capital of the live
-cohorts: the mean of the live cohorts' returns (Gatev, Goetzmann and Rouwenhorst 2006, section 2.3). Employed
-returns divide by the pairs that have opened so far in the window, so that a day's return never depends on a later
-entry; at the window's end that is the paper's count.
+cohorts: the mean of the live cohorts' returns (Gatev, Goetzmann and Rouwenhorst 2006, section 2.3). Fully invested
+returns, the columns `net_employed` and `gross_employed`, divide by the pairs that have opened so far in the window,
+so that a day's return never depends on a later entry; at the window's end that is the paper's count.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def portfolio_returns(
         Take the cohorts' dollars at the other fill lag.
     saved : DataFrame, optional
         Columns date, variant, saving: dollars that netting took off the costs (:func:`pairs_bt.netting.savings`). It
-        belongs to the account, not to a cohort, so employed returns do not have it.
+        belongs to the account, not to a cohort, so fully invested returns do not have it.
     """
     if not cohorts:
         return empty(RETURNS)
@@ -183,20 +183,20 @@ def cohort_scales(study: Study, cohorts: list[Cohort], name: str, delayed: bool 
         return [1.0] * len(cohorts)
     first = min(study.windows[c.k].split for c in cohorts)
     last = max(study.windows[c.k].stop for c in cohorts)
-    earned, invested, capital = np.zeros(last - first), np.zeros(last - first), np.zeros(last - first)
+    earned, tied_up, capital = np.zeros(last - first), np.zeros(last - first), np.zeros(last - first)
     scales = []
     for cohort in sorted(cohorts, key=lambda c: c.k):
         window = study.windows[cohort.k]
         birth = window.split - first
         # Cohorts born before this one are all known by now, and so is the interest up to its birth.
-        before = float(earned[:birth].sum() + _interest(study, capital, invested, first)[:birth].sum())
+        before = float(earned[:birth].sum() + _interest(study, capital, tied_up, first)[:birth].sum())
         # A cohort cannot be given less than nothing.
         scale = max(1.0 + before / options.capital, 0.0)
         scales.append(scale)
         daily = cohort.delayed[name] if delayed else cohort.daily[name]
         at = slice(birth, window.stop - first)
         earned[at] += scale * net_dollars(daily)
-        invested[at] += scale * daily[:, kernel.GROSS_VALUE]
+        tied_up[at] += scale * _cash_tied_up(study, daily)
         capital[at] += scale * options.capital / study.slots
     return scales
 
@@ -206,10 +206,17 @@ def cash_growth(study: Study, first: int, last: int) -> np.ndarray:
     return np.asarray(study.config.portfolio.cash_rate * study.day_gap[first:last] / 365.0)
 
 
-def _interest(study: Study, capital: np.ndarray, invested: np.ndarray, first: int) -> np.ndarray:
-    """Interest on the committed capital that the close before left uninvested."""
-    before = np.concatenate([[0.0], invested[:-1]])
-    return np.maximum(capital - before, 0.0) * cash_growth(study, first, first + capital.size)
+def _cash_tied_up(study: Study, daily: np.ndarray) -> np.ndarray:
+    """Dollars of each close that earn no interest: the longs, less the share of the shorts that a rebate is paid on."""
+    gross, net = daily[:, kernel.GROSS_VALUE], daily[:, kernel.NET_VALUE]
+    longs, shorts = (gross + net) / 2.0, (gross - net) / 2.0
+    return np.asarray(longs - study.config.portfolio.short_rebate * shorts)
+
+
+def _interest(study: Study, capital: np.ndarray, tied_up: np.ndarray, first: int) -> np.ndarray:
+    """Interest on the committed capital less the cash that the close before left tied up."""
+    before = np.concatenate([[0.0], tied_up[:-1]])
+    return np.asarray((capital - before) * cash_growth(study, first, first + capital.size))
 
 
 def net_dollars(daily: np.ndarray) -> np.ndarray:
@@ -246,5 +253,5 @@ def _add_up(study: Study, cohorts: list[Cohort], name: str, first: int, last: in
         employed[0, at] += net_dollars(daily) / base
         employed[1, at] += (daily[:, kernel.CONVERGENCE] + daily[:, kernel.DRIFT]) / base
     employed /= np.where(live > 0, live, 1.0)
-    interest = _interest(study, capital, dollars[:, kernel.GROSS_VALUE], first)
+    interest = _interest(study, capital, _cash_tied_up(study, dollars), first)
     return _Sums(dollars, capital, employed[0], employed[1], interest)

@@ -22,7 +22,14 @@ import numpy as np
 from pairs_bt.config import Config
 from pairs_bt.hedge import HEDGE_RULES, INTERCEPT_RULES, REBUILT_RULES, FilterPath, intercept
 from pairs_bt.kernels.hedge_ratios import rebuilt_spreads
-from pairs_bt.kernels.rolling import LEG_SHARE, NEGATIVE_RATIO, NO_REVERSION, SHORT_WINDOW, half_lives, rolling_zscores
+from pairs_bt.kernels.rolling import (
+    LEG_SHARE,
+    NEGATIVE_RATIO,
+    NO_REVERSION,
+    SHORT_WINDOW,
+    half_lives,
+    rolling_zscores_and_means,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Formed:
     life: np.ndarray
     window: np.ndarray
     refusal: np.ndarray
+    mean: np.ndarray
 
 
 def z_form(rule: str, config: Config) -> str:
@@ -118,11 +126,14 @@ def form_signals(
     refusal = _refused_ratios(share[:, n_train - 1], space.raw[iy, n_train - 1], space.raw[ix, n_train - 1], config)
     life, window, early = _windows(life, n_train, form, config)
     refusal = np.where(early > 0, early, refusal).astype(np.int8)
+    mean = np.full((iy.size, spread.shape[1] - n_train), np.nan)
     if form == "rolling":
-        z = np.empty((iy.size, spread.shape[1] - n_train))
-        rolling_zscores(spread, n_train, np.where(refusal == 0, window, 0), z)
+        z = np.empty_like(mean)
+        rolling_zscores_and_means(spread, n_train, np.where(refusal == 0, window, 0), z, mean)
     elif form == "model":
-        z = _model_z(path, refusal, n_train)
+        z, deviates = _model_z(path, refusal, n_train)
+        # where the model has the spread revert to: 0, or the intercept where it was not taken out
+        mean = spread[:, n_train:] - deviates * space.scale[iy][:, None]
     elif form == "innovation":
         if innovation is None:
             raise ValueError('signal.z = "innovation" needs the innovations of the filter')
@@ -130,18 +141,20 @@ def form_signals(
     else:
         gap = formation_gap(spread, rule, space, iy, ix, n_train)
         z = np.where((refusal == 0)[:, None], gap, np.nan)
+        mean[refusal == 0] = _equal_index(spread, rule, space, n_train)[refusal == 0]
     trade = slice(n_train, None)
     hedge = np.ascontiguousarray(ratio[:, trade])
     held = np.ascontiguousarray(share[:, trade]) if space.log else hedge
-    return Formed(hedge, held, np.ascontiguousarray(spread[:, trade]), z, life, window, refusal)
+    return Formed(hedge, held, np.ascontiguousarray(spread[:, trade]), z, life, window, refusal, mean)
 
 
-def _model_z(path: FilterPath, refusal: np.ndarray, n_train: int) -> np.ndarray:
-    """Filtered spread over its standard deviation in the train window; (pairs, trade bars), NaN where refused."""
+def _model_z(path: FilterPath, refusal: np.ndarray, n_train: int) -> tuple[np.ndarray, np.ndarray]:
+    """Filtered spread over its standard deviation in the train window, and itself; NaN where the pair is refused."""
     if path.spreads is None:
         raise ValueError("the model's own z-score needs the model: build the FilterPath with spreads=")
     deviation = np.where(path.spreads.deviation > 0.0, path.spreads.deviation, np.nan)
-    return np.where((refusal == 0)[:, None], path.spreads.spread[:, n_train:] / deviation[:, None], np.nan)
+    spread = np.where((refusal == 0)[:, None], path.spreads.spread[:, n_train:], np.nan)
+    return spread / deviation[:, None], spread
 
 
 def _spread(
@@ -210,14 +223,28 @@ def formation_gap(
     numpy.ndarray, shape (pairs, trade bars)
         NaN where the train gap does not move.
     """
-    base = n_train - 1 if rule == "dollar" else 0
+    base = _index_base(rule, n_train)
     y, x = space.levels[iy, :n_train], space.levels[ix, :n_train]
     if space.log:
         train = (y - y[:, :1]) - (x - x[:, :1])
-        gap = spread[:, n_train:] - spread[:, base : base + 1]
+        gap = spread[:, n_train:] - _equal_index(spread, rule, space, n_train)
     else:
         train = y / y[:, :1] - x / x[:, :1]
         gap = spread[:, n_train:] / space.levels[iy, base][:, None]
     centred = train - train.mean(axis=1, keepdims=True)
     deviation = np.sqrt((centred * centred).sum(axis=1) / (n_train - 1))
     return np.asarray(gap / np.where(deviation > 0.0, deviation, np.nan)[:, None])
+
+
+def _index_base(rule: str, n_train: int) -> int:
+    """The bar at which both indices of :func:`formation_gap` are 1."""
+    return n_train - 1 if rule == "dollar" else 0
+
+
+def _equal_index(spread: np.ndarray, rule: str, space: Space, n_train: int) -> np.ndarray:
+    """Spread at which both indices of :func:`formation_gap` are equal: (pairs, 1).
+
+    In prices the ratio is the quotient at the base, so that s = y - (y_0 / x_0) x is 0 where the indices meet.
+    """
+    base = _index_base(rule, n_train)
+    return spread[:, base : base + 1] if space.log else np.zeros((spread.shape[0], 1))

@@ -70,6 +70,10 @@ class SignalSet:
         Bars of the rolling z-score; 0 where there is none.
     refusal : numpy.ndarray, shape (pairs,)
         Index into `REFUSALS`.
+    mean : numpy.ndarray, shape (pairs, trade bars)
+        What z measures the spread from, in the spread's units: the rolling mean, or under ``signal.z = "formation"``
+        the level at which both indices are equal, which does not move. NaN where z is NaN for want of a window, and
+        under ``"innovation"``, which measures no distance of the spread.
     """
 
     hedge_ratio: np.ndarray
@@ -79,6 +83,7 @@ class SignalSet:
     half_life: np.ndarray
     window: np.ndarray
     refusal: np.ndarray
+    mean: np.ndarray
 
 
 def prefilter(filled: np.ndarray, options: Filter) -> np.ndarray:
@@ -217,7 +222,9 @@ def make_signals(
     if rule not in FILTER_RULES:
         # a regression without an answer is not a pair without reversion
         formed.refusal[~np.isfinite(formed.hedge[:, 0])] = NO_RATIO
-    return SignalSet(formed.hedge, formed.share, formed.spread, formed.z, formed.life, formed.window, formed.refusal)
+    return SignalSet(
+        formed.hedge, formed.share, formed.spread, formed.z, formed.life, formed.window, formed.refusal, formed.mean
+    )
 
 
 def _space(levels: Levels, config: Config) -> Space:
@@ -249,15 +256,15 @@ def _usual_signals(
 ) -> Formed:
     """Signals of the usual form, all stages of a pair in one kernel."""
     pairs, bars = beta.shape
-    hedge, spread, z = (np.empty((pairs, bars - n_train)) for _ in range(3))
+    hedge, spread, z, mean = (np.empty((pairs, bars - n_train)) for _ in range(4))
     share = np.empty_like(hedge) if space.log else hedge
     life, window, refusal = np.empty(pairs), np.empty(pairs, dtype=np.int64), np.empty(pairs, dtype=np.int8)
     spread_signals(
         space.levels, space.raw, space.unit, iy, ix,
         np.ascontiguousarray(beta[:, :1] if beta.strides[1] == 0 else beta),
-        _rules(n_train, config), hedge, share, spread, z, life, window, refusal,
+        _rules(n_train, config), hedge, share, spread, z, mean, life, window, refusal,
     )  # fmt: skip
-    return Formed(hedge, share, spread, z, life, window, refusal)
+    return Formed(hedge, share, spread, z, life, window, refusal, mean)
 
 
 def _rules(n_train: int, config: Config) -> SpreadRules:

@@ -1,4 +1,4 @@
-"""The summary of a run: one row a variant, net and gross, committed and employed, and what costs and delay do."""
+"""The summary of a run: one row a variant, net and gross, on each capital, and what costs and delay do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.config import Config
+from pairs_bt.exits import causes
 from pairs_bt.hedge import variants
 from pairs_bt.performance import (
     annual_return,
@@ -24,6 +25,7 @@ from pairs_bt.performance import (
 )
 
 COST_CURVE_BPS = (0, 2, 5, 10, 20, 50)
+DAYS_A_YEAR = 365.25
 
 
 def summarise(
@@ -61,9 +63,10 @@ def summarise(
             {
                 "variant": variant.name,
                 "label": variant.label,
-                **_trade_metrics(trades[trades["variant"] == variant.name]),
+                **_trade_metrics(config, trades[trades["variant"] == variant.name]),
                 "refused": (refused or {}).get(variant.name, 0),
                 **_return_metrics(own),
+                **_employed_metrics(own, trades[trades["variant"] == variant.name]),
                 **_delay_metrics(config, own, other),
                 **_cost_metrics(config, own),
             }
@@ -71,16 +74,20 @@ def summarise(
     return pd.DataFrame(rows)
 
 
-def _trade_metrics(trades: pd.DataFrame) -> dict[str, float]:
+def _trade_metrics(config: Config, trades: pd.DataFrame) -> dict[str, float]:
     net, gross, naive = (
         mean_trade_bp(trades[column].to_numpy(), trades["capital"].to_numpy())
         for column in ("net_pnl", "gross_pnl", "naive_pnl")
     )
     closed = trades[trades["exit_reason"] != "open"]
+    cause = causes(closed, config)
     held = (closed["exit_date"] - closed["entry_date"]).dt.days
     return {
         "trades": len(trades),
-        "converged": float((closed["exit_reason"] == "converged").mean()) if len(closed) else math.nan,
+        "exit_level": _share(closed["exit_reason"] == "exit_level"),
+        "spread_came_back": _share(cause == "spread"),
+        "mean_caught_up": _share(cause == "mean"),
+        "ratio_moved": _share(cause == "ratio"),
         "mean_trade_net_bp": net.mean_bp,
         "mean_trade_net_t": net.t_stat,
         "mean_trade_gross_bp": gross.mean_bp,
@@ -91,6 +98,10 @@ def _trade_metrics(trades: pd.DataFrame) -> dict[str, float]:
         "profit_factor": profit_factor(trades["net_pnl"].to_numpy()),
         "holding_days": float(held.mean()) if len(held) else math.nan,
     }
+
+
+def _share(chosen: pd.Series) -> float:
+    return float(chosen.mean()) if len(chosen) else math.nan
 
 
 def _return_metrics(own: pd.DataFrame) -> dict[str, float]:
@@ -113,6 +124,17 @@ def _return_metrics(own: pd.DataFrame) -> dict[str, float]:
     net = own["net"].to_numpy()
     out |= {"net_sortino": sortino(_excess(own)), "net_calmar": calmar(net), "net_hit_rate": hit_rate(net)}
     return out
+
+
+def _employed_metrics(own: pd.DataFrame, trades: pd.DataFrame) -> dict[str, float]:
+    """P&L over the capital-years that were in trades: of one sign with the P&L, whatever was in trades when."""
+    until = trades["exit_date"].fillna(own["date"].max())
+    years = float((trades["capital"] * (until - trades["entry_date"]).dt.days).sum()) / DAYS_A_YEAR
+    netted = float((own["netting"] * own["capital"]).sum())
+    earned = {"net": float(trades["net_pnl"].sum()) + netted, "gross": float(trades["gross_pnl"].sum())}
+    return {
+        f"{basis}_return_on_employed": dollars / years if years > 0 else math.nan for basis, dollars in earned.items()
+    }
 
 
 def _excess(own: pd.DataFrame) -> np.ndarray:
@@ -141,31 +163,17 @@ def _cost_metrics(config: Config, own: pd.DataFrame) -> dict[str, float]:
     left = np.divide(cost, charged, out=np.ones_like(cost), where=charged > 0)
     spread = np.maximum(charged - config.execution.cost_bps / 1e4 * turnover, 0.0) * left
     traded = turnover * left
-    before = (own["gross"] - own["borrow"]).to_numpy() - spread
+    # over what the capital would have earned as cash: interest pays for no trade
+    before = (own["gross"] - own["borrow"] + own["interest"] - own["riskless"]).to_numpy() - spread
     out = {
         "turnover": float(turnover.sum()) / years if years else math.nan,
         "netting_saving": float(own["netting"].sum()) / years if years else math.nan,
         "cost_drag": annual_return((own["gross"] + own["interest"]).to_numpy()) - annual_return(own["net"].to_numpy()),
-        # gross - borrow - spread - c traded = 0; interest on idle cash pays for no trade
-        "break_even_cost_bps": break_even_cost_bps(float(before.sum()), 0.0, float(traded.sum())),
+        "break_even_cost_bps": break_even_cost_bps(before, traded),
     }
     for bps in COST_CURVE_BPS:
-        # net(c) = gross - borrow + interest - spread - c traded
-        values = before + own["interest"].to_numpy() - bps / 1e4 * traded
+        # gross - borrow - spread - c traded + interest - riskless
+        values = before - bps / 1e4 * traded
         out[f"cost_{bps}bp_annual_return"] = annual_return(values)
-        out[f"cost_{bps}bp_sharpe"] = sharpe(values - own["riskless"].to_numpy())
-    return out
-
-
-def endings(trades: pd.DataFrame) -> pd.DataFrame:
-    """Count trades by variant and exit reason, with mean net P&L in bp of capital: nothing vanishes silently."""
-    if trades.empty:
-        return pd.DataFrame(columns=["variant", "exit_reason", "trades", "share", "mean_net_bp", "net_pnl"])
-    table = trades.assign(bp=trades["net_pnl"] / trades["capital"] * 1e4)
-    out = (
-        table.groupby(["variant", "exit_reason"], sort=False)
-        .agg(trades=("bp", "size"), mean_net_bp=("bp", "mean"), net_pnl=("net_pnl", "sum"))
-        .reset_index()
-    )
-    out.insert(3, "share", out["trades"] / out.groupby("variant")["trades"].transform("sum"))
+        out[f"cost_{bps}bp_sharpe"] = sharpe(values)
     return out

@@ -25,7 +25,8 @@ SPREADS = ("test_end", "date", "y", "x", "variant", "hedge_ratio", "spread", "z_
 TRADES = (
     "test_end", "y", "x", "variant", "side", "signal_date", "entry_date", "exit_date", "exit_reason", "hedge_ratio",
     "units_y", "units_x", "entry_y", "entry_x", "exit_y", "exit_x", "capital", "gross_pnl", "cost", "borrow", "net_pnl",
-    "naive_pnl", "phantom_pnl", "convergence", "hedge_drift", "rehedge_cost", "turnover",
+    "naive_pnl", "phantom_pnl", "convergence", "hedge_drift", "rehedge_cost", "turnover", "spread_entry", "spread_exit",
+    "mean_entry", "mean_exit",
 )  # fmt: skip
 FILLS = ("test_end", "y", "x", "variant", "date", "ticker", "kind", "shares", "price", "entry_date")
 RETURNS = (
@@ -57,7 +58,7 @@ def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequ
 
 
 def spreads_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
-    """One row a candidate, variant and trade bar, for the pairs that ``run.spreads`` keeps.
+    """One row a trade bar and variant of the candidates that it does not refuse, as far as ``run.spreads`` keeps them.
 
     In the order of variants, then of candidates, then of time.
     """
@@ -119,10 +120,36 @@ def trades_frame(study: Study, k: int, candidates: Candidates, results: Sequence
             "net_pnl": gross - cost - record["borrow"],
             "naive_pnl": record["naive_pnl"],
             "phantom_pnl": record["naive_pnl"] - gross,
-            **{name: record[name] for name in TRADES[23:]},
+            **{name: record[name] for name in TRADES[23:27]},
+            **_levels_at_fills(study, results, record),
         },
         TRADES,
     )
+
+
+def _levels_at_fills(study: Study, results: Sequence[TradeResult], record: np.ndarray) -> dict[str, np.ndarray]:
+    """Spread and mean at the closes of entry and exit; of an open trade at the last bar."""
+    out = {name: np.empty(record.size) for name in TRADES[27:]}
+    done = 0
+    for variant in variants(study.config.hedge):
+        for result in results:
+            signals, trades = result.rules[variant.rule], result.variants[variant.name].trades
+            at = slice(done, done + trades.size)
+            row, entry = trades["row"] - result.first, trades["entry_bar"]
+            leave = np.where(trades["exit_bar"] < 0, signals.z.shape[1] - 1, trades["exit_bar"])
+            for name, path in (("spread", signals.spread), ("mean", signals.mean)):
+                out[f"{name}_entry"][at] = path[row, entry]
+                out[f"{name}_exit"][at] = path[row, _last_priced(signals.spread, row, leave)]
+            done += trades.size
+    return out
+
+
+def _last_priced(spread: np.ndarray, row: np.ndarray, bar: np.ndarray) -> np.ndarray:
+    """The last bar up to `bar` with a spread: a pair whose prices have ended is closed at its last ones."""
+    bar = bar.copy()
+    while (gone := ~np.isfinite(spread[row, bar]) & (bar > 0)).any():
+        bar[gone] -= 1
+    return bar
 
 
 def fills_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:

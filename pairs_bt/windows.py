@@ -1,8 +1,9 @@
 """Rolling train and trade windows: one type, one splitter, positions resolved once.
 
-For a test end ``e`` the train window is ``(e + 1 day - train, e]`` and the trade window is
-``[e + 1 day, e + 1 day + trade - 1 day]``. Nothing after ``e`` decides anything about the train window, and a
-window is listed as soon as its trade period has begun, so cutting the data's end never changes an earlier one.
+For a test end ``e`` the train window is ``[e + 1 day - train, e]``, exactly `train` long with both ends included, and
+the trade window is ``[e + 1 day, e + 1 day + trade - 1 day]``. Nothing after ``e`` decides anything about the train
+window, and a window is listed as soon as its trade period has begun, so cutting the data's end never changes an
+earlier one.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def split_windows(index: pd.DatetimeIndex, options: Windows) -> list[Window]:
     windows = []
     for end in test_ends(earliest, days[-1] - 1, options):
         train_from = add_period(end + 1, options.train, -1)
-        late = int(np.busday_count(train_from + 1, days[0])) if days[0] > train_from else 0
+        late = int(np.busday_count(train_from, days[0])) if days[0] > train_from else 0
         if late > _LATE_START_WEEKDAYS:
             continue
         window = _resolve(days, end, train_from, options)
@@ -141,8 +142,7 @@ def split_windows(index: pd.DatetimeIndex, options: Windows) -> list[Window]:
 def _resolve(days: np.ndarray, end: np.datetime64, train_from: np.datetime64, options: Windows) -> Window:
     trade_end = add_period(end + 1, options.trade) - 1
     entry_end = min(add_period(end + 1, options.entry_within) - 1, trade_end)
-    # The interval is open on the left: (e + 1 day - train, e].
-    first = int(np.searchsorted(days, train_from, side="right"))
+    first = int(np.searchsorted(days, train_from, side="left"))
     split, stop, entry_stop = (int(np.searchsorted(days, day, side="right")) for day in (end, trade_end, entry_end))
     # A trade period has ended when no weekday of it is still to come: known from the calendar, not from later data.
     closed = stop < len(days) or int(np.busday_count(days[-1] + 1, trade_end + 1)) == 0

@@ -55,7 +55,8 @@ def test_a_run_prints_variants_as_columns_chance_verdict_and_report(finished) ->
     text, out = finished
     head = text.splitlines()[0].split()
     assert head == ["dynamic-frozen", "dynamic-rehedged", "fixed_first", "averaged", "fixed_last"]
-    for row in ("trades", "converged", "mean trade, gross", "mean trade, net", "annual return, net", "volatility",
+    for row in ("trades", "closed at the exit level", "the mean caught up", "mean trade, gross",
+                "mean trade, net", "annual return, net", "volatility",
                 "Sharpe, net", "maximum drawdown", "cost drag"):  # fmt: skip
         assert row in text
     assert "independent random walks would give about" in text

@@ -106,7 +106,7 @@ def test_a_scan_has_heads_and_the_chance_line(place):
 
 def test_the_table_has_a_legend_and_says_what_it_cannot_say(place, tmp_path):
     said = call("run", place / "c.toml", "--out", place / "run")
-    for term in ("converged:", "on employed capital:", "filled at the signal's close:", "break-even:"):
+    for term in ("closed at the exit level:", "on employed capital:", "filled at the signal's close:", "break-even:"):
         assert term in said.out
     run = load_run(place / "run")
     few = run.summary[run.summary["trades"].between(1, FEW_TRADES - 1)]

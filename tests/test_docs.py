@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from pairs_bt import cointegration, run, tables
+from pairs_bt import cointegration, load_run, run, tables
 from pairs_bt.config import Config
 from pairs_bt.config_io import _toml_text
 from pairs_bt.distance import MEASURES
@@ -129,6 +129,20 @@ def test_the_folder_page_lists_every_file_and_key_of_a_run(folder: Path) -> None
     counts = json.loads((folder / "manifest.json").read_text())["counts"]
     row = next(line for line in text["manifest.json"].splitlines() if line.startswith("| `counts`"))
     assert set(re.findall(r"`(\w+)`", row)) == {"counts", *next(iter(counts.values()))}
+
+
+def test_the_spreads_are_of_the_candidates_that_the_folder_page_says(folder: Path) -> None:
+    run = load_run(folder)
+    keys = ["test_end", "y", "x", "variant"]
+    lives = run.half_lives.set_index(keys)["reason"]
+    refused, accepted = lives.index[lives != ""], lives.index[lives == ""]
+    kept = run.spreads[keys].astype(dict.fromkeys(("y", "x", "variant"), "str")).drop_duplicates()
+    assert len(refused) > 0
+    assert set(kept.itertuples(index=False, name=None)) == set(accepted)
+    head = (DOCS / "run_folder.md").read_text().partition("## ")[0]
+    row = next(line for line in head.splitlines() if line.startswith("| `spreads/"))
+    assert "candidates that a variant does not refuse" in row
+    assert "with an empty `reason` in `half_lives`" in sections("run_folder.md")["spreads"]
 
 
 # ------------------------------------------------------------------------------------------------- every document

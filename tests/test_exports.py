@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,12 @@ import pytest
 
 import pairs_bt
 from pairs_bt import exports, performance
+from pairs_bt.audit.measure import measure, measure_of_run
+from pairs_bt.compare_runs import compare_runs
+from pairs_bt.report import render_report
+from pairs_bt.study import prepare
+from pairs_bt.sweep import sweep
+from pairs_bt.wording import number
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +36,47 @@ def test_positions_and_cash_are_the_equity(run, variant: str) -> None:
     _, positions, transactions = run.to_pyfolio(variant)
     equity = exports.equity(run, variant)
     np.testing.assert_allclose(positions.sum(axis=1), equity, rtol=1e-12)
-    # Cash moves by what was bought and sold, costs and borrow: an account kept from the fills alone.
+    # Cash moves by what was bought and sold, costs and borrow: an account kept from the fills alone, from which every
+    # day's profit is paid out and to which a cohort's slot is paid in.
     rows = run.returns[run.returns["variant"] == variant].set_index("date")
     spent = (transactions["amount"] * transactions["price"]).groupby(level=0).sum().reindex(positions.index).fillna(0.0)
     paid = ((rows["cost"] + rows["borrow"]) * rows["capital"]).to_numpy()
-    cash = run.config.portfolio.capital - (spent.to_numpy() + paid).cumsum()
+    earned = (rows["net"] * rows["capital"]).to_numpy()
+    paid_out = np.append(0.0, earned[:-1]).cumsum()
+    cash = rows["capital"].to_numpy() - (spent.to_numpy() + paid).cumsum() - paid_out
     np.testing.assert_allclose(positions["cash"], cash, rtol=1e-9)
+
+
+def test_one_equity_gives_every_face_the_same_sharpe_ratio(run, tmp_path) -> None:
+    study = prepare(run.config)
+    faces: dict[str, dict[str, float]] = {
+        "audit": {name: numbers["sharpe"] for name, numbers in measure(study).variants.items()},
+        "audit of a run": {name: numbers["sharpe"] for name, numbers in measure_of_run(run).variants.items()},
+        "comparison": run.comparison.metrics.loc["sharpe"].to_dict(),
+        "two runs": {},
+        "sweep": {},
+    }
+    pair = compare_runs({"one": run, "two": replace(run)}).net
+    tried = run.config.with_changes("sweep.minimum_cohorts=2", "sweep.partitions=6", "comparison.block=20")
+    swept = sweep(tried, {"signal.entry": [run.config.signal.entry, 3.0]}, jobs=1)
+    base = swept.outcomes[swept.grid.base]
+    html = render_report(run)
+    for row in run.summary.itertuples():
+        name = row.variant
+        faces["two runs"][name] = performance.sharpe(pair[f"one / {row.label}"])
+        faces["sweep"][name] = performance.sharpe(base.net[base.variants.index(name)])
+        assert run.to_pyfolio(name).returns.equals(run.returns(name))
+        assert performance.sharpe(run.to_pyfolio(name).returns) == row.net_sharpe
+        assert performance.sharpe(run.net[name]) == row.net_sharpe
+        assert number(row.net_sharpe) in html
+        account, capital = exports.equity(run, name), run.returns.loc[run.returns["variant"] == name, "capital"]
+        assert performance.sharpe(account.to_numpy() / capital.to_numpy() - 1.0) == pytest.approx(row.net_sharpe)
+    # the first quarter has one cohort of two: half the capital is committed
+    assert run.returns["capital"].iloc[0] == run.config.portfolio.capital / 2
+    assert (run.returns["capital"].iloc[-1]) == run.config.portfolio.capital
+    expected = run.summary.set_index("variant")["net_sharpe"].to_dict()
+    for face, values in faces.items():
+        assert values == pytest.approx(expected, rel=1e-9), face
 
 
 def test_closed_trades_leave_no_shares(run) -> None:

@@ -82,7 +82,7 @@ def test_long_spread_filled_at_the_next_close_to_the_cent():
     # Naive: spread 1.0, 7.1, 9.4 with its moving beta: 100 * (6.1 + 2.3) = 840
     book = run([0, -2.5, -1, 0.5, 1, 1], execution=COSTS)
     daily = book.daily[0]
-    assert story(book) == [(1, 2, 4, "converged")]
+    assert story(book) == [(1, 2, 4, "exit_level")]
     trade = book.trades[0]
     assert (trade["side"], trade["units_y"], trade["units_x"], trade["hedge_ratio"]) == (1, 100.0, -200.0, 2.0)
     assert (trade["entry_y"], trade["entry_x"], trade["exit_y"], trade["exit_x"]) == (102.0, 50.5, 103.0, 52.0)
@@ -112,7 +112,7 @@ def test_short_spread_filled_at_its_own_close_to_the_cent():
     # Fri: sell 100 y, buy 200 x for 23.30. Mon: -100 * 2 + 200 * 0.5 = -100, borrow of y 100 * 102 * 0.0001 * 3 = 3.06,
     # exit 100 * (0.104 + 0.01) + 200 * (0.051 + 0.01) = 11.40 + 12.20 = 23.60.  Net -149.96.
     book = run([0, 0, 2.5, -0.1, 0, 0], execution={**COSTS, "lag": 0})
-    assert story(book) == [(2, 2, 3, "converged")]
+    assert story(book) == [(2, 2, 3, "exit_level")]
     assert book.trades[0]["side"] == -1
     assert book.daily[0, :, BORROW] == pytest.approx([0, 0, 0, 3.06, 0, 0])
     assert net(book.daily[0]) == pytest.approx([0, 0, -23.30, -126.66, 0, 0])
@@ -126,7 +126,7 @@ def test_rehedging_moves_x_to_the_ratio_of_the_close_before_to_the_cent():
     #      borrow 190 * 52 * 0.0001 = 0.988; exit 100 * 0.115 + 190 * (0.051 + 0.01) = 11.50 + 11.59 = 23.09.
     book = run([0, -2.5, -1, -1, 0.5, 1], rehedge="daily", execution=COSTS)
     daily = book.daily[0]
-    assert story(book) == [(1, 2, 5, "converged")]
+    assert story(book) == [(1, 2, 5, "exit_level")]
     assert daily[:, CONVERGENCE] == pytest.approx([0, 0, 0, 100.0, -300.0, 400.0])
     assert daily[:, DRIFT] == pytest.approx([0, 0, 0, 0, 0, -10.0])
     assert daily[:, REHEDGE_COST] == pytest.approx([0, 0, 0, 0, 0.62, 0])
@@ -207,12 +207,12 @@ def test_reasons_of_leaving():
     lose = (100.0, 100.0, 95.0, 95.0, 95.0, 95.0)
     still = flat(6)
     moved = {**still, "y": lose}
-    assert story(run([-2.5, -1, -1, 0, 0, 0], **still)) == [(0, 1, 4, "converged")]
-    assert story(run([-2.5, -1, -1, -0.4, 0, 0], **still, signal={"exit": 0.5})) == [(0, 1, 4, "converged")]
+    assert story(run([-2.5, -1, -1, 0, 0, 0], **still)) == [(0, 1, 4, "exit_level")]
+    assert story(run([-2.5, -1, -1, -0.4, 0, 0], **still, signal={"exit": 0.5})) == [(0, 1, 4, "exit_level")]
     assert story(run([-2.5, -1, -4, 0, 0, 0], **still, signal={"stop": 4.0})) == [(0, 1, 3, "stop")]
     # half of the capital is in y, which loses 5%
     assert story(run([-2.5, -1, -1, -1, -1, 0], **moved, signal={"stop_loss": 0.02})) == [(0, 1, 3, "stop_loss")]
-    assert story(run([-2.5, -1, -1, -1, 0, 0], **moved, signal={"stop_loss": 0.03})) == [(0, 1, 5, "converged")]
+    assert story(run([-2.5, -1, -1, -1, 0, 0], **moved, signal={"stop_loss": 0.03})) == [(0, 1, 5, "exit_level")]
     # a half-life is 2 bars: decided 2 or 3 bars after the fill at bar 1, filled one bar later
     assert story(run([-2.5, -1, -1, -1, -1, -1], **still, signal={"time_stop": 1.0})) == [(0, 1, 4, "time_stop")]
     assert story(run([-2.5, -1, -1, -1, -1, -1], **still, signal={"time_stop": 1.5})) == [(0, 1, 5, "time_stop")]
@@ -237,7 +237,7 @@ def test_after_a_stop_z_has_to_come_back_inside_the_band():
 def test_one_decision_a_close():
     # z jumps from one side to the other: out first, in at the next close
     z = [-2.5, 2.5, 2.5, 2.5, 2.5, 2.5]
-    assert story(run(z, **flat(6), execution={"lag": 0})) == [(0, 0, 1, "converged"), (2, 2, 5, "window_end")]
+    assert story(run(z, **flat(6), execution={"lag": 0})) == [(0, 0, 1, "exit_level"), (2, 2, 5, "window_end")]
 
 
 def test_entries_stop_with_the_entry_period_and_before_the_last_bar():
@@ -287,7 +287,7 @@ def test_the_stops_of_one_trade_do_not_end_the_next_that_waits_for_its_fill():
     z = [-2.5, -1, 0.1, -2.5, -1, -1, -1, -1, -1]
     for stops in ({"stop_loss": 0.02}, {"time_stop": 1.0}):
         book = run(z, **flat(9, y=y), execution={"lag": 2, "cost_bps": 0.0}, signal=stops, half_life=3.0)
-        assert story(book)[0] == (0, 2, 4, "converged")
+        assert story(book)[0] == (0, 2, 4, "exit_level")
         assert story(book)[1][:2] == (3, 5)
         assert story(book)[1][2] >= 8
 
@@ -295,7 +295,7 @@ def test_the_stops_of_one_trade_do_not_end_the_next_that_waits_for_its_fill():
 def test_no_z_no_decision():
     z = [-2.5, NAN, NAN, NAN, NAN, 0.1, -1, -1]
     book = run(z, **flat(8), signal={"time_stop": 0.5})
-    assert story(book) == [(0, 1, 6, "converged")]
+    assert story(book) == [(0, 1, 6, "exit_level")]
 
 
 def test_dollar_neutral_holds_equal_dollars():
@@ -344,7 +344,7 @@ def test_dropping_a_pair_takes_away_its_good_trades_too():
     z = [-2.5, 0.1, -2.5, -1, -1, -1]
     kept = run(z, **flat(6), execution={"lag": 0, "unconverged": "close"})
     dropped = run(z, **flat(6), execution={"lag": 0, "unconverged": "drop"})
-    assert [s[-1] for s in story(kept)] == ["converged", "window_end"]
+    assert [s[-1] for s in story(kept)] == ["exit_level", "window_end"]
     assert len(dropped.trades) == len(dropped.fills) == 0
     assert not dropped.daily.any()
 
@@ -369,8 +369,8 @@ def test_a_pair_is_opened_once_however_often_it_trades():
 
 def test_the_lag_argument_takes_the_place_of_the_config():
     z = [-2.5, -1, 0.1, 0, 0, 0]
-    assert story(run(z, lag=0)) == [(0, 0, 2, "converged")]
-    assert story(run(z, lag=2)) == [(0, 2, 4, "converged")]
+    assert story(run(z, lag=0)) == [(0, 0, 2, "exit_level")]
+    assert story(run(z, lag=2)) == [(0, 2, 4, "exit_level")]
 
 
 # ------------------------------------------------------------------------------------ bars without a quote
@@ -378,27 +378,27 @@ def test_the_lag_argument_takes_the_place_of_the_config():
 
 def test_an_entry_due_where_a_leg_has_no_quote_is_cancelled_and_the_pair_may_signal_again() -> None:
     z = [2.5, 2.4, 2.3, 0.5, -0.1, 0, 0, 0]
-    assert story(run(z, **flat(8))) == [(0, 1, 5, "converged")]
+    assert story(run(z, **flat(8))) == [(0, 1, 5, "exit_level")]
     # Bar 1 has no quote of x: no fill there, no decision either; the signal of bar 2 is filled at bar 3.
-    assert story(run(z, **flat(8, unquoted=[1]))) == [(2, 3, 5, "converged")]
+    assert story(run(z, **flat(8, unquoted=[1]))) == [(2, 3, 5, "exit_level")]
     # No signal is read off a price that was carried forward.
     assert story(run(z, **flat(8, unquoted=[0, 1, 2]))) == []
 
 
 def test_an_exit_waits_for_a_quote_but_not_past_the_window() -> None:
     z = [2.5, 1.0, -0.1, 0, 0, 0, 0, 0]
-    assert story(run(z, **flat(8))) == [(0, 1, 3, "converged")]
-    assert story(run(z, **flat(8, unquoted=[3, 4]))) == [(0, 1, 5, "converged")]
+    assert story(run(z, **flat(8))) == [(0, 1, 3, "exit_level")]
+    assert story(run(z, **flat(8, unquoted=[3, 4]))) == [(0, 1, 5, "exit_level")]
     assert story(run(z, **flat(8, unquoted=[2, 3, 4, 5, 6, 7]))) == [(0, 1, 7, "window_end")]
-    assert story(run(z, **flat(8, unquoted=[3, 4, 5, 6, 7]))) == [(0, 1, 7, "converged")]
+    assert story(run(z, **flat(8, unquoted=[3, 4, 5, 6, 7]))) == [(0, 1, 7, "exit_level")]
 
 
 def test_an_entry_that_comes_due_while_an_exit_waits_is_cancelled() -> None:
     # Lag 2: out at 3 (due 5, no quotes at 5 and 6, filled at 7); the entry decided at 4 is due at 6.
     z = [2.5, 1.0, 1.0, -0.1, -2.5, -2.4, -2.3, -2.2, -2.1, 0.1, 0.1, 0.1]
     assert story(run(z, **flat(12, unquoted=[5, 6]), execution={"lag": 2})) == [
-        (0, 2, 7, "converged"),
-        (7, 9, 11, "converged"),
+        (0, 2, 7, "exit_level"),
+        (7, 9, 11, "exit_level"),
     ]
 
 

@@ -123,8 +123,9 @@ def test_trade_metrics_by_hand():
     mean = perf.mean_trade_bp(pnl, 10_000.0)
     # bp: 100, -50, 30, -20, 0; mean 12, sum of squared deviations 13080, sd sqrt(3270).
     assert_allclose(mean, (12.0, math.sqrt(3270 / 5), 12.0 / math.sqrt(3270 / 5), 5), rtol=1e-14)
-    # 60 money over a turnover of 120,000 after borrow 12: 4 bp.
-    assert_allclose(perf.break_even_cost_bps(60.0, 12.0, 120_000.0), 4.0, rtol=1e-14)
+    # 0.1% a day for two days, and 2% of the capital traded on one of them: (1.001)(1.001 - 0.02 c) = 1
+    level = perf.break_even_cost_bps([0.001, 0.001], [0.0, 0.02])
+    assert_allclose(level, 1e4 * (1.001 - 1 / 1.001) / 0.02, rtol=1e-12)
 
 
 def test_trade_metrics_without_trades_or_losers():
@@ -135,7 +136,31 @@ def test_trade_metrics_without_trades_or_losers():
     assert math.isnan(perf.mean_trade_bp(none, 1.0).mean_bp)
     assert perf.mean_trade_bp([5.0], 1e4)[0] == 5.0
     assert math.isnan(perf.mean_trade_bp([5.0, 5.0], 1e4).t_stat)
-    assert math.isnan(perf.break_even_cost_bps(1.0, 0.0, 0.0))
+    assert math.isnan(perf.break_even_cost_bps([0.01, 0.02], [0.0, 0.0]))
+    assert math.isnan(perf.break_even_cost_bps([], []))
+    assert math.isnan(perf.break_even_cost_bps([-1.0, 0.02], [0.0, 0.1]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_at_the_break_even_cost_the_annual_return_is_zero(seed):
+    rng = np.random.default_rng(seed)
+    before = rng.normal(0.0004 * (seed - 3), 0.02 * (1 + seed), 300).clip(-0.9)
+    traded = np.where(rng.random(300) < 0.3, rng.uniform(0, 2.0, 300), 0.0)
+    level = perf.break_even_cost_bps(before, traded)
+    assert abs(perf.annual_return(before - level / 1e4 * traded)) < 1e-11
+    assert (
+        perf.annual_return(before - (level - 1) / 1e4 * traded)
+        > 0
+        > perf.annual_return(before - (level + 1) / 1e4 * traded)
+    )
+    # volatility costs growth: the plain sum is still positive there
+    assert level < 1e4 * before.sum() / traded.sum()
+
+
+def test_a_break_even_beside_ruin():
+    # the plain sum is zero at a cost that takes more than all on the one day of trading
+    level = perf.break_even_cost_bps([0.5, 0.9, -0.2], [0.0, 0.0, 0.1])
+    assert_allclose(1.5 * 1.9 * (0.8 - level / 1e4 * 0.1), 1.0, rtol=1e-12)
     with pytest.raises(ValueError, match="positive money"):
         perf.mean_trade_bp([1.0, 2.0], [1.0, 0.0])
 

@@ -16,7 +16,7 @@ from pairs_bt import run
 from pairs_bt.config import Config
 from pairs_bt.hedge import HEDGE_RULES
 from pairs_bt.kernels import rolling
-from pairs_bt.kernels.rolling import half_lives, rolling_zscores
+from pairs_bt.kernels.rolling import half_lives, rolling_zscores_and_means
 from pairs_bt.kernels.trading import HELD
 from pairs_bt.ledger import BLOCK
 from pairs_bt.pipeline import TABLES, run_windows
@@ -139,9 +139,10 @@ def slow_signals(path, rule, levels, iy, ix, n_train, config) -> SignalSet:
     ]
     refusal = np.select(reasons, range(1, 5), 0).astype(np.int8)
     z = np.empty((iy.size, spread.shape[1] - n_train))
-    rolling_zscores(spread, n_train, np.where(refusal > 0, 0, window), z)
+    mean = np.empty_like(z)
+    rolling_zscores_and_means(spread, n_train, np.where(refusal > 0, 0, window), z, mean)
     trade = np.s_[:, n_train:]
-    return SignalSet(beta[trade], share[trade], spread[trade], z, life, window, refusal)
+    return SignalSet(beta[trade], share[trade], spread[trade], z, life, window, refusal, mean)
 
 
 @pytest.mark.parametrize("space", ["raw", "normalised", "log"])

@@ -1,6 +1,8 @@
-"""From cohorts to an account: committed and employed returns, limits, netting, cash, compounding."""
+"""From cohorts to an account: committed, employed and fully invested returns, limits, netting, cash, compounding."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,12 @@ import pytest
 
 import pairs_bt
 from pairs_bt import limits, netting
+from pairs_bt.performance import annual_return
+from pairs_bt.plots.money import plot_costs
+from pairs_bt.portfolio import Cohort, portfolio_returns
 from pairs_bt.study import cohort_slots, prepare
+from pairs_bt.summary import COST_CURVE_BPS, _employed_metrics
+from tests.test_ledger import run as six_bars
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +62,7 @@ def test_returns_are_recomputed_from_trades_and_prices(run) -> None:
     np.testing.assert_allclose(own["gross"], mean, rtol=1e-9, atol=1e-12)
 
 
-def test_employed_divides_by_the_pairs_that_have_opened_so_far(run) -> None:
+def test_fully_invested_divides_by_the_pairs_that_have_opened_so_far(run) -> None:
     own = run.returns[run.returns["variant"] == "fixed_last"].set_index("date")
     trades = run.trades[run.trades["variant"] == "fixed_last"]
     first = run.tests["test_end"].min()
@@ -66,6 +73,32 @@ def test_employed_divides_by_the_pairs_that_have_opened_so_far(run) -> None:
     opened = [cohort.loc[cohort["entry_date"] <= day, ["y", "x"]].drop_duplicates().shape[0] for day in alone.index]
     expected = alone["net"] * selected / np.maximum(opened, 1)
     np.testing.assert_allclose(alone["net_employed"], expected, rtol=1e-9, atol=1e-15)
+
+
+def test_the_return_on_employed_capital_is_money_over_capital_years(run) -> None:
+    for row in run.summary.itertuples():
+        trades = run.trades[run.trades["variant"] == row.variant]
+        years = dollars = gross = 0.0
+        for t in trades.itertuples():
+            end = run.returns["date"].max() if pd.isna(t.exit_date) else t.exit_date
+            years += t.capital * (end - t.entry_date).days / 365.25
+            dollars += t.net_pnl
+            gross += t.gross_pnl
+        assert row.net_return_on_employed == pytest.approx(dollars / years, rel=1e-9)
+        assert row.gross_return_on_employed == pytest.approx(gross / years, rel=1e-9)
+        assert np.sign(row.net_return_on_employed) == np.sign(dollars)
+
+
+def test_one_pair_s_bad_day_does_not_turn_a_profit_into_a_loss_on_employed_capital() -> None:
+    # one pair of $10,000 loses $320 alone in the market; later ten pairs of $10,000 each earn $100
+    days = pd.bdate_range("2020-01-01", periods=8)
+    lone = (days[0], days[1], -320.0)
+    trades = pd.DataFrame([lone, *[(days[3], days[5], 100.0)] * 10], columns=["entry_date", "exit_date", "net_pnl"])
+    trades = trades.assign(gross_pnl=trades["net_pnl"], capital=10_000.0)
+    own = pd.DataFrame({"date": days, "netting": 0.0, "capital": 110_000.0})
+    found = _employed_metrics(own, trades)["net_return_on_employed"]
+    # 1 day of 10,000 and 2 days of 10 x 10,000
+    assert found == pytest.approx(680.0 / (210_000.0 / 365.25))
 
 
 def test_exposure_and_pairs_open(run) -> None:
@@ -188,11 +221,47 @@ def test_idle_cash_earns_its_rate_by_calendar_day(config) -> None:
     own = run.returns[run.returns["variant"] == "dynamic"].reset_index(drop=True)
     gap = own["date"].diff().dt.days.fillna(4)  # the year 2006 ended on a Friday, trading began on a Wednesday
     gap[0] = (own["date"][0] - run.prices.index[run.prices.index < own["date"][0]][-1]).days
-    invested = (own["gross_exposure"] * own["capital"]).shift(fill_value=0.0)
-    expected = (own["capital"] - invested).clip(lower=0.0) / own["capital"] * 0.0001 * gap
+    longs = ((own["gross_exposure"] + own["net_exposure"]) / 2 * own["capital"]).shift(fill_value=0.0)
+    expected = (own["capital"] - longs) / own["capital"] * 0.0001 * gap
     np.testing.assert_allclose(own["interest"], expected, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(own["riskless"], 0.0001 * gap, rtol=1e-12)
     assert (own["net"] - (own["gross"] - own["cost"] - own["borrow"] + own["interest"])).abs().max() < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("rebate", "interest"),
+    [(0.0, [2.03, 2.03, 2.03, 3.03, 0.99, 2.03]), (0.5, [2.03, 2.03, 2.03, 4.545, 1.50, 2.03])],
+)
+def test_interest_on_six_bars_by_hand(rebate: float, interest: list[float]) -> None:
+    # 1 bp a calendar day on 20,300. Friday's close buys 100 y at 102 and sells 200 x at 50.5; Monday's closes are 104
+    # and 51; Tuesday's close ends it.
+    # Mon: 3 bp on 20,300 - 10,200 = 10,100, and on half of the short's 10,100;  Tue: 1 bp on 20,300 - 10,400 = 9,900,
+    # and on half of 10,200.
+    rates = {"cash_rate": 0.0365, "short_rebate": rebate, "capital": 20_300.0}
+    book = six_bars([0, -2.5, -1, 0.5, 1, 1], portfolio=rates)
+    study = SimpleNamespace(
+        config=pairs_bt.Config.from_dict({"portfolio": rates}), slots=1, windows=[SimpleNamespace(split=0, stop=6)],
+        day_gap=np.array([1.0, 1.0, 1.0, 3.0, 1.0, 1.0]), dates=pd.bdate_range("2020-01-01", periods=6),
+    )  # fmt: skip
+    cohort = Cohort(0, 1, {"a": book.block_sums()[0]}, {})
+    table = portfolio_returns(study, [cohort], ["a"])
+    assert (table["interest"] * 20_300.0).to_list() == pytest.approx(interest)
+
+
+def test_a_full_rebate_on_equal_dollars_ties_up_no_cash(config) -> None:
+    neutral = config.with_changes("portfolio.sizing=dollar_neutral", 'hedge.rehedge=["never"]')
+    free = pairs_bt.run(neutral)
+    rich = neutral.with_changes("portfolio.cash_rate=0.05")
+    full, none = pairs_bt.run(rich.with_changes("portfolio.short_rebate=1")), pairs_bt.run(rich)
+    # what is left are the days on which one leg has outgrown the other
+    assert full.summary["net_sharpe"].to_numpy() == pytest.approx(free.summary["net_sharpe"].to_numpy(), abs=0.03)
+    for name in free.labels:
+        charged = (free.net - none.excess)[name].sum()
+        own = free.returns[free.returns["variant"] == name].set_index("date")
+        longs = ((own["gross_exposure"] + own["net_exposure"]) / 2 * own["capital"]).shift(fill_value=0.0)
+        days = own.index.to_series().diff().dt.days.fillna(0)
+        assert charged == pytest.approx((longs * days / own["capital"]).sum() * 0.05 / 365, rel=1e-9)
+        assert charged > 0.001
 
 
 @pytest.mark.parametrize("step", ["4M", "12M"])
@@ -211,9 +280,11 @@ def test_interest_is_nobodys_skill(config, run) -> None:
     paid = pairs_bt.run(config.with_changes("portfolio.cash_rate=0.03"))
     one, two = run.summary.set_index("variant"), paid.summary.set_index("variant")
     assert (two["net_annual_return"] > one["net_annual_return"] + 0.01).all()
-    # Invested capital earns no interest, so over the cash rate a variant is a little worse, never better.
+    # Longs earn no interest, so over the cash rate a variant is a little worse, never better.
     assert (two["net_sharpe"] <= one["net_sharpe"] + 1e-12).all()
-    np.testing.assert_allclose(two["break_even_cost_bps"], one["break_even_cost_bps"], rtol=1e-9)
+    # nor does interest pay for a trade: longs cost cash, so less is left for costs
+    assert (two["break_even_cost_bps"] < one["break_even_cost_bps"]).all()
+    assert (two["cost_0bp_annual_return"] < one["cost_0bp_annual_return"]).all()
     np.testing.assert_allclose(two["cost_drag"], one["cost_drag"], atol=1e-3)
     assert (two["cost_5bp_sharpe"] - two["net_sharpe"]).abs().max() < 1e-9
     assert paid.comparison.intervals["sharpe"].to_list() == pytest.approx(two["net_sharpe"].to_list(), rel=1e-9)
@@ -225,11 +296,34 @@ def test_the_cost_curve_passes_through_the_run_itself(config) -> None:
     for made in (dear, netted):
         summary = made.summary
         np.testing.assert_allclose(summary["cost_10bp_annual_return"], summary["net_annual_return"], rtol=1e-9)
-    for row in dear.summary.itertuples():
-        level = dear.config.with_changes(f"execution.cost_bps={max(row.break_even_cost_bps, 0)}")
-        if row.break_even_cost_bps > 0:
-            own = pairs_bt.run(level).returns
-            assert abs(own.loc[own["variant"] == row.variant, "net"].sum()) < 1e-9
+
+
+def test_break_even_is_where_the_curve_of_returns_is_zero(config) -> None:
+    """The number, the curve and a run at that cost say the same, with a quoted spread and a cash rate too."""
+    gentle = ("signal.entry=1.5", "execution.borrow_bps=0", "hedge.variants=['dynamic','fixed_first']")
+    for changes in ((), ("execution.spread=0.01", "portfolio.cash_rate=0.01")):
+        made = pairs_bt.run(config.with_changes(*gentle, *changes))
+        curve = {bps: made.summary[f"cost_{bps}bp_annual_return"].to_numpy() for bps in COST_CURVE_BPS}
+        for place, row in enumerate(made.summary.itertuples()):
+            level = row.break_even_cost_bps
+            assert all((curve[bps][place] > 0) == (bps < level) for bps in COST_CURVE_BPS)
+            if level > 0:
+                again = pairs_bt.run(made.config.with_changes(f"execution.cost_bps={level!r}"))
+                assert abs(annual_return(again.excess[row.variant])) < 1e-10
+    assert (made.summary["break_even_cost_bps"] > 0).any()
+
+
+def test_the_dot_lies_on_the_curve_at_the_number(config) -> None:
+    made = pairs_bt.run(config.with_changes("signal.entry=1.5", "execution.borrow_bps=0"))
+    axis = plot_costs(made).axes[0]
+    dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axis.lines if line.get_marker() == "o"]
+    levels = made.summary["break_even_cost_bps"]
+    shown = levels[levels.between(0, max(COST_CURVE_BPS))]
+    assert [x for x, _ in dots] == shown.to_list() != []
+    curves = [line for line in axis.lines if len(line.get_xdata()) >= len(COST_CURVE_BPS)]
+    for x, y in dots:
+        assert y == 0.0
+        assert any(np.interp(x, line.get_xdata(), line.get_ydata()) == 0.0 for line in curves)
 
 
 def test_compounding_gives_a_cohort_its_slot_of_the_equity(config, run) -> None:

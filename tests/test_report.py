@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from pairs_bt import Config, load_run, run
+from pairs_bt.exits import gap_parts
 from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
 from pairs_bt.panels_concentration import decisive
 from pairs_bt.panels_scan import fixed_first_note
@@ -165,12 +166,30 @@ def test_a_lone_candidate_s_loss_is_told() -> None:
     assert re.search(r"worst 100% P01[YX]/P01[YX] 100%", page.text)
 
 
-def test_converged_is_one_share_throughout(made: Run, html: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "column"),
+    [
+        ("the spread came back", "spread_came_back"), ("the mean caught up", "mean_caught_up"),
+        ("the ratio moved", "ratio_moved"),
+    ],
+)  # fmt: skip
+def test_exits_at_the_level_are_one_share_throughout(made: Run, html: str, words: str, column: str) -> None:
     block = re.search(r"How trades ended</figcaption>.*?</table>", html, flags=re.DOTALL)
     assert block is not None
-    shown = re.findall(r"converged</th><td>[^<]*</td><td[^>]*>(?:<i[^>]*></i><span>)?([0-9]+%)", block[0])
-    assert shown == [percent(value, 0) for value in made.summary["converged"] if value > 0]
-    assert "Converged, of closed trades" in html
+    shown = re.findall(rf"exit level: {words}</th><td>[^<]*</td><td[^>]*>(?:<i[^>]*></i><span>)?([0-9]+%)", block[0])
+    assert shown == [percent(value, 0) for value in made.summary[column] if value > 0]
+    assert "At the exit level, of closed trades" in html
+    assert not re.search(r"\bconverged\b", html.lower())
+
+
+def test_the_report_s_parts_of_the_gap_add_up(made: Run, html: str) -> None:
+    block = re.search(r"What closed the gap</figcaption>.*?</table>", html, flags=re.DOTALL)
+    assert block is not None
+    ended = made.trades[made.trades["exit_reason"] == "exit_level"]
+    parts = gap_parts(ended, made.config).groupby(ended["variant"]).sum()
+    for name in made.labels:
+        assert money(parts.loc[name, "mean"]) in block[0]
+        assert money(parts.loc[name].sum()) in block[0]
 
 
 def test_the_header_spans_the_prices_that_were_used() -> None:
@@ -327,7 +346,7 @@ def test_the_note_on_fixed_first_is_what_the_rule_holds(space: str) -> None:
     assert "fixed_first holds the first value" in note
     row = result.spreads[result.spreads["variant"] == "fixed_first"].iloc[0]
     window = pd.Timestamp(row["test_end"]) + pd.Timedelta(days=1) - pd.DateOffset(years=1)
-    first = result.prices[result.prices.index > window].iloc[0]
+    first = result.prices[result.prices.index >= window].iloc[0]
     y, x = first[row["y"]], first[row["x"]]
     if space == "raw":
         levels = [local_level_filter(np.array([price])) for price in (y, x)]

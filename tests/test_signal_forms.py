@@ -21,7 +21,7 @@ from tests.book_filter import BOOK_FILTER
 
 ALL = tuple(HEDGE_RULES)
 SPACES = ("raw", "normalised", "log")
-FIELDS = ("hedge_ratio", "share_ratio", "spread", "z", "half_life", "window", "refusal")
+FIELDS = ("hedge_ratio", "share_ratio", "spread", "z", "half_life", "window", "refusal", "mean")
 
 
 def config_with(*changes: str) -> Config:
@@ -66,8 +66,8 @@ def test_the_general_form_makes_the_bytes_of_the_usual_one(prices, rule, space, 
     config = config_with(f"filter.price_space={space}", f"signal.half_life={half_life}", "hedge.max_leg_share=0.7")
     usual, (_, levels, path, y, x, n_train) = signals_of(prices, config, rule)
     formed = form_signals(path, rule, _space(levels, config), y, x, n_train, config)
-    made = (formed.hedge, formed.share, formed.spread, formed.z, formed.life, formed.window, formed.refusal)
-    for mine, name in zip(made, FIELDS, strict=True):
+    fields = ("hedge", "share", "spread", "z", "life", "window", "refusal", "mean")
+    for mine, name in zip((getattr(formed, field) for field in fields), FIELDS, strict=True):
         assert np.array_equal(mine, getattr(usual, name), equal_nan=True), name
 
 

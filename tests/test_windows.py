@@ -26,11 +26,25 @@ def test_the_definition_on_a_calendar() -> None:
         end = pd.Timestamp(w.test_end)
         after = end + pd.Timedelta(days=1)
         train, trade = CALENDAR[w.first : w.split], CALENDAR[w.split : w.stop]
-        # train = dates in (e + 1 day - 2Y, e], trade = [e + 1 day, e + 1 day + 6M - 1 day]
-        assert list(train) == list(CALENDAR[(CALENDAR > after - pd.DateOffset(years=2)) & (CALENDAR <= end)])
+        # train = dates in [e + 1 day - 2Y, e], trade = [e + 1 day, e + 1 day + 6M - 1 day]
+        assert list(train) == list(CALENDAR[(CALENDAR >= after - pd.DateOffset(years=2)) & (CALENDAR <= end)])
         assert list(trade) == list(CALENDAR[(CALENDAR >= after) & (CALENDAR < after + pd.DateOffset(months=6))])
         entries = CALENDAR[w.split : w.entry_stop]
         assert list(entries) == list(CALENDAR[(CALENDAR >= after) & (CALENDAR < after + pd.DateOffset(months=3))])
+
+
+def test_the_first_day_of_training_counts_where_it_is_a_trading_day() -> None:
+    # two years up to Saturday 30 June 2007 begin on Friday 1 July 2005
+    window = next(w for w in split_windows(CALENDAR, Windows()) if w.label == "2007-06-30")
+    assert CALENDAR[window.first] == pd.Timestamp("2005-07-01")
+    train = pd.Series(1, CALENDAR).loc["2005-07-01":"2007-06-30"]
+    assert window.n_train == len(train)
+
+
+def test_a_window_needs_no_day_before_its_first() -> None:
+    exact = CALENDAR[CALENDAR >= "2005-07-01"]
+    first = split_windows(exact, Windows())[0]
+    assert (first.label, first.first) == ("2007-06-30", 0)
 
 
 def test_quarterly_steps_overlap_two_cohorts() -> None:

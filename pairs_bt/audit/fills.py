@@ -21,7 +21,7 @@ def check_fills(made: Made) -> tuple[int, Break | None]:
     1. Filled `execution.lag` bars after its signal, and closed `lag` bars after the close that ended it.
     2. At the closes of the fill's bar, both legs (a delisted pair: at its last ones).
     3. On a z-score at or beyond `signal.entry` at the signal's close, on the side that the config takes; a trade that
-       converged: on a z-score that has crossed `signal.exit`.
+       ended at the exit level: on a z-score that has crossed `signal.exit`.
     4. Gross P&L = -sum(shares x price) over its fills.
 
     Returns
@@ -106,10 +106,10 @@ def _causes(made: Made, trades: pd.DataFrame) -> Break | None:
         rule = "z-score at the signal, against the side taken"
         return _first(trades, wrong, "fills", rule, f"at least {signal.entry:g}", [repr(float(v)) for v in -bet * z])
     bars = _bars(made, trades["exit_date"]) - made.study.config.execution.lag
-    converged = (trades["exit_reason"] == "converged").to_numpy()
-    decided = pd.Series(made.study.dates[np.where(converged, bars, 0)])
+    crossed = (trades["exit_reason"] == "exit_level").to_numpy()
+    decided = pd.Series(made.study.dates[np.where(crossed, bars, 0)])
     z = _z_at(made, trades, decided)
-    wrong = converged & ~(bet * z >= -signal.exit)
+    wrong = crossed & ~(bet * z >= -signal.exit)
     if wrong.any():
         rule = "z-score at the close that ended it, on the side held"
         return _first(trades, wrong, "fills", rule, f"at least {-signal.exit:g}", [repr(float(v)) for v in bet * z])

@@ -23,6 +23,7 @@ _SCAN = ["s1", "s2", "eg_stat_12", "eg_pvalue_12", "eg_stat_21", "eg_pvalue_21",
 _CHOICE = ["y", "x", "selected", "reason"]
 _ENTRY = [
     *_PAIR, "side", "signal_date", "entry_date", "hedge_ratio", "units_y", "units_x", "entry_y", "entry_x", "capital",
+    "spread_entry", "mean_entry",
 ]  # fmt: skip
 
 

@@ -140,14 +140,16 @@ def _window_moments(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _zscore_row(row: Floats, first: int, w: int, out: Floats, shifted: Floats, work: Floats) -> None:
-    """Z-scores of bars first..n-1 of one spread into ``out`` (n - first,), over ``w`` bars each."""
+def _zscore_row(row: Floats, first: int, w: int, out: Floats, mean_out: Floats, shifted: Floats, work: Floats) -> None:
+    """Z-scores of bars first..n-1 of one spread into ``out``, their means into ``mean_out``, over ``w`` bars each."""
     n = row.shape[0]
     if w < 2 or w > n:
         out[:] = np.nan
+        mean_out[:] = np.nan
         return
     start = max(first, w - 1)
     out[: start - first] = np.nan
+    mean_out[: start - first] = np.nan
     oldest = start - w + 1
     base = 0.0
     for t in range(oldest, n):
@@ -160,9 +162,11 @@ def _zscore_row(row: Floats, first: int, w: int, out: Floats, shifted: Floats, w
     square = work[5, : n - start]
     _window_moments(shifted, oldest, start, w, total, square, work)
     z = out[start - first :]
+    level = mean_out[start - first :]
     last = shifted[start:n]
     for j in range(n - start):
         mean = total[j] / w
+        level[j] = base + mean
         # a constant window leaves the rounding of its mean, no more
         noise = w * EPS * mean
         z[j] = (last[j] - mean) / np.sqrt(square[j] / (w - 1)) if square[j] > w * noise * noise else np.nan
@@ -175,11 +179,17 @@ def rolling_zscores(spread: Floats, first: int, window: NDArray[np.int64], out: 
     NaN where the window is not full, holds a NaN or has no variance; a row whose window is below 2 is all
     NaN.
     """
+    rolling_zscores_and_means(spread, first, window, out, np.empty(out.shape))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def rolling_zscores_and_means(spread: Floats, first: int, window: NDArray[np.int64], out: Floats, mean: Floats) -> None:
+    """The z-scores of :func:`rolling_zscores`, and into ``mean`` (p, n - first) the means that they are taken about."""
     n = spread.shape[1]
     shifted = np.empty(n)
     work = np.empty((6, n))
     for i in range(spread.shape[0]):
-        _zscore_row(spread[i], first, window[i], out[i], shifted, work)
+        _zscore_row(spread[i], first, window[i], out[i], mean[i], shifted, work)
 
 
 # Why a pair is not traded; the order in which the reasons are looked for.
@@ -233,6 +243,7 @@ def spread_signals(
     share: Floats,
     spread: Floats,
     z: Floats,
+    mean: Floats,
     life: Floats,
     window: Integers,
     refusal: NDArray[np.int8],
@@ -241,8 +252,8 @@ def spread_signals(
 
     ``levels``, ``raw`` (k, n): where the spread is formed, and prices; ``unit`` (k,): a ratio of the filter times
     ``unit[iy] / unit[ix]`` is one of ``levels``; ``ratio`` (p, n), or (p, 1) where it is held. The trade bars go to
-    ``hedge``, ``share`` (left alone unless ``log_space``: the two are one), ``spread``, ``z`` (p, n - n_train), the
-    rest to ``life``, ``window``, ``refusal`` (p,).
+    ``hedge``, ``share`` (left alone unless ``log_space``: the two are one), ``spread``, ``z`` and its rolling ``mean``
+    (p, n - n_train), the rest to ``life``, ``window``, ``refusal`` (p,).
     """
     n = levels.shape[1]
     n_train = rules.n_train
@@ -284,4 +295,4 @@ def spread_signals(
         if reason == TRADED:
             reason = _refused_ratio(last, price_y[n_train - 1], price_x[n_train - 1], rules)
         refusal[p] = reason
-        _zscore_row(row, n_train, window[p] if reason == TRADED else 0, z[p], shifted, work)
+        _zscore_row(row, n_train, window[p] if reason == TRADED else 0, z[p], mean[p], shifted, work)

@@ -13,8 +13,8 @@ import numpy as np
 from numba import njit
 
 # Why a trade ended; index into REASONS.
-OPEN, CONVERGED, STOP, STOP_LOSS, TIME_STOP, DELISTED, WINDOW_END = range(7)
-REASONS = ("open", "converged", "stop", "stop_loss", "time_stop", "delisted", "window_end")
+OPEN, EXIT_LEVEL, STOP, STOP_LOSS, TIME_STOP, DELISTED, WINDOW_END = range(7)
+REASONS = ("open", "exit_level", "stop", "stop_loss", "time_stop", "delisted", "window_end")
 
 ENTRY_FILL, EXIT_FILL, REHEDGE_FILL = range(3)
 FILL_KINDS = ("entry", "exit", "rehedge")
@@ -140,7 +140,7 @@ def trade_rows(
                 if s.dead == 0 and quoted and _acceptable(beta[row, t], held, y[t], x[t], rules):
                     n_fills = _open(s, t, due, held, y[t], x[t], spread[row, t], moments[row], row, rules,
                                     n_trades, trades[n_trades], fills, n_fills, day[t])  # fmt: skip
-                    # employed capital counts a pair once, however often it trades
+                    # fully invested capital counts a pair once, however often it trades
                     if s.opened == 0 and not _refused(skip, s.trade):
                         s.opened = 1
                         day[t, OPENED] = 1.0
@@ -240,7 +240,7 @@ def _decide(s, t, bars, z, beta, time_stop, rules):
     # until the wanted trade is filled, the shares held may be those of the trade before it
     filled = s.bet != 0 and s.entry_bar - rules.lag == s.want_bar
     if gain >= -rules.exit:
-        reason = CONVERGED
+        reason = EXIT_LEVEL
     elif gain <= -rules.stop:
         reason = STOP
     elif filled and s.pnl <= -rules.stop_loss * rules.capital:
@@ -250,7 +250,7 @@ def _decide(s, t, bars, z, beta, time_stop, rules):
     if reason != OPEN:
         s.want = 0
         # After a stop, z has to come back inside the band before the pair may be entered again.
-        s.blocked = 1 if reason != CONVERGED else 0
+        s.blocked = 1 if reason != EXIT_LEVEL else 0
     return reason
 
 

@@ -117,6 +117,11 @@ def _rows(run: Run, title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
+def over_cash(run: Run) -> str:
+    """What a title adds to returns that are less the cash rate, where there is one."""
+    return " over cash" if run.config.portfolio.cash_rate else ""
+
+
 @base.drawn
 def plot_costs(run: Run) -> Figure:
     """Annual net return against the cost of a trade; a dot where a variant breaks even."""
@@ -125,15 +130,19 @@ def plot_costs(run: Run) -> Figure:
         return base.nothing("No trade: no costs.")
     labels = list(table["label"])
     figure, (axis,) = base.panels(
-        ["Net return a year against cost (bp of traded value, per leg and side)"], [230],
+        [f"Net return a year{over_cash(run)} against cost (bp of traded value, per leg and side)"], [230],
         legend=base.legend_rows(labels),
     )  # fmt: skip
     handles = []
     for number, row in enumerate(table.to_dict("records")):
-        values = [float(row[f"cost_{bps}bp_annual_return"]) for bps in COST_CURVE_BPS]
-        handles.append(base.line(axis, COST_CURVE_BPS, values, number, linewidth=1.8))
+        curve = {float(bps): float(row[f"cost_{bps}bp_annual_return"]) for bps in COST_CURVE_BPS}
         level = float(row["break_even_cost_bps"])
-        if 0.0 <= level <= max(COST_CURVE_BPS):
+        even = 0.0 <= level <= max(COST_CURVE_BPS)
+        if even:
+            curve[level] = 0.0
+        costs = sorted(curve)
+        handles.append(base.line(axis, costs, [curve[cost] for cost in costs], number, linewidth=1.8))
+        if even:
             axis.plot([level], [0.0], "o", color=variant_color(number), markersize=7, zorder=4)
     axis.axvline(run.config.execution.cost_bps, color=MUTED, linewidth=0.9, dashes=(2, 2))
     axis.annotate(

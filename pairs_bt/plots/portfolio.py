@@ -25,7 +25,7 @@ def claim(run: Run) -> str:
 
 @base.drawn
 def plot_equity(run: Run, column: str = "net") -> Figure:
-    """Growth of 1 and drawdown of every variant on committed capital.
+    """Growth of 1 and drawdown of every variant, on committed capital or fully invested.
 
     Parameters
     ----------
@@ -38,9 +38,9 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
     if not wide.to_numpy().any():
         return base.nothing("No trade was made: nothing grew or fell.")
     labels = list(run.labels.values())
-    what = column.replace("_", " on ") if "_" in column else f"{column} on committed"
+    what = f"{column.removesuffix('_employed')}, fully invested" if "_" in column else f"{column} on committed capital"
     figure, (top, bottom) = base.panels(
-        [f"Growth of 1, {what} capital{claim(run)}", "Drawdown"],
+        [f"Growth of 1, {what}{claim(run)}", "Drawdown"],
         [230, 110],
         share_x=True,
         legend=base.legend_rows(labels),

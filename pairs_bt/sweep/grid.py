@@ -29,6 +29,7 @@ _FIXED = {
     "windows.step": "walk-forward choice needs the same cohorts in every setting; sweep twice",
     "portfolio.capital": "returns do not depend on it",
     "portfolio.cash_rate": "it belongs to the account that all settings share",
+    "portfolio.short_rebate": "it belongs to the account that all settings share",
     "portfolio.compounding": "it belongs to the account that all settings share",
     "comparison": "it changes no return",
     "run": "it changes no return",

@@ -159,7 +159,7 @@ class Row:
         why = ""
         has_shares = p is self.held
         if p.bet * z >= -rules.exit:
-            why = "converged"
+            why = "exit_level"
         elif rules.stop is not None and p.bet * z <= -rules.stop:
             why = "stop"
         elif rules.stop_loss is not None and has_shares and p.net() <= -rules.stop_loss * self.capital:
@@ -168,7 +168,7 @@ class Row:
             why = "time_stop"
         if why:
             p.leaving = why
-            self.blocked = why != "converged"
+            self.blocked = why != "exit_level"
             self.orders.append((t + self.lag, "leave", p))
             self.wanted = None
 

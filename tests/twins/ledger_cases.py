@@ -41,7 +41,7 @@ def signal_set(prices, iy, ix, beta, z, half_life, log_space=False):
     spread = np.log(y) - beta * x / y * np.log(x) if log_space else y - beta * x
     return SignalSet(
         hedge_ratio=beta, share_ratio=beta, spread=spread, z=z, half_life=half_life,
-        window=np.full(len(iy), 20), refusal=np.zeros(len(iy), np.int8),
+        window=np.full(len(iy), 20), refusal=np.zeros(len(iy), np.int8), mean=np.zeros_like(spread),
     )  # fmt: skip
 
 
