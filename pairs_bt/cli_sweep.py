@@ -19,7 +19,7 @@ walk-forward, base since: of settings chosen as time went by, and of the base, s
 deflated: probability that the best has a true Sharpe above 0, after all trials of its row.
 PBO: probability that the best setting of half of the history is at or below the median in the other half.
 p over base: chance of so large a gain over the base if no setting were better.
-shape: plateau if the neighbours of the best setting keep half of its advantage, else spike.
+shape: plateau if the neighbours of the best setting keep half of its advantage or lose less than 0.1, else spike.
 The verdict is about the last row."""
 
 

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pairs_bt.inference import (
-    checked_frame,
-    sharpe_intervals,
+from pairs_bt.inference import checked_frame, sharpe_contributions, sharpe_intervals
+from pairs_bt.ledoit_wolf import (
+    SharpeDifference,
+    paired_differences,
+    robustness,
+    sharpe_confidence_set,
+    sharpe_difference,
 )
-from pairs_bt.ledoit_wolf import SharpeDifference, paired_differences, robustness, sharpe_difference
 from pairs_bt.performance import summary_metrics, tail_share
 from pairs_bt.superiority import model_confidence_set, superior_predictive_ability
 from pairs_bt.verdict import Outcome, VerdictInputs, verdict
@@ -31,6 +34,7 @@ __all__ = [
     "model_confidence_set",
     "paired_differences",
     "robustness",
+    "sharpe_confidence_set",
     "sharpe_difference",
     "sharpe_intervals",
     "superior_predictive_ability",
@@ -186,12 +190,12 @@ class Comparison:
     metrics : DataFrame
         Metric x variant (`summary_metrics`).
     intervals, differences, robustness, confidence_set, superior : DataFrame
-        `sharpe_intervals`, `paired_differences`, `robustness`, `model_confidence_set`,
-        `superior_predictive_ability`.
+        `sharpe_intervals`, `paired_differences`, `robustness`, `sharpe_confidence_set`, and
+        `superior_predictive_ability` of the days' contributions to the Sharpe ratio (`sharpe_contributions`).
     wins, windows, concentration, exposure : DataFrame or None
         None where the input they need was not given.
     verdict : str
-        One sentence.
+        A sentence, and one on what the sample could have seen.
     """
 
     settings: dict[str, object]
@@ -229,13 +233,23 @@ def _plain(value: object) -> object:
     return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
 
 
+def _risk_adjusted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each day's contribution to the Sharpe ratio in place of its return: means are Sharpe ratios."""
+    out = frame.copy()
+    for name in frame.columns:
+        values = frame[name].to_numpy()
+        if values.size and values.min() < values.max():
+            out[name] = sharpe_contributions(values)
+    return out
+
+
 def _outcomes(differences: pd.DataFrame) -> tuple[Outcome, ...]:
-    columns = (differences[name] for name in ("first", "second", "difference", "pvalue_holm"))
+    columns = (differences[name] for name in ("first", "second", "difference", "pvalue_holm", "detectable"))
     return tuple(Outcome(*row) for row in zip(*columns, strict=True))
 
 
 def _verdict_inputs(
-    metrics: dict[str, dict[str, float]], traded: dict[str, bool], table: pd.DataFrame, block: int
+    metrics: dict[str, dict[str, float]], traded: dict[str, bool], table: pd.DataFrame, block: int, days: int
 ) -> VerdictInputs:
     by_block = {int(str(length)): _outcomes(part) for length, part in table.groupby("block")}
     # A block length that is too long for the sample says nothing, so it contradicts nothing.
@@ -255,6 +269,7 @@ def _verdict_inputs(
         block=block,
         other_blocks=others,
         reason=reasons[0] if reasons else "",
+        days=days,
     )
 
 
@@ -329,14 +344,14 @@ def compare_variants(
     return Comparison(
         settings={**chosen, "level": level, "days": len(frame), **span},
         metrics=pd.DataFrame(metrics),
-        intervals=sharpe_intervals(frame, **chosen, level=level),
+        intervals=sharpe_intervals(frame, block=block, level=level),
         differences=here,
         robustness=table,
-        confidence_set=model_confidence_set(frame, **chosen),
-        superior=superior_predictive_ability(frame, **chosen),
+        confidence_set=sharpe_confidence_set(here, names),
+        superior=superior_predictive_ability(_risk_adjusted(frame), **chosen),
         wins=matrix.wins if matrix else None,
         windows=matrix.windows if matrix else None,
         concentration=concentration(trades, variants=names) if trades is not None else None,
         exposure=market_exposure(frame, prices) if prices is not None else None,
-        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block), labels or {})),
+        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block, len(frame)), labels or {})),
     )

@@ -59,7 +59,7 @@ def _metrics(found: RunComparison) -> Table:
         cells += [number(own["sharpe"]), interval(bounds["low"], bounds["high"]), percent(own["max_drawdown"])]
         rows.append(Row(str(name), [*cells, number(trades[name], 0), pvalue(sets[name]["pvalue"])]))
     head = ["net, on the common dates", "return a year", "volatility", "Sharpe", "95% interval", "drawdown", "trades"]
-    return Table([*head, "p, MCS"], rows, "Metrics")
+    return Table([*head, "p, none better"], rows, "Metrics")
 
 
 def _differences(records: list[dict[Hashable, Any]], title: str) -> Table:
@@ -67,12 +67,12 @@ def _differences(records: list[dict[Hashable, Any]], title: str) -> Table:
         Row(
             f"{row['first']} over {row['second']}",
             [signed(row["difference"]), number(row["std_error"]), interval(row["low"], row["high"]),
-             pvalue(row["pvalue"]), pvalue(row["pvalue_holm"])],
+             pvalue(row["pvalue"]), pvalue(row["pvalue_holm"]), number(row["detectable"])],
             note=why_not(row),
         )
         for row in records
     ]  # fmt: skip
-    head = ["net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)"]
+    head = ["net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)", "findable"]
     return Table(head, rows, title)
 
 
@@ -133,6 +133,7 @@ def _intro(found: RunComparison) -> str:
     return (
         f"{len(found.names)} runs on the {len(found.net):,} dates that they share, {day(found.net.index[0])} to "
         f"{day(found.net.index[-1])}. Differences after Ledoit and Wolf (2008), {options['draws']:,} draws, blocks of "
-        f"{options['block']} days; Holm's adjustment pays for all {count} pairs. Runs that were chosen after looking "
+        f"{options['block']} days; Holm's adjustment pays for all {count} pairs. Findable: "
+        "the true difference that four of five such samples would find. Runs that were chosen after looking "
         "at results need more than that: count the runs that were not kept, too."
     )

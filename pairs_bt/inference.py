@@ -1,11 +1,16 @@
-"""Sharpe ratios with bootstrap intervals, and the resampled days behind them.
+"""Sharpe ratios with intervals, and the resampled days behind the tests between variants.
 
 Daily strategy returns are dependent: a position is held for weeks, and two cohorts that trade at once share
-half a year. So days are resampled in blocks at least as long as that overlap (126 days by default), and the
-same days are taken for every variant.
+half a year. A block (126 days by default) is the time over which days belong together. The interval of a
+Sharpe ratio gets its error from movements that are slower than a block, and it knows how few blocks there are.
+`benchmarks/coverage.py` measures how often this and other intervals hold the truth.
 
 References
 ----------
+Lo, A. W. (2002), "The statistics of Sharpe ratios", Financial Analysts Journal 58: the delta method.
+Muller, U. K. (2007), "A theory of robust long-run variance estimation", Journal of Econometrics 141.
+Lazarus, E., Lewis, D. J., Stock, J. H. and Watson, M. W. (2018), "HAR inference: recommendations for practice",
+Journal of Business & Economic Statistics 36: the equal-weighted cosine estimate with a t distribution.
 Politis, D. N. and Romano, J. P. (1994), "The stationary bootstrap", JASA 89, 1303-1313.
 """
 
@@ -21,7 +26,6 @@ from pairs_bt.performance import TRADING_DAYS
 from pairs_bt.track_record import FloatArray, checked_values
 
 _YEAR = math.sqrt(TRADING_DAYS)
-_CHUNK = 64
 
 
 def checked_frame(returns: pd.DataFrame) -> pd.DataFrame:
@@ -46,9 +50,12 @@ def unusable(values: FloatArray, block: int) -> str:
     return ""
 
 
-def check_settings(draws: int, block: int, level: float) -> None:
+def check_draws(draws: int) -> None:
     if draws < 1:
         raise ValueError(f"draws is {draws}: at least 1 resample is needed, 1000 or more for a p-value")
+
+
+def check_settings(block: int, level: float) -> None:
     if block < 1:
         raise ValueError(f"block is {block}: a block has at least one day, 126 spans the six-month overlap")
     if not 0.0 < level < 1.0:
@@ -72,67 +79,72 @@ def stationary_bootstrap_indices(rng: np.random.Generator, n: int, block: int, d
     return (np.take_along_axis(starts, origin, axis=1) + days - origin) % n
 
 
-def _daily_sharpe(samples: FloatArray) -> FloatArray:
-    ratio = np.full(samples.shape[0], np.nan)
-    varied = samples.min(axis=1) < samples.max(axis=1)
-    np.divide(samples.mean(axis=1), samples.std(axis=1, ddof=1), out=ratio, where=varied)
-    return ratio
+def sharpe_contributions(values: FloatArray) -> FloatArray:
+    """What each day adds to the daily Sharpe ratio: (n,), with the ratio (ddof 0) as their mean.
+
+    SR + z_t - SR (z_t^2 - 1) / 2, z the standardised returns: the influence function of mean over standard
+    deviation, so that the error of the mean of these is the error of the Sharpe ratio (delta method).
+    """
+    deviation = values.std()
+    z = (values - values.mean()) / deviation
+    ratio = values.mean() / deviation
+    return np.asarray(ratio + z - 0.5 * ratio * (z * z - 1.0))
 
 
-def sharpe_intervals(
-    returns: pd.DataFrame, *, draws: int = 1000, block: int = 126, seed: int, level: float = 0.95
-) -> pd.DataFrame:
-    """Annualised Sharpe ratio of each variant with a stationary-bootstrap percentile interval.
+def mean_error(values: FloatArray, terms: int) -> float:
+    """Standard error of the mean of a dependent series, from `terms` cosines.
+
+    sqrt(Omega / n), Omega the mean over j = 1..terms of (sqrt(2/n) sum_t v_t cos(pi j (t - 1/2) / n))^2: what the
+    series does at frequencies up to terms / 2n. With few terms (mean - truth) / error is a t with `terms` degrees of
+    freedom for any dependence that is short against 2n / terms.
+    """
+    n = values.size
+    half = math.pi * (np.arange(n) + 0.5) / n
+    # One cosine at a time: a table of all would be n x terms.
+    total = sum(float((values * np.cos(j * half)).sum()) ** 2 for j in range(1, terms + 1))
+    return math.sqrt(2.0 * total / (n * terms) / n)
+
+
+def sharpe_intervals(returns: pd.DataFrame, *, block: int = 126, level: float = 0.95) -> pd.DataFrame:
+    """Annualised Sharpe ratio of each variant with an interval that allows for dependence and for few blocks.
+
+    The error is `mean_error` of `sharpe_contributions` with a cosine a block, and the interval is
+    SR +- t error, with as many degrees of freedom as there are whole blocks.
 
     Parameters
     ----------
     returns : DataFrame (n, k)
         Daily simple returns, date x variant, without NaN.
-    draws, block, seed : int
-        Resamples, mean block length in days, seed. Every variant sees the same resampled days.
+    block : int
+        Days that belong together, at least as many as a cohort trades.
     level : float
         Coverage of the interval.
 
     Returns
     -------
     DataFrame, index variant
-        sharpe, std_error, low, high (all annualised, x sqrt(252)) and reason: why the numbers are NaN.
+        sharpe, std_error, low, high (all annualised, x sqrt(252)), blocks (whole ones in the sample) and reason:
+        why the numbers are NaN.
     """
-    check_settings(draws, block, level)
+    check_settings(block, level)
     frame = checked_frame(returns)
-    n = len(frame)
-    columns = [frame[name].to_numpy() for name in frame.columns]
-    reasons = [unusable(column, block) for column in columns]
-    sampled = np.full((len(columns), draws), np.nan)
-    if not all(reasons):
-        rng = np.random.default_rng(seed)
-        for first in range(0, draws, _CHUNK):
-            last = min(first + _CHUNK, draws)
-            days = stationary_bootstrap_indices(rng, n, block, last - first)
-            for k, column in enumerate(columns):
-                if not reasons[k]:
-                    sampled[k, first:last] = _daily_sharpe(column[days])
-    rows = []
-    for column, values, reason in zip(columns, sampled * _YEAR, reasons, strict=True):
-        defined = values[~np.isnan(values)]
-        if not reason and defined.size < level * draws:
-            reason = "too many resamples without a return"
-        rows.append(_interval_row(column, defined, reason, level))
-    names = ["sharpe", "std_error", "low", "high", "reason"]
+    rows = [_interval_row(frame[name].to_numpy(), block, level) for name in frame.columns]
+    names = ["sharpe", "std_error", "low", "high", "blocks", "reason"]
     return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=names)
 
 
-def _interval_row(
-    column: FloatArray, defined: FloatArray, reason: str, level: float
-) -> tuple[float, float, float, float, str]:
+def _interval_row(column: FloatArray, block: int, level: float) -> tuple[float, float, float, float, int, str]:
+    blocks, reason = column.size // block, unusable(column, block)
     if column.size < 2 or column.min() == column.max():
-        return math.nan, math.nan, math.nan, math.nan, reason
+        return math.nan, math.nan, math.nan, math.nan, blocks, reason
     sharpe = float(column.mean() / column.std(ddof=1)) * _YEAR
     if reason:
-        return sharpe, math.nan, math.nan, math.nan, reason
-    low, high = np.quantile(defined, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    error = float(defined.std(ddof=1)) if defined.size > 1 else math.nan
-    return sharpe, error, float(low), float(high), ""
+        return sharpe, math.nan, math.nan, math.nan, blocks, reason
+    from scipy.special import stdtrit
+
+    error = mean_error(sharpe_contributions(column), blocks) * _YEAR
+    margin = float(stdtrit(blocks, (1.0 + level) / 2.0)) * error
+    return sharpe, error, sharpe - margin, sharpe + margin, blocks, ""
 
 
 def representatives(frame: pd.DataFrame, block: int) -> tuple[list[str], dict[str, str], dict[str, str]]:

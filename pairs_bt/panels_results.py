@@ -114,9 +114,9 @@ def evidence_panel(run: Run, draw: Drawer) -> Panel:
     return Panel(
         "evidence",
         "Can the data tell them apart?",
-        "Differences of Sharpe ratios after Ledoit and Wolf (2008), studentised circular blocks; the intervals at the "
-        f"top are of the stationary bootstrap, the same resampled days for every variant. {options['draws']:,} draws, "
-        f"blocks of {options['block']} days, {options['days']:,} days.",
+        "Differences of Sharpe ratios after Ledoit and Wolf (2008), studentised circular blocks, the same resampled "
+        f"days for every variant: {options['draws']:,} draws, blocks of {options['block']} days, {options['days']:,} "
+        "days. The intervals at the top are t intervals with a degree of freedom a block.",
         [*beside(run, draw(portfolio.plot_differences), _variants(run)), _differences(run)],
     )
 
@@ -144,18 +144,19 @@ def _differences(run: Run) -> Block:
                 [
                     signed(row["difference"]), number(row["std_error"]),
                     interval(row["low"], row["high"]),
-                    pvalue(row["pvalue"]), pvalue(row["pvalue_holm"]), *elsewhere,
+                    pvalue(row["pvalue"]), pvalue(row["pvalue_holm"]), number(row["detectable"]), *elsewhere,
                 ],
                 note=why_not(row),
             )
         )  # fmt: skip
-    head = ["Net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)"]
+    head = ["Net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)", "findable"]
     return Table(
         [*head, *(f"p (Holm), {n}-day blocks" for n in others)],
         rows,
         "Paired differences",
-        "Holm's adjustment pays for the number of pairs compared; below 0.05 two variants differ. A verdict that "
-        "turns with the block length is not settled.",
+        "Holm's adjustment pays for the number of pairs compared; below 0.05 two variants differ. Findable: the "
+        "true difference that four of five such samples would find. A verdict that turns with the block length is not "
+        "settled.",
     )
 
 
@@ -166,9 +167,9 @@ def _line(metrics: pd.DataFrame, name: str) -> list[float]:
 def _variants(run: Run) -> Block:
     found = run.comparison
     names = list(found.confidence_set.index)
-    sets, best, metrics = found.confidence_set, found.superior, found.metrics
+    sets, metrics = found.confidence_set, found.metrics
     rows = [
-        Row("Best by mean return?", kind="group"),
+        Row("Highest Sharpe ratio?", kind="group"),
         Row(
             "In the 95% set",
             [
@@ -176,8 +177,7 @@ def _variants(run: Run) -> Block:
                 for row, p in zip(sets["included"], sets["pvalue"], strict=True)
             ],
         ),
-        Row("p of the set", [pvalue(v) for v in sets["pvalue"]]),
-        Row("p of SPA", [pvalue(v) for v in best["consistent"]]),
+        Row("p that none is better", [pvalue(v) for v in sets["pvalue"]]),
         Row("Track record", kind="group"),
         Row("P(Sharpe ratio > 0)", [percent(v, 0) for v in _line(metrics, "probabilistic_sharpe")]),
         Row("Days needed for 95%", [number(v, 0) for v in _line(metrics, "minimum_track_record_days")]),
@@ -187,8 +187,8 @@ def _variants(run: Run) -> Block:
     ]
     reasons = sorted({str(text) for text in sets["reason"] if text})
     note = (
-        "Model Confidence Set (Hansen, Lunde and Nason 2011): variants not shown to earn less than the best. SPA "
-        "(Hansen 2005): a small p says that another variant earns more. Track record: Bailey and Lopez de Prado (2012)."
+        "In the 95% set: no other variant is shown to have a higher Sharpe ratio, by the adjusted p-values of the "
+        "paired differences. Track record: Bailey and Lopez de Prado (2012)."
     )
     if reasons:
         note += f" A dash: {'; '.join(reasons)}."

@@ -15,7 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pairs_bt.inference import check_settings, checked_frame, representatives, stationary_bootstrap_indices, unusable
+from pairs_bt.inference import (
+    check_draws,
+    check_settings,
+    checked_frame,
+    representatives,
+    stationary_bootstrap_indices,
+    unusable,
+)
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +37,7 @@ def model_confidence_set(
     The p-values are those of `arch.bootstrap.MCS` (method "R"), without its second of imports.
 
     The loss is the negative daily return, so this compares mean returns, not Sharpe ratios: variants that
-    take different risk are better compared by `pairs_bt.ledoit_wolf.paired_differences`.
+    take different risk are better compared by `pairs_bt.ledoit_wolf.sharpe_confidence_set`.
 
     Parameters
     ----------
@@ -47,7 +54,8 @@ def model_confidence_set(
         pvalue, included (bool; False without a p-value), reason: why there is no number. A variant that
         repeats another's returns has its p-value.
     """
-    check_settings(draws, block, size)
+    check_draws(draws)
+    check_settings(block, size)
     frame = checked_frame(returns)
     kept, repeats, reasons = representatives(frame, block)
     pvalues: dict[str, float] = {}
@@ -104,7 +112,8 @@ def superior_predictive_ability(
         that another is. reason: why there is no number.
         A p-value is a share of the resamples, so 0 means below 1/draws.
     """
-    check_settings(draws, block, 0.5)
+    check_draws(draws)
+    check_settings(block, 0.5)
     frame = checked_frame(returns)
     kept, repeats, reasons = representatives(frame, block)
     found: dict[str, tuple[float, float, float]] = {}

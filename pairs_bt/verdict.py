@@ -20,6 +20,7 @@ class Outcome:
     second: str
     difference: float
     pvalue_holm: float
+    detectable: float = math.nan
 
     @property
     def winner(self) -> str:
@@ -57,6 +58,8 @@ class VerdictInputs:
         The same comparison with other block lengths.
     reason : str
         Why no p-value could be computed, where none could.
+    days : int
+        Days in the sample; 0 leaves out what the sample could have seen.
     """
 
     sharpes: Mapping[str, float]
@@ -66,10 +69,11 @@ class VerdictInputs:
     block: int
     other_blocks: Mapping[int, tuple[Outcome, ...]] = field(default_factory=dict)
     reason: str = ""
+    days: int = 0
 
 
 def verdict(inputs: VerdictInputs) -> str:
-    """One sentence: who did better and by how much, or that the data cannot tell.
+    """Who did better and by how much, or that the data cannot tell; then what the sample could have seen.
 
     Rules, the first that applies:
 
@@ -82,7 +86,8 @@ def verdict(inputs: VerdictInputs) -> str:
        difference and the p; whose Sharpe ratio is highest if not the winner's, how many pairs stay open, and
        the block lengths that take the result back.
 
-    If every variant that traded lost money, the sentence starts with that.
+    If every variant that traded lost money, the sentence starts with that. Where something was tested, a second
+    sentence gives the number of blocks and the difference that would be found in four samples of five.
     """
     traded = [name for name in inputs.sharpes if inputs.traded.get(name, False)]
     if not inputs.sharpes:
@@ -99,8 +104,8 @@ def verdict(inputs: VerdictInputs) -> str:
         return _join(opening, f"these data cannot tell them apart{why}") + "."
     clear = [row for row in judged if row.significant]
     if not clear:
-        return _join(opening, _open_question(inputs, judged)) + "."
-    return _named_winner(inputs, judged, clear, lost) + "."
+        return _join(opening, _open_question(inputs, judged)) + "." + _power(inputs, _widest(judged))
+    return _named_winner(inputs, judged, clear, lost) + "." + _power(inputs, _clearest(clear))
 
 
 def _join(opening: str, rest: str) -> str:
@@ -116,7 +121,7 @@ def _alone(inputs: VerdictInputs, name: str, lost: bool) -> str:
 
 
 def _open_question(inputs: VerdictInputs, judged: list[Outcome]) -> str:
-    widest = max(judged, key=lambda row: abs(row.difference))
+    widest = _widest(judged)
     text = (
         "these data cannot tell them apart: the largest difference in net Sharpe ratio, "
         f"{widest.winner} over {widest.loser}, is {abs(widest.difference):.2f} "
@@ -129,7 +134,7 @@ def _open_question(inputs: VerdictInputs, judged: list[Outcome]) -> str:
 
 
 def _named_winner(inputs: VerdictInputs, judged: list[Outcome], clear: list[Outcome], lost: bool) -> str:
-    chosen = min(clear, key=lambda row: (row.pvalue_holm, -abs(row.difference)))
+    chosen = _clearest(clear)
     better = "lost less per unit of risk than" if lost else "did better than"
     text = "None made money after costs, but " if lost else "After costs, "
     text += (
@@ -148,6 +153,27 @@ def _named_winner(inputs: VerdictInputs, judged: list[Outcome], clear: list[Outc
     if against:
         text += f"; blocks of {_listed(against)} days instead of {inputs.block} take this back, so it is not settled"
     return text
+
+
+def _widest(judged: list[Outcome]) -> Outcome:
+    return max(judged, key=lambda row: abs(row.difference))
+
+
+def _clearest(clear: list[Outcome]) -> Outcome:
+    return min(clear, key=lambda row: (row.pvalue_holm, -abs(row.difference)))
+
+
+def _power(inputs: VerdictInputs, named: Outcome) -> str:
+    """What the sample could have seen; empty where the number of days is not known."""
+    if not inputs.days:
+        return ""
+    length = f"The {inputs.days:,} days are {inputs.days // inputs.block} blocks of {inputs.block}"
+    if not math.isfinite(named.detectable):
+        return f" {length}, too few to find any difference between these two."
+    return (
+        f" {length}; between these two, four of five such samples would find a true difference of "
+        f"{named.detectable:.2f}, and fewer a smaller one."
+    )
 
 
 def _denies(row: Outcome, chosen: Outcome) -> bool:

@@ -411,6 +411,69 @@ def test_a_plateau_by_hand() -> None:
     assert find_plateau(np.array([np.nan, 1.0, 0.2]), (ordered(3),)).neighbours == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize(
+    ("values", "kept", "shape"),
+    [
+        # before: (-0.1 - 0.09) / (0.14 - 0.09) = -380%
+        ([-0.1, 0.14, -0.1, 0.09, 0.1, 0.09], 0.0, "spike"),
+        # nothing to lose: all settings within 0.1 of the best
+        ([0.50, 0.53, 0.49, 0.52, 0.52], 0.0, "plateau"),
+        ([0.0, 0.1, 0.7, 1.0, 0.7, 0.2, 0.1], (0.7 - 0.2) / 0.8, "plateau"),
+    ],
+)
+def test_the_advantage_kept_is_a_share(values: list[float], kept: float, shape: str) -> None:
+    found = find_plateau(np.array(values), (ordered(len(values)),))
+    assert found.kept == pytest.approx(kept, abs=1e-12)
+    assert found.shape == shape
+
+
+def test_the_advantage_kept_is_a_share_on_any_grid() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        shape = tuple(rng.integers(1, 5, size=2))
+        values = np.where(rng.random(shape) < 0.1, np.nan, rng.normal(0.0, 0.5, shape))
+        found = find_plateau(values, tuple(ordered(size) for size in shape))
+        assert found is None or math.isnan(found.kept) or 0.0 <= found.kept <= 1.0
+
+
+def test_settings_that_change_nothing_are_one_setting_of_the_grid() -> None:
+    # The second key changes nothing: its neighbours are the best itself.
+    column = np.array([0.0, 1.0, 0.1, 0.2])
+    alone = find_plateau(column, (ordered(4),))
+    same = np.repeat(np.arange(4)[:, None], 3, axis=1)
+    wide = find_plateau(np.repeat(column[:, None], 3, axis=1), (ordered(4), ordered(3)), same)
+    assert (wide.count, wide.median, wide.kept, wide.shape) == (alone.count, alone.median, alone.kept, "spike")
+    # a step that changes nothing is stepped over
+    stepped = find_plateau(np.array([0.2, 1.0, 1.0, 0.4]), (ordered(4),), np.array([0, 1, 1, 3]))
+    assert (stepped.count, stepped.neighbours, stepped.median) == (2, pytest.approx(0.3), 0.4)
+
+
+def test_equal_settings_are_one_trial() -> None:
+    options = {"partitions": 8, "draws": 100, "block": 20, "seed": 1}
+    once = noise(700, 6, 3)
+    three = pd.concat([once.add_suffix(f" d{k}") for k in range(3)], axis=1)
+    want, got = cost_of_trying(once, "s0", **options), cost_of_trying(three, "s0 d1", **options)
+    assert (got.trials, got.equal, want.equal) == (6, 12, 0)
+    for key in ("effective", "deflated", "deflated_all", "expected_maximum", "pbo", "superior"):
+        assert getattr(got, key) == getattr(want, key), key
+    none = cost_of_trying(three[["s1 d0", "s1 d1", "s1 d2"]], "s1 d2", **options)
+    assert (none.trials, none.best) == (1, "s1 d2")
+    assert none.deflated == none.probabilistic
+    assert none.reason == "all 3 trials are equal: nothing was chosen"
+
+
+def test_a_key_that_a_variant_does_not_read_is_no_trial(config: Config) -> None:
+    only = config.with_changes('hedge.variants=["ols", "dynamic"]', 'hedge.rehedge=["never"]')
+    result = sweep(only, {"filter.hedge.delta": [1e-4, 1e-3, 1e-2], "signal.entry": [1.5, 2.0]})
+    assert (result.costs["ols"].trials, result.costs["ols"].equal) == (2, 4)
+    assert result.costs["dynamic"].equal == 0
+    assert (result.costs["all"].trials, result.costs["all"].equal) == (8, 4)
+    assert "6 settings of 2 variants (8 different trials, 4 equal to one of them)" in result.verdict
+    assert result.plateaus["ols"].count <= 1
+    assert "which change nothing here" in render(result)
+    assert result.overfitting()["by_variant"]["ols"]["equal"] == 4
+
+
 COST = TrialCost(
     trials=40, effective=12.3, correlation=0.7, best="x", sharpe=1.1, expected_maximum=0.6, probabilistic=0.99,
     deflated=0.97, deflated_all=0.9, pbo=0.05, probability_of_loss=0.1, partitions=16, superior=0.01,
@@ -440,6 +503,8 @@ INPUTS = VerdictInputs(
         ({}, {"walk_forward": math.nan}, "too few cohorts had ended to choose as time went by."),
         ({"sharpe": math.nan}, {}, "No setting traded, so there is nothing to choose from."),
         ({"trials": 1}, {}, "so nothing was chosen."),
+        ({"trials": 1, "equal": 39}, {}, "All of 20 settings of 2 variants came out the same (net Sharpe 1.10)"),
+        ({"equal": 4}, {}, "The best of 20 settings of 2 variants (40 different trials, 4 equal to one of them),"),
     ],
 )
 def test_the_verdict_follows_its_rules(cost: dict, other: dict, words: str) -> None:
@@ -480,7 +545,7 @@ def test_the_folder_holds_what_the_sweep_found(stored, swept) -> None:
     assert_array_equal(honest["net"].to_numpy(), swept.walks["averaged"].walk_forward)
     found = json.loads((out / "overfitting.json").read_text())
     assert found["verdict"] == result.verdict == swept.verdict
-    assert found["all"]["trials"] == 30
+    assert found["all"]["trials"] + found["all"]["equal"] == 30
     assert set(found["by_variant"]) == set(swept.variants)
     assert len(pd.read_csv(out / "choices.csv")) == 12 * 5
     again = Config.load(out / "config.toml")

@@ -36,7 +36,7 @@ class PlotAccessor:
         return portfolio.plot_cohorts(self._run)
 
     def sharpe(self) -> Figure:
-        """Net Sharpe ratios with their bootstrap intervals."""
+        """Net Sharpe ratios with their intervals."""
         return portfolio.plot_sharpe(self._run)
 
     def differences(self) -> Figure:

@@ -158,7 +158,7 @@ def plot_cohorts(run: Run) -> Figure:
 
 @base.drawn
 def plot_sharpe(run: Run) -> Figure:
-    """Net Sharpe ratio of every variant with its bootstrap interval."""
+    """Net Sharpe ratio of every variant with its interval."""
     table = run.comparison.intervals
     level = f"{float(run.comparison.settings['level']):.0%}"  # type: ignore[arg-type]
     rows = [(run.labels.get(str(name), str(name)), number, row) for number, (name, row) in enumerate(table.iterrows())]

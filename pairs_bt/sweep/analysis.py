@@ -19,7 +19,7 @@ from pairs_bt.study import Study
 from pairs_bt.sweep.grid import Grid
 from pairs_bt.sweep.outcomes import Outcome
 from pairs_bt.sweep.plateau import Plateau, find_plateau
-from pairs_bt.sweep.trials import TrialCost, cost_of_trying
+from pairs_bt.sweep.trials import TrialCost, cost_of_trying, distinct_trials
 from pairs_bt.sweep.verdict import VerdictInputs, sweep_verdict
 from pairs_bt.sweep.walk_forward import Choice
 from pairs_bt.track_record import probabilistic_sharpe
@@ -200,10 +200,14 @@ def analyse(
     over = walked.assign(net=walked["net"] - walked["riskless"])
     honest = {name: rows.set_index("date")["net"] for name, rows in over.groupby("variant")}
     walks = {n: _walk(frames[n], honest[n], costs[n].best, base_name, choices[n], dates) for n in names}
-    plateaus = {name: find_plateau(_on_grid(table, grid, name), grid.parameters) for name in names}
+    plateaus = {
+        name: find_plateau(_on_grid(table, grid, name), grid.parameters, _same(frames[name], grid)) for name in names
+    }
     found = plateaus[variant]
     # A base off the grid has no neighbours, so that the grid's own best says nothing about it.
-    shape = found.shape if found is not None and grid.settings[position].place == found.best else ""
+    first_of = distinct_trials(frames[variant])
+    on_grid = next((s.name for s in grid.settings if found is not None and s.place == found.best), "")
+    shape = found.shape if found is not None and first_of[setting] == first_of[on_grid] else ""
     verdict = sweep_verdict(
         VerdictInputs(
             settings=len(grid.settings), variants=len(names), variant=_labels(grid, names)[variant], setting=setting,
@@ -283,6 +287,17 @@ def _on_grid(table: pd.DataFrame, grid: Grid, variant: str) -> NDArray[np.float6
     for setting in grid.settings:
         if setting.place and setting.number in own.index:
             out[setting.place] = own[setting.number]
+    return out
+
+
+def _same(frame: pd.DataFrame, grid: Grid) -> NDArray[np.int64]:
+    """One number for all settings of the grid that have the same returns, by the places of the grid; -1: no returns."""
+    out = np.full([len(parameter.values) for parameter in grid.parameters], -1, dtype=np.int64)
+    numbers = {name: k for k, name in enumerate(frame.columns)}
+    first = distinct_trials(frame)
+    for setting in grid.settings:
+        if setting.place and setting.name in numbers:
+            out[setting.place] = numbers[str(first[setting.name])]
     return out
 
 

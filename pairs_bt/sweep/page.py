@@ -119,19 +119,21 @@ def _trying(result: SweepResult, labels: dict[str, str]) -> Panel:
         cost = result.costs[name]
         rows.append(
             Row("everything tried" if name == "all" else labels[name], [
-                f"{cost.trials:,}", number(cost.effective, 1), number(cost.correlation), number(cost.sharpe),
-                number(cost.expected_maximum), number(cost.probabilistic), number(cost.deflated),
+                f"{cost.trials:,}", f"{cost.equal:,}", number(cost.effective, 1), number(cost.correlation),
+                number(cost.sharpe), number(cost.expected_maximum), number(cost.probabilistic), number(cost.deflated),
                 number(cost.deflated_all), number(cost.pbo), number(cost.probability_of_loss),
                 pvalue(cost.superior),
             ], kind="total" if name == "all" else "")
         )  # fmt: skip
-    head = ["", "trials", "independent", "correlation", "best Sharpe", "luck's best", "alone", "deflated", "all trials",
-            "PBO", "loses", "p over base"]  # fmt: skip
+    head = ["", "trials", "equal", "independent", "correlation", "best Sharpe", "luck's best", "alone", "deflated",
+            "all trials", "PBO", "loses", "p over base"]  # fmt: skip
     reasons = {f"{labels.get(name, 'everything tried')}: {c.reason}" for name, c in result.costs.items() if c.reason}
     blocks: list[Block] = [Table(head, rows)]
     blocks.append(
         Bullets(
             [
+                "trials, equal: settings with different returns, and settings that repeat the returns of another, "
+                "which change nothing here and are not counted.",
                 "independent: trials that the settings amount to, from their mean correlation.",
                 "luck's best: the Sharpe ratio that the best of so many independent trials without skill would show.",
                 "alone, deflated, all trials: probability of a true Sharpe ratio above 0 if the best had been the only "
@@ -167,9 +169,10 @@ def _grid(result: SweepResult, labels: dict[str, str]) -> Panel:
             )  # fmt: skip
     blocks: list[Block] = [
         Table(
-            ["", "best", "neighbours' mean", "median of the grid", "neighbours", "advantage kept", "shape"], rows,
-            note="Neighbours are one step away in one parameter that has an order. Advantage kept: (neighbours' mean - "
-            "median) / (best - median); a plateau keeps at least half of it.",
+            ["", "best", "neighbours' mean", "median", "neighbours", "advantage kept", "shape"], rows,
+            note="Neighbours are the nearest different settings along one parameter that has an order; settings with "
+            "the same returns count as one. Advantage kept: (neighbours' mean - median) / (best - median), from 0 (no "
+            "better than the median) to 1. A plateau keeps at least half, or loses less than 0.1.",
         )
     ]  # fmt: skip
     scale = _scale(result)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from pairs_bt.sweep.grid import Parameter
 
-# A best setting whose neighbours keep less than this share of its advantage is a spike.
+# A best setting whose neighbours keep less than this share of its advantage is a spike ...
 KEPT = 0.5
+# ... unless a step away costs less than this in Sharpe ratios a year, which is about the same.
+ALIKE = 0.1
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,16 @@ class Plateau:
     best : tuple of int
         Its place in the grid.
     sharpe, neighbours, median : float
-        Net Sharpe ratio of the best setting; mean over its neighbours; median over the grid.
+        Net Sharpe ratio of the best setting; mean over its neighbours; median over the different settings.
     count : int
-        Neighbours: one step away in one ordered parameter.
+        Neighbours: the nearest different settings along one ordered parameter.
     kept : float
-        (neighbours - median) / (sharpe - median): the share of the best setting's advantage over the median one that
-        its neighbours keep. NaN without neighbours, or where nothing is better than the median.
+        (neighbours - median) / (sharpe - median), the share of the best setting's advantage over the median one that
+        its neighbours keep: in [0, 1], 0 where they are no better than the median. NaN without neighbours, or where
+        nothing is better than the median.
     shape : str
-        ``"plateau"`` where `kept` is at least 0.5, ``"spike"`` below, ``""`` where it is NaN.
+        ``"plateau"`` where `kept` is at least 0.5 or the neighbours' mean is less than 0.1 below the best, ``"spike"``
+        where neither holds, ``""`` where `kept` is NaN.
     """
 
     best: tuple[int, ...]
@@ -43,7 +47,9 @@ class Plateau:
     shape: str
 
 
-def find_plateau(sharpes: NDArray[np.float64], parameters: Sequence[Parameter]) -> Plateau | None:
+def find_plateau(
+    sharpes: NDArray[np.float64], parameters: Sequence[Parameter], same: NDArray[np.int64] | None = None
+) -> Plateau | None:
     """Compare the best setting with its neighbours.
 
     Parameters
@@ -52,6 +58,8 @@ def find_plateau(sharpes: NDArray[np.float64], parameters: Sequence[Parameter]) 
         Net Sharpe ratios, NaN where a setting never moved or lacks the variant.
     parameters : sequence of Parameter
         Steps are taken along the ordered ones.
+    same : array like `sharpes`, optional
+        The same number where settings have the same returns: they count as one setting. Default: all differ.
 
     Returns
     -------
@@ -60,16 +68,32 @@ def find_plateau(sharpes: NDArray[np.float64], parameters: Sequence[Parameter]) 
     """
     if np.isnan(sharpes).all():
         return None
+    if same is None:
+        same = np.arange(sharpes.size).reshape(sharpes.shape)
     best = tuple(int(k) for k in np.unravel_index(int(np.nanargmax(sharpes)), sharpes.shape))
-    near = []
-    for axis, parameter in enumerate(parameters):
-        for step in (-1, 1):
-            place = best[axis] + step
-            if parameter.ordered and 0 <= place < sharpes.shape[axis]:
-                # A neighbour that never traded earned nothing: Sharpe 0.
-                near.append(float(np.nan_to_num(sharpes[(*best[:axis], place, *best[axis + 1 :])])))
-    top, median = float(sharpes[best]), float(np.nanmedian(sharpes))
+    near = _neighbours(sharpes, parameters, same, best)
+    known = ~np.isnan(sharpes)
+    _, first = np.unique(same[known], return_index=True)
+    top, median = float(sharpes[best]), float(np.median(sharpes[known][first]))
     mean = float(np.mean(near)) if near else math.nan
-    kept = (mean - median) / (top - median) if near and top > median else math.nan
-    shape = "" if math.isnan(kept) else "plateau" if kept >= KEPT else "spike"
+    kept = min(max((mean - median) / (top - median), 0.0), 1.0) if near and top > median else math.nan
+    shape = "" if math.isnan(kept) else "plateau" if kept >= KEPT or top - mean < ALIKE else "spike"
     return Plateau(best, top, mean, median, len(near), kept, shape)
+
+
+def _neighbours(
+    sharpes: NDArray[np.float64], parameters: Sequence[Parameter], same: NDArray[np.int64], best: tuple[int, ...]
+) -> list[float]:
+    """Sharpe ratios of the nearest settings that differ from the best, each once."""
+    near: dict[int, float] = {}
+    for axis, parameter in enumerate(parameters):
+        for step in (-1, 1) if parameter.ordered else ():
+            place = best[axis] + step
+            while 0 <= place < sharpes.shape[axis]:
+                at = (*best[:axis], place, *best[axis + 1 :])
+                if same[at] != same[best]:
+                    # A neighbour that never traded earned nothing: Sharpe 0.
+                    near[int(same[at])] = float(np.nan_to_num(sharpes[at]))
+                    break
+                place += step
+    return list(near.values())

@@ -32,7 +32,7 @@ class TrialCost:
     Attributes
     ----------
     trials : int
-        Return series compared.
+        Different return series compared: settings with the same returns are one trial.
     effective : float
         Independent trials that they amount to, from their mean correlation.
     correlation : float
@@ -54,6 +54,8 @@ class TrialCost:
         p-value of "nothing beats the base" (consistent), and its bounds `superior_lower`, `superior_upper`.
     reason : str
         Why something is NaN.
+    equal : int
+        Settings left out because another has the same returns.
     """
 
     trials: int
@@ -72,6 +74,16 @@ class TrialCost:
     superior_lower: float
     superior_upper: float
     reason: str
+    equal: int = 0
+
+
+def distinct_trials(returns: pd.DataFrame, base: str | None = None) -> pd.Series:
+    """For each column the name of the first one with the same returns, or of the base where that is one of them."""
+    order = sorted(returns.columns, key=lambda name: name != base)
+    seen: dict[bytes, str] = {}
+    # + 0.0: no sign on a zero
+    own = {name: seen.setdefault((returns[name].to_numpy(dtype=np.float64) + 0.0).tobytes(), name) for name in order}
+    return pd.Series({name: own[name] for name in returns.columns}, dtype=object)
 
 
 def cost_of_trying(
@@ -82,20 +94,23 @@ def cost_of_trying(
     Parameters
     ----------
     returns : DataFrame (days, trials)
-        Daily net returns of every trial, the poor ones too; without NaN.
+        Daily net returns of every trial, the poor ones too; without NaN. Equal ones are one trial.
     base : str or None
         Column that the others are to beat; None where there is none.
     partitions, draws, block, seed : int
         Parts of the history; resamples, mean block length in days, seed of the bootstrap.
     """
     year = math.sqrt(252)
+    tried = returns.shape[1]
+    returns = returns[list(dict.fromkeys(distinct_trials(returns, base)))]
     count = returns.shape[1]
+    equal = tried - count
     reasons = []
     nothing = dict.fromkeys(("expected_maximum", "probabilistic", "deflated", "deflated_all"), math.nan)
     if not any(returns[name].nunique() > 1 for name in returns.columns):
         name = base if base is not None else str(returns.columns[0])
         return TrialCost(
-            trials=count, effective=math.nan, correlation=math.nan, best=name, sharpe=math.nan, **nothing,
+            trials=count, equal=equal, effective=math.nan, correlation=math.nan, best=name, sharpe=math.nan, **nothing,
             pbo=math.nan, probability_of_loss=math.nan, partitions=0, superior=math.nan, superior_lower=math.nan,
             superior_upper=math.nan, reason="nothing was traded",
         )  # fmt: skip
@@ -106,7 +121,9 @@ def cost_of_trying(
     parts = min(partitions, len(returns) // _DAYS_A_PART // 2 * 2)
     pbo = loss = math.nan
     if count < 2:
-        reasons.append("one trial: nothing was chosen")
+        reasons.append(
+            f"all {tried} trials are equal: nothing was chosen" if equal else "one trial: nothing was chosen"
+        )
     elif parts < 2:
         reasons.append(f"{len(returns)} days are too few for two parts of {_DAYS_A_PART}")
     else:
@@ -117,7 +134,7 @@ def cost_of_trying(
         lower, consistent, upper, why = superiority(returns, base, draws=draws, block=block, seed=seed)
         reasons += [why] if why else []
     return TrialCost(
-        trials=count, effective=effective, correlation=correlation, best=found.best,
+        trials=count, equal=equal, effective=effective, correlation=correlation, best=found.best,
         sharpe=sharpe(returns[found.best]), expected_maximum=found.expected_maximum * year,
         probabilistic=found.probabilistic, deflated=found.deflated, deflated_all=found.deflated_all,
         pbo=pbo, probability_of_loss=loss, partitions=parts if not math.isnan(pbo) else 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from pairs_bt.sweep.plateau import ALIKE
 from pairs_bt.sweep.trials import TrialCost
 from pairs_bt.wording import number
 
@@ -14,8 +15,6 @@ DEFLATED = 0.95
 OVERFITTING = 0.2
 # ... and earns more than the base below this p-value.
 SUPERIOR = 0.05
-# Sharpe ratios that differ by less than this are about the same.
-ALIKE = 0.1
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,13 @@ def sweep_verdict(inputs: VerdictInputs) -> str:
     cost = inputs.cost
     if math.isnan(cost.sharpe):
         return "No setting traded, so there is nothing to choose from."
+    tried = f"{inputs.settings} settings" + (f" of {inputs.variants} variants" if inputs.variants > 1 else "")
+    if cost.trials < 2 and cost.equal:
+        return f"All of {tried} came out the same (net Sharpe {number(cost.sharpe)}), so nothing was chosen."
     if cost.trials < 2:
         return f"One setting of one variant was tried (net Sharpe {number(cost.sharpe)}), so nothing was chosen."
-    tried = f"{inputs.settings} settings" + (f" of {inputs.variants} variants" if inputs.variants > 1 else "")
+    if cost.equal:
+        tried += f" ({cost.trials} different trials, {cost.equal} equal to one of them)"
     best = f"{inputs.variant} with {inputs.setting}" if inputs.setting != "base" else f"{inputs.variant} at the base"
     return f"The best of {tried}, {best} (net Sharpe {number(cost.sharpe)}), {_judge(inputs)}; {_walk(inputs)}."
 
