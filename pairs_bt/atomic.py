@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     The bytes reach the disk before the name does, and the name before this returns: after a power cut there is
     the old file or the new one, never a part of it.
     """
-    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    # A name of its own: two processes without a lock may write the same file, and one of them comes last.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("wb") as stream:

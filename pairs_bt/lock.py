@@ -1,4 +1,4 @@
-"""One run at a time in a folder, and a lock that dies with its holder."""
+"""One command at a time in a folder, and a lock that dies with its holder."""
 
 from __future__ import annotations
 

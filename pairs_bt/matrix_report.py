@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from pairs_bt.checks import Floats
 from pairs_bt.kernels import matrix as kernel
 from pairs_bt.matrix import MIN_BARS, HedgeMatrix
-from pairs_bt.matrix_files import replace_file
 from pairs_bt.matrix_page import picture, render, shade
+from pairs_bt.matrix_store import writing
 from pairs_bt.wording import number
 
 __all__ = ["clustered_order", "page", "spreadsheet_safe", "tables_are_current", "write_tables"]
@@ -57,10 +57,13 @@ def write_tables(
         A folder that cannot be written.
     """
     text = page(matrix, since=since, notes=notes).encode()
-    replace_file(folder / RATIOS, lambda path: _write_ratios(matrix, path))
-    replace_file(folder / PAGE, lambda path: path.write_bytes(text))
+    with writing(folder / RATIOS) as stream:
+        _write_ratios(matrix, stream)
+    with writing(folder / PAGE) as stream:
+        stream.write(text)
     # last, because its mark says that all of them are of this state
-    replace_file(folder / PAIRS, lambda path: _write_pairs(matrix, path))
+    with writing(folder / PAIRS) as stream:
+        _write_pairs(matrix, stream)
 
 
 def tables_are_current(matrix: HedgeMatrix, folder: Path) -> bool:
@@ -79,15 +82,15 @@ def spreadsheet_safe(ticker: str) -> str:
     return "'" + ticker if ticker.startswith(("=", "+", "-", "@", "\t", "\r")) else ticker
 
 
-def _write_ratios(matrix: HedgeMatrix, path: Path) -> None:
+def _write_ratios(matrix: HedgeMatrix, stream: BinaryIO) -> None:
     names = [spreadsheet_safe(ticker) for ticker in matrix.tickers]
     beta = matrix.state.known(kernel.BETA)
     columns = [pa.array(names, pa.string())]
     columns += [pa.array(np.ascontiguousarray(beta[:, j]), from_pandas=True) for j in range(len(names))]
-    pa_csv.write_csv(pa.Table.from_arrays(columns, names=["y", *names]), path)
+    pa_csv.write_csv(pa.Table.from_arrays(columns, names=["y", *names]), stream)
 
 
-def _write_pairs(matrix: HedgeMatrix, path: Path) -> None:
+def _write_pairs(matrix: HedgeMatrix, stream: BinaryIO) -> None:
     columns: dict[str, Any] = matrix.pair_columns()
     names = pa.array(matrix.tickers, pa.string())
     for leg in ("y", "x"):
@@ -96,7 +99,7 @@ def _write_pairs(matrix: HedgeMatrix, path: Path) -> None:
     columns = {name: pa.array(column, from_pandas=True) for name, column in columns.items()}
     table = pa.table(columns)
     with pq.ParquetWriter(
-        path, table.schema, compression="none", use_dictionary=["y", "x", "bars", "last_date"], write_statistics=False
+        stream, table.schema, compression="none", use_dictionary=["y", "x", "bars", "last_date"], write_statistics=False
     ) as file:
         file.write_table(table)
         file.add_key_value_metadata({_STATE: matrix.state.identity})

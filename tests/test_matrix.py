@@ -21,9 +21,10 @@ from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from pairs_bt import matrix_files, matrix_report
+from pairs_bt import atomic, matrix_report
 from pairs_bt.cli_hedge import hedge
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.lock import hold
 from pairs_bt.matrix import MIN_BARS, HedgeMatrix
 from pairs_bt.matrix_page import MISSING, SHADES, picture, shade
 from pairs_bt.matrix_store import COLUMNS, STATES
@@ -420,9 +421,9 @@ def test_a_failure_before_the_rename_leaves_the_old_file(tmp_path, monkeypatch, 
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(matrix_files.os, step, fail)
+    monkeypatch.setattr(atomic.os, step, fail)
     matrix.update(prices.iloc[50])
-    with pytest.raises(ConfigError, match="No space left on device"):
+    with pytest.raises(ConfigError, match="no space is left on the disk"):
         matrix.save(tmp_path)
     assert (tmp_path / STATES).read_bytes() == old
     assert [path.name for path in tmp_path.iterdir()] == [STATES]
@@ -769,10 +770,10 @@ def test_tables_that_a_kill_left_behind_are_made_again_even_by_a_refused_update(
 def test_two_writers_do_not_meet(tmp_path):
     prices, out = make_matrix(tmp_path)
     prices.iloc[[50]].to_csv(tmp_path / "today.csv")
-    with matrix_files.locked(out):
+    with hold(out):
         result = run(hedge, "--update", tmp_path / "today.csv", "--out", out)
     assert isinstance(result.exception, ConfigError)
-    assert "Another process" in str(result.exception)
+    assert "Another run is at work" in str(result.exception)
     assert run(hedge, "--update", tmp_path / "today.csv", "--out", out).exit_code == 0
 
 
