@@ -93,9 +93,11 @@ def _say(text: str) -> None:
 
 
 def _how_to_go_on(folder: Path) -> str:
-    if (folder / "manifest.json").exists():
+    from pairs_bt.store import parts_kept, state_of
+
+    if state_of(folder) == "complete":
         return f"Interrupted; the run in {folder} is finished."
-    parts = len(list((folder / "parts").glob("*.part")))
+    parts = len(parts_kept(folder))
     kept = f"{parts} finished windows are kept in {folder}" if parts else "Nothing was finished yet"
     return f"Interrupted. {kept}. To go on: {again()}"
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pairs_bt.matrix import HedgeMatrix
     from pairs_bt.prices import PriceData
@@ -56,6 +55,7 @@ def hedge(
       changes  --trans-cov 1e-4 --obs-cov 1e-4
     """  # noqa: D301  # click takes \b for "do not wrap"
     from pairs_bt.errors import ConfigError
+    from pairs_bt.lock import taken
 
     given = {name: value for name, value in options.items() if value is not None}
     if prices is not None and update is not None:
@@ -75,41 +75,21 @@ def hedge(
         matrix, notes = _fit(prices, start, jobs, given)
         if not fresh:
             _check_newer(matrix, out)
-        with _alone(out):
+        with taken(out):
             _keep(matrix, out, notes)
     else:
         _existing(out)
-        with _alone(out):
+        with taken(out):
             _move(out, update, start, jobs)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder, made where it is missing, and clear what a killed command has left in it."""
-    from pairs_bt.atomic import reason, remove_temporaries
-    from pairs_bt.errors import ConfigError
-    from pairs_bt.lock import hold
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The folder {out} cannot be made: {reason(error)}. Give another with --out.") from None
-    with hold(out):
-        remove_temporaries(out)
-        yield
 
 
 def _check_folder(out: Path) -> None:
     """Refuse a folder in which something else lies than a matrix."""
-    from pairs_bt.atomic import TEMPORARY
+    from pairs_bt.checkpoints import is_blank
     from pairs_bt.errors import ConfigError
-    from pairs_bt.lock import LOCK
     from pairs_bt.matrix_store import STATES
 
-    # A command that was killed in its first moments has left its lock or a temporary file.
-    if not out.is_dir() or (out / STATES).is_file():
-        return
-    if any(path.name != LOCK and not path.name.endswith(TEMPORARY) for path in out.iterdir()):
+    if out.is_dir() and not (out / STATES).is_file() and not is_blank(out):
         raise ConfigError(
             f"--out {out} is not empty, and no matrix has been made there. Give another folder, or an empty one."
         )

@@ -20,6 +20,7 @@ import pandas as pd
 from pairs_bt import store
 from pairs_bt.assembly import assemble, expected_chance
 from pairs_bt.atomic import reason, replacing
+from pairs_bt.checkpoints import DamagedCheckpoint
 from pairs_bt.config import Config
 from pairs_bt.engine import Engine, Kept, find_refusals
 from pairs_bt.errors import ConfigError, PairsError, PartialError
@@ -28,7 +29,7 @@ from pairs_bt.limits import Refusals
 from pairs_bt.loading import load_run
 from pairs_bt.lock import hold
 from pairs_bt.parts import TABLES as _FROM_PARTS
-from pairs_bt.parts import DamagedPart, Parts, spreads_path, to_arrow
+from pairs_bt.parts import Parts, spreads_path, to_arrow
 from pairs_bt.pipeline import WindowResult
 from pairs_bt.portfolio import compound
 from pairs_bt.results import Run
@@ -231,7 +232,7 @@ class _Session:
             cohorts = self.parts.cohorts()
             for table in self.parts.frames(name):
                 yield to_arrow(compound(table.to_pandas(), name, self.study, cohorts))
-        except DamagedPart as error:
+        except DamagedCheckpoint as error:
             raise PartialError(f"{error}: give the same command again, and that window is made again.") from None
 
     def _made_run(self) -> Run:

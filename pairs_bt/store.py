@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs_bt import tables
-from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, sha256_of, write_text
+from pairs_bt.atomic import reason, remove_temporaries, replacing, sha256_of, write_text
+from pairs_bt.checkpoints import Checkpoints, is_blank
 from pairs_bt.config import Config
 from pairs_bt.config_io import fingerprint, to_json, to_toml
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.identity import FORMAT, config_differences, differences
-from pairs_bt.lock import LOCK
 from pairs_bt.parts import PARTS, Parts, spreads_path, to_arrow
 
 MANIFEST = "manifest.json"
@@ -47,9 +47,7 @@ def state_of(folder: Path) -> State:
         return "complete"
     if (folder / PARTS / _IDENTITY).exists():
         return "unfinished"
-    # A run killed in its first moments has left its lock, an empty folder of parts or a temporary file.
-    left = (path for path in folder.rglob("*") if not path.is_dir() and path.name != LOCK)
-    return "foreign" if any(not path.name.endswith(TEMPORARY) for path in left) else "empty"
+    return "empty" if is_blank(folder) else "foreign"
 
 
 def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
@@ -190,9 +188,14 @@ def parts_done(folder: Path) -> tuple[int, int]:
     """Count the windows of an unfinished run that are kept and verify, and the parts that are there at all."""
     identity = _stored_identity(folder, "unfinished")
     identity.pop("config", None)
-    labels = sorted(path.stem for path in (folder / PARTS).glob("*.part"))
+    labels = parts_kept(folder)
     parts = Parts(folder, run_key(identity), labels)
     return sum(parts.verified(k) for k in range(len(labels))), len(labels)
+
+
+def parts_kept(folder: Path) -> list[str]:
+    """Labels of the windows of an unfinished run that have a part, sound or not."""
+    return Checkpoints(folder / PARTS, "").keys()
 
 
 def record_file(folder: Path, name: str) -> None:
