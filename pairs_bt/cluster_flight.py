@@ -9,12 +9,14 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from pairs_bt.cluster_tasks import (
+    Sent,
     blamed,
     candidates_of,
     choose_window,
     collect_window,
     itself,
     scan_chunk,
+    to_send,
     trade_chunk,
 )
 from pairs_bt.engine import Kept
@@ -23,7 +25,6 @@ from pairs_bt.ledger import BLOCK
 from pairs_bt.limits import Refusals
 from pairs_bt.parts import Parts
 from pairs_bt.pipeline import WindowResult
-from pairs_bt.shared_study import SharedStudy
 from pairs_bt.study import Study
 
 if TYPE_CHECKING:
@@ -117,7 +118,6 @@ class Flight(Tasks):
         self,
         engine: DaskEngine,
         study: Study,
-        file: Any,
         parts: Parts | None,
         refusals: Refusals | None,
         wanted: tuple[str, ...],
@@ -129,7 +129,7 @@ class Flight(Tasks):
         self.refusals = refusals
         self.wanted = wanted
         self.delayed = delayed
-        self.shared = self.submit("study", 0, itself, SharedStudy(study, file))
+        self.shared = self.submit("study", 0, itself, Sent(to_send(study)))
 
     def stop(self) -> None:
         """Let waiting threads end and the scheduler forget the tasks."""

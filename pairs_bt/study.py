@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
@@ -69,6 +70,32 @@ class WindowContext:
         return prepare_measures(self.train[self.codes == 0])
 
 
+class ContextCache:
+    """The last few contexts of a study, or of several that share their prices; empty where it is unpickled.
+
+    Parameters
+    ----------
+    kept : dict, optional
+        Contexts by window.
+    """
+
+    def __init__(self, kept: dict[int, WindowContext] | None = None) -> None:
+        self._kept = kept or {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[ContextCache], tuple[()]]:
+        return ContextCache, ()
+
+    def get(self, k: int, make: Callable[[int], WindowContext]) -> WindowContext:
+        """The context of window `k`, made if it is not kept."""
+        with self._lock:
+            if k not in self._kept:
+                while len(self._kept) >= _CONTEXTS_KEPT:
+                    self._kept.pop(next(iter(self._kept)))
+                self._kept[k] = make(k)
+            return self._kept[k]
+
+
 @dataclass(frozen=True)
 class Study:
     """Config, prices and windows of a run; see :func:`prepare`.
@@ -114,8 +141,7 @@ class Study:
     day_gap: np.ndarray
     notes: tuple[Note, ...]
     source: dict[str, Any]
-    _contexts: dict[int, WindowContext] = field(default_factory=dict, compare=False, repr=False)
-    _lock: Any = field(default_factory=Lock, compare=False, repr=False)
+    contexts: ContextCache = field(default_factory=ContextCache, compare=False, repr=False)
 
     @property
     def slots(self) -> int:
@@ -124,14 +150,10 @@ class Study:
 
     def context(self, k: int) -> WindowContext:
         """Prices of window `k`; the last few are kept for the tasks that share them."""
-        with self._lock:
-            if k not in self._contexts:
-                while len(self._contexts) >= _CONTEXTS_KEPT:
-                    self._contexts.pop(next(iter(self._contexts)))
-                self._contexts[k] = self._make_context(self.windows[k])
-            return self._contexts[k]
+        return self.contexts.get(k, self._make_context)
 
-    def _make_context(self, window: Window) -> WindowContext:
+    def _make_context(self, k: int) -> WindowContext:
+        window = self.windows[k]
         bars = slice(window.first, window.stop)
         raw = np.ascontiguousarray(self.filled[:, bars])
         spread = raw if self.spread_prices is self.filled else np.ascontiguousarray(self.spread_prices[:, bars])

@@ -23,7 +23,7 @@ from pairs_bt.portfolio import Cohort, add_blocks
 from pairs_bt.prices import PriceData
 from pairs_bt.selection import choose
 from pairs_bt.signals import SignalSet
-from pairs_bt.study import Study, check_tradeable, prepare
+from pairs_bt.study import ContextCache, Study, check_tradeable, prepare
 from pairs_bt.tasks import Candidates, pair_paths, rule_signals, trade_book
 from pairs_bt.windows import Window
 
@@ -89,23 +89,13 @@ class Case:
 
 def open_cases(configs: Sequence[Config], data: PriceData) -> list[Case]:
     """Resolve every setting on the prices; settings with the same levels share their arrays."""
-
-    def make(config: Config) -> Study:
-        study = prepare(config, data)
-        check_tradeable(study)
-        return study
-
-    return make_cases(configs, [partial(make, config) for config in configs])
-
-
-def make_cases(configs: Sequence[Config], studies: Sequence[Callable[[], Study]]) -> list[Case]:
-    """Cases of settings; of those with the same levels, only the first one's study is made."""
     made: dict[str, Study] = {}
     cases = []
-    for number, (config, make) in enumerate(zip(configs, studies, strict=True)):
+    for number, config in enumerate(configs):
         keys = stage_keys(config)
         if keys.study not in made:
-            made[keys.study] = make()
+            made[keys.study] = prepare(config, data)
+            check_tradeable(made[keys.study])
         study = replace(made[keys.study], config=config)
         cases.append(Case(config, study, keys, {w.test_end: k for k, w in enumerate(study.windows)}, number))
     return cases
@@ -156,7 +146,7 @@ def trade_cohorts(cases: Sequence[Case], end: np.datetime64, store: CandidateSto
             k = case.places[end]
             # A study of this one window, whose prices in all forms stay while its settings need them.
             context = latest.get("context", case.keys.study, partial(case.study.context, k))
-            study = replace(case.study, _contexts={k: context})
+            study = replace(case.study, contexts=ContextCache({k: context}))
             out[position] = _trade(study, k, case.keys, _candidates(study, k, case.keys, store, latest), latest)
     return out
 
