@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 TEMPORARY = ".tmp"
 
@@ -47,6 +48,11 @@ def write_bytes(path: Path, data: bytes) -> str:
 def write_text(path: Path, text: str) -> str:
     """Write a whole UTF-8 file, line ends as they are, and return its sha256."""
     return write_bytes(path, text.encode("utf-8"))
+
+
+def json_text(value: Any) -> str:
+    """A value as people and programs read it, the same for equal values."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
 def sync_folder(folder: Path) -> None:

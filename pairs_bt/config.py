@@ -30,6 +30,13 @@ def _check_period(value: Any) -> Any:
     return value
 
 
+#: Keys whose value may be a path: two configs that name files of one name and content are one.
+PATH_KEYS = (("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table"))
+
+#: Mean calendar days of a period's unit.
+UNIT_DAYS = {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}
+
+
 def split_period(text: str) -> tuple[int, str]:
     """Split a period into its number and unit: ``'6M'`` gives ``(6, 'M')``."""
     match = _PERIOD.match(text)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pairs_bt.results import Run
 from pairs_bt.scan_writer import ScanSummary
+from pairs_bt.store import REPORT
 
 MAX_NOTES = 12
 # Under so many trades the standard error of a Sharpe ratio is as large as any that one hopes for.
@@ -167,7 +168,7 @@ def show_run(run: Run) -> None:
     click.echo(chance_line(run))
     click.echo(in_ascii(run.comparison.verdict))
     if run.folder is not None:
-        page = run.folder / "report.html"
+        page = run.folder / REPORT
         click.echo(f"Report: {page}" if page.exists() else f"Folder: {run.folder}")
 
 

@@ -28,8 +28,8 @@ from pairs_bt.identity import identify
 from pairs_bt.limits import Refusals
 from pairs_bt.loading import load_run
 from pairs_bt.lock import hold
+from pairs_bt.parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
 from pairs_bt.parts import TABLES as _FROM_PARTS
-from pairs_bt.parts import Parts, spreads_path, to_arrow
 from pairs_bt.pipeline import WindowResult
 from pairs_bt.portfolio import compound
 from pairs_bt.results import Run
@@ -99,7 +99,7 @@ def _make(stack: ExitStack, folder: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    for path in (folder / "parts", folder / "spreads", folder):
+    for path in (folder / PARTS, folder / SPREADS, folder):
         with suppress(OSError):
             path.rmdir()
 
@@ -212,7 +212,7 @@ class _Session:
             store.write_table(self.folder, name, self._frames(name))
         made = self._made_run()
         store.write_table(self.folder, "returns", [to_arrow(pd.DataFrame(made.returns))])
-        with replacing(self.folder / "summary.csv") as stream:
+        with replacing(self.folder / store.SUMMARY) as stream:
             stream.write(made.summary.to_csv(index=False, lineterminator="\n").encode())
         if self.work.report:
             self._report(made)
@@ -268,9 +268,9 @@ class _Session:
 
     def _repair(self, manifest: dict[str, Any], broken: list[str]) -> None:
         partitions = {spreads_path(label): k for k, label in enumerate(self.labels)}
-        if {*broken} & {"config.toml", "config.resolved.json"}:
+        if {*broken} & {*store.CONFIGS}:
             store.write_configs(self.folder, self.study.config)
-        if any((name.endswith(".parquet") and name not in partitions) or name == "summary.csv" for name in broken):
+        if any((name.endswith(".parquet") and name not in partitions) or name == store.SUMMARY for name in broken):
             # The tables' parts are gone: all windows are made again. The manifest stands until the new one is there.
             self._remake()
         elif lost := [partitions[name] for name in broken if name in partitions]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pairs_bt.config import Config, Smooth
+from pairs_bt.config import PATH_KEYS, Config, Smooth
 from pairs_bt.config_io import fingerprint, to_toml
 from pairs_bt.hedge import Variant
 from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
@@ -136,9 +136,8 @@ def _without_folders(config: Config) -> Config:
     def name(value: object) -> object:
         return Path(value).name if isinstance(value, str) else value
 
-    parts = {("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table")}
     changes: dict[str, Any] = {}
-    for table, key in sorted(parts):
+    for table, key in sorted(PATH_KEYS):
         section = changes.get(table, getattr(config, table))
         changes[table] = section.model_copy(update={key: name(getattr(section, key))})
     return config.model_copy(update=changes)

@@ -27,6 +27,7 @@ from pairs_bt.pipeline import WindowResult
 from pairs_bt.portfolio import Cohort
 
 PARTS = "parts"
+SPREADS = "spreads"
 TABLES = ("tests", "half_lives", "trades", "fills")
 
 
@@ -110,7 +111,7 @@ class Parts:
 
 def spreads_path(label: str) -> str:
     """Path of a window's partition of the spreads, relative to the run's folder."""
-    return f"spreads/test_end={label}/part-0.parquet"
+    return f"{SPREADS}/test_end={label}/part-0.parquet"
 
 
 def to_arrow(frame: pd.DataFrame) -> pa.Table:

@@ -15,7 +15,7 @@ import pandas as pd
 from pairs_bt.cells import Note
 from pairs_bt.cointegration import ScanInputs
 from pairs_bt.cointegration import prepare as prepare_scan
-from pairs_bt.config import Config, PairGroups, Universe, Windows, split_period
+from pairs_bt.config import UNIT_DAYS, Config, PairGroups, Universe, Windows, split_period
 from pairs_bt.distance import MeasureInputs
 from pairs_bt.distance import prepare as prepare_measures
 from pairs_bt.errors import ConfigError, DataError
@@ -189,7 +189,7 @@ def cohort_slots(options: Windows) -> int:
     if trade[1] in "YM" and step[1] in "YM":
         months = [n * (12 if unit == "Y" else 1) for n, unit in (trade, step)]
         return math.ceil(months[0] / months[1])
-    days = [n * {"Y": 365.25, "M": 30.4375, "W": 7, "D": 1}[unit] for n, unit in (trade, step)]
+    days = [n * UNIT_DAYS[unit] for n, unit in (trade, step)]
     return math.ceil(days[0] / days[1] - 1e-9)
 
 

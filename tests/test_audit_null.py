@@ -26,6 +26,7 @@ from pairs_bt.cli import cli
 from pairs_bt.config import Config, Selection
 from pairs_bt.config_io import builtin
 from pairs_bt.errors import ConfigError, PartialError
+from pairs_bt.ledoit_wolf import holm
 from pairs_bt.lock import hold
 from pairs_bt.planted import PlantedPair
 from pairs_bt.prices import PriceData, check_prices
@@ -251,7 +252,7 @@ def test_holm_is_statsmodels() -> None:
     rng = np.random.default_rng(1)
     for m in (1, 2, 7):
         p = rng.uniform(size=m) ** 3
-        np.testing.assert_allclose(evidence.holm(p), multipletests(p, method="holm")[1], rtol=1e-14)
+        np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-14)
 
 
 def test_a_result_that_one_kind_of_null_explains_is_not_called() -> None:

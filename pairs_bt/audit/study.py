@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from pairs_bt.atomic import reason, replacing, write_text
+from pairs_bt.atomic import json_text, reason, replacing, write_text
 from pairs_bt.audit import causality, draws, evidence, ladder
 from pairs_bt.audit.causality import Certificate
 from pairs_bt.audit.evidence import Call, Discovery
@@ -139,7 +139,7 @@ def _take(stack: ExitStack, out: Path, config: Config, *, fresh: bool) -> None:
 def _audit(study: Study, draws_each: int, dates: int, out: Path | None, jobs: int | None, show: Display) -> Audit:
     config = study.config
     if out is not None:
-        write_text(out / MANIFEST, _json(_manifest(config, study.prices, draws_each, dates)))
+        write_text(out / MANIFEST, json_text(_manifest(config, study.prices, draws_each, dates)))
     real = measure(study)
     steps = ladder.rungs(config)
     if out is not None:
@@ -191,12 +191,12 @@ def write(audit: Audit, folder: Path) -> None:
     for name, table in (("ladder", audit.ladder), ("null", audit.null), ("null_windows", audit.windows)):
         with replacing(folder / f"{name}.csv") as stream:
             stream.write(table.to_csv(index=False, lineterminator="\n").encode())
-    write_text(folder / "causality.json", _json(audit.certificate.to_dict()))
+    write_text(folder / "causality.json", json_text(audit.certificate.to_dict()))
     write_text(folder / "audit.html", render(audit))
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) if (folder / MANIFEST).exists() else {}
     summary = {"discoveries": [asdict(d) for d in audit.discoveries], "calls": [asdict(c) for c in audit.calls]}
     # Last: an audit is complete when this says so.
-    write_text(folder / MANIFEST, _json(manifest | {"status": "complete"} | summary))
+    write_text(folder / MANIFEST, json_text(manifest | {"status": "complete"} | summary))
 
 
 def _manifest(config: Config, prices: pd.DataFrame, draws_each: int, dates: int) -> dict[str, Any]:
@@ -209,10 +209,6 @@ def _manifest(config: Config, prices: pd.DataFrame, draws_each: int, dates: int)
         "dates": dates,
         "seed": config.run.seed,
     }
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
 def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:

@@ -12,14 +12,13 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairs_bt.atomic import reason, replacing, sha256_of, write_text
+from pairs_bt.atomic import json_text, reason, replacing, sha256_of, write_text
 from pairs_bt.checkpoints import Checkpoints, is_blank
 from pairs_bt.config import Comparison, Config, RunOptions
 from pairs_bt.config_io import fingerprint, to_toml
@@ -119,7 +118,7 @@ def write_tables(folder: Path, result: SweepResult, page: str) -> None:
         write_text(folder / "config.toml", to_toml(result.config))
         write_text(folder / "sweep.csv", result.table.to_csv(index=False, lineterminator="\n"))
         write_text(folder / "choices.csv", result.choices.to_csv(index=False, lineterminator="\n"))
-        write_text(folder / "overfitting.json", _json(result.overfitting()))
+        write_text(folder / "overfitting.json", json_text(result.overfitting()))
         _write_returns(folder / "returns.parquet", result)
         write_text(folder / "sweep.html", page)
         files = {name: sha256_of(folder / name) for name in FILES}
@@ -132,7 +131,7 @@ def write_tables(folder: Path, result: SweepResult, page: str) -> None:
             "notes": list(result.notes),
             "files": files,
         }
-        write_text(folder / MANIFEST, _json(manifest))
+        write_text(folder / MANIFEST, json_text(manifest))
     except OSError as error:
         raise no_room(folder, error) from None
 
@@ -143,10 +142,6 @@ def no_room(folder: Path, error: OSError) -> PartialError:
         f"The sweep could not write to {folder}: {reason(error)}. Finished settings are kept there; make room and give "
         "the same command again."
     )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
 def _write_returns(path: Path, result: SweepResult) -> None:

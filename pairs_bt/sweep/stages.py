@@ -18,7 +18,7 @@ import numpy as np
 from pairs_bt.config import Config
 from pairs_bt.hedge import Variant, variants
 from pairs_bt.kernels.trading import N_DAILY
-from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window
+from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window, serial
 from pairs_bt.portfolio import Cohort, add_blocks
 from pairs_bt.prices import PriceData
 from pairs_bt.selection import choose
@@ -154,13 +154,9 @@ def trade_cohorts(cases: Sequence[Case], end: np.datetime64, store: CandidateSto
 def _candidates(study: Study, k: int, keys: StageKeys, store: CandidateStore, latest: _Latest) -> Candidates:
     place = (study.windows[k].test_end, keys.choice)
     if place not in store.found:
-        scan = latest.get("scan", keys.scan, lambda: scan_window(study, k, _serial))
+        scan = latest.get("scan", keys.scan, lambda: scan_window(study, k, serial))
         store.found[place] = pick(scan, choose(scan, study.config.selection))
     return store.found[place]
-
-
-def _serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
-    return [function(lo, hi) for lo, hi in ranges]
 
 
 def _trade(study: Study, k: int, keys: StageKeys, candidates: Candidates, latest: _Latest) -> Traded:
