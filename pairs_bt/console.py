@@ -14,6 +14,7 @@ import pandas as pd
 from pairs_bt.results import Run
 from pairs_bt.scan_writer import ScanSummary
 from pairs_bt.store import REPORT
+from pairs_bt.wording import in_ascii, text_table
 
 MAX_NOTES = 12
 # Under so many trades the standard error of a Sharpe ratio is as large as any that one hopes for.
@@ -43,11 +44,6 @@ def show_notes(notes: Sequence[str]) -> None:
         click.echo(f"note: {text}", err=True)
     if len(notes) > MAX_NOTES:
         click.echo(f"note: {len(notes) - MAX_NOTES} more; `pairs-bt validate` lists them all", err=True)
-
-
-def in_ascii(text: str) -> str:
-    """A text that pages show, too, for the terminal: one minus sign and dash there, the one on the keyboard."""
-    return text.replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-").replace("\N{INFINITY}", "inf")
 
 
 def percent(value: float, digits: int = 2) -> str:
@@ -89,16 +85,7 @@ def headline(summary: pd.DataFrame) -> str:
     rows: list[list[str]] = [
         [] if row is None else [row[0], *(row[2](float(v)) for v in summary[row[1]])] for row in _ROWS
     ]
-    widths = [max(len(r[c]) for r in [head, *rows] if r) for c in range(len(head))]
-
-    def line(cells: list[str]) -> str:
-        first, *rest = cells
-        return "  ".join(
-            [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))]
-        ).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([line(head), rule, *(line(r) if r else "" for r in rows)])
+    return text_table([head, *rows])
 
 
 _LEGEND = (

@@ -30,12 +30,10 @@ from pairs_bt.loading import load_run
 from pairs_bt.lock import hold
 from pairs_bt.parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
 from pairs_bt.parts import TABLES as _FROM_PARTS
-from pairs_bt.pipeline import WindowResult
+from pairs_bt.pipeline import Progress, WindowResult
 from pairs_bt.portfolio import compound
 from pairs_bt.results import Run
 from pairs_bt.study import Study
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

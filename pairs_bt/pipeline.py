@@ -73,6 +73,8 @@ class WindowResult:
         return iter([getattr(self, name)])
 
 
+# Called with (what is done, what there is in all).
+Progress = Callable[[int, int], None]
 Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list]
 
 

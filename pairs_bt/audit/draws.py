@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,13 @@ from pairs_bt.checkpoints import Checkpoints
 from pairs_bt.config_io import fingerprint
 from pairs_bt.identity import source_sha256
 from pairs_bt.null import NullKind, null_market
+from pairs_bt.pipeline import Progress
 from pairs_bt.prices import PriceData, fingerprint_frame
 from pairs_bt.study import Study, prepare
 
 KINDS: tuple[NullKind, ...] = get_args(NullKind)
 DRAWS = "null_draws"
 BLOCK = 20
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, order=True)

@@ -16,6 +16,7 @@ from pairs_bt.engine import Engine, LocalEngine
 from pairs_bt.engine_dask import DaskEngine
 from pairs_bt.errors import ConfigError
 from pairs_bt.lock import taken
+from pairs_bt.pipeline import Progress
 from pairs_bt.prices import PriceData, check_prices
 from pairs_bt.study import load_prices
 from pairs_bt.sweep import folder as files
@@ -26,8 +27,6 @@ from pairs_bt.sweep.page import render
 from pairs_bt.sweep.stages import CandidateStore, Case, common_ends, open_cases
 from pairs_bt.sweep.traders import Threads, Trader
 from pairs_bt.sweep.walk_forward import choose_settings, walk_forward_returns
-
-Progress = Callable[[int, int], None]
 
 
 def _silent(text: str) -> None:
