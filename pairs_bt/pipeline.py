@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt import tables
+from pairs_bt.config import reads
 from pairs_bt.hedge import variants
 from pairs_bt.kernels.trading import N_DAILY
 from pairs_bt.ledger import BLOCK
@@ -194,6 +195,10 @@ def count_refused(study: Study, result: WindowResult, refusals: Refusals | None)
     return replace(result, cohort=replace(result.cohort, refused=counts))
 
 
+@reads(
+    "data", "universe", "windows", "filter.price_space", "selection.var_order", "selection.method",
+    "selection.heuristics",
+)  # fmt: skip
 def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:
     """Test every pair of the universe in window `k`."""
     parts = mapper(lambda lo, hi: scan_task(study, k, lo, hi), cut(study.pair_i.size, chunk))

@@ -15,7 +15,7 @@ import pandas as pd
 from pairs_bt.cells import Note
 from pairs_bt.cointegration import ScanInputs
 from pairs_bt.cointegration import prepare as prepare_scan
-from pairs_bt.config import UNIT_DAYS, Config, PairGroups, Universe, Windows, split_period
+from pairs_bt.config import UNIT_DAYS, Config, PairGroups, Universe, Windows, reads, split_period
 from pairs_bt.distance import MeasureInputs
 from pairs_bt.distance import prepare as prepare_measures
 from pairs_bt.errors import ConfigError, DataError
@@ -213,6 +213,10 @@ def load_prices(config: Config) -> PriceData:
     return read_prices(data.path, start=data.start, end=data.end, max_bytes=data.max_bytes, max_cells=data.max_cells)
 
 
+@reads(
+    "data", "universe", "windows", "filter", "hedge", "execution.borrow_bps", "execution.borrow_table",
+    but=("filter.hedge", "hedge.variants", "hedge.rehedge"),
+)  # fmt: skip
 def prepare(config: Config, data: PriceData | None = None) -> Study:
     """Resolve a config on its prices.
 

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from pairs_bt import cointegration, distance
-from pairs_bt.config import Selection
+from pairs_bt.config import Selection, reads
 from pairs_bt.hedge import FilterPath, Variant, variants
 from pairs_bt.kernels import trading as kernel
 from pairs_bt.ledger import BLOCK, Book, trade_pairs
@@ -153,11 +153,13 @@ def trade_task(
     return TradeResult(lo, rules, results)
 
 
+@reads("filter")
 def pair_paths(study: Study, k: int, candidates: Candidates, lo: int, hi: int) -> FilterPath:
     """Filter the candidates `lo` to `hi` of window `k`: what every hedge rule starts from."""
     return filter_pairs(study.context(k).levels, candidates.y[lo:hi], candidates.x[lo:hi], study.config.filter)
 
 
+@reads("hedge", "signal.half_life", "signal.entry", "signal.z", but=("hedge.variants", "hedge.rehedge"))
 def rule_signals(
     study: Study, k: int, path: FilterPath, rule: str, candidates: Candidates, lo: int, hi: int
 ) -> SignalSet:
@@ -167,6 +169,7 @@ def rule_signals(
     return make_signals(path, rule, context.levels, y, x, context.window.n_train, study.config)
 
 
+@reads("signal", "execution", "portfolio")
 def trade_book(
     study: Study,
     k: int,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pairs_bt.config import Config
+from pairs_bt.config import Config, declared
 from pairs_bt.hedge import Variant, variants
 from pairs_bt.kernels.trading import N_DAILY
 from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window, serial
@@ -48,28 +48,19 @@ class StageKeys:
     study: str
 
 
-def stage_keys(config: Config) -> StageKeys:
-    """Keys of every stage of one setting.
+# In the order of the fields of `StageKeys`.
+_DECLARED = [declared(stage) for stage in (scan_window, choose, pair_paths, rule_signals, trade_book, prepare)]
 
-    A stage takes more of the config than it reads rather than less: a key too many costs time, one too few is wrong.
-    Variants and ways of re-hedging are in none, because signals and trades are kept by variant.
-    """
+
+def stage_keys(config: Config) -> StageKeys:
+    """Keys of every stage of one setting, from what each stage declares that it reads (`pairs_bt.config.reads`)."""
     tables = config.model_dump(mode="json")
-    hedge = {key: value for key, value in tables["hedge"].items() if key not in ("variants", "rehedge")}
-    levels = {key: value for key, value in tables["filter"].items() if key != "hedge"}
-    borrow = {key: value for key, value in tables["execution"].items() if key.startswith("borrow")}
-    scan = [tables["data"], tables["universe"], tables["windows"], levels["price_space"]]
-    steps = [
-        [*scan, *(tables["selection"][key] for key in ("var_order", "method", "heuristics"))],
-        tables["selection"],
-        [levels, borrow, tables["filter"]],
-        [hedge, *(tables["signal"][key] for key in ("half_life", "entry", "z"))],
-        [tables["signal"], tables["execution"], tables["portfolio"]],
-    ]
-    scan_key, choice, path, signals, ledger = accumulate(json.dumps(step, sort_keys=True) for step in steps)
-    return StageKeys(
-        scan_key, choice, path, signals, ledger, study=json.dumps([scan, levels, borrow, hedge], sort_keys=True)
+    scan, choice, path, signals, ledger, study = (
+        json.dumps(reading.values(tables), sort_keys=True) for reading in _DECLARED
     )
+    # A path comes from the study's arrays; settings that share these stand together.
+    held = list(accumulate((scan, choice, study + path, signals, ledger)))
+    return StageKeys(held[0], held[1], held[2], held[3], held[4], study)
 
 
 @dataclass(frozen=True)
