@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,18 +109,20 @@ def timed(function: Any, *arguments: Any) -> tuple[float, Any]:
 def measure(config: Path, folder: Path) -> tuple[Costs, list[tuple[int, float]]]:
     """Cost of each part of a window on one thread, of a task on a cluster, and of a scan task by its pairs."""
     from pairs_bt import Config
-    from pairs_bt.cluster_tasks import choose_window, scan_chunk, trade_chunk
+    from pairs_bt.cluster_tasks import Sent, choose_window, scan_chunk, to_send, trade_chunk
     from pairs_bt.engine_dask import SCAN_CHUNK, TRADE_CHUNK
     from pairs_bt.parts import Parts
     from pairs_bt.pipeline import collect
     from pairs_bt.runner import open_study
-    from pairs_bt.shared_study import SharedStudy, pack, unpack
+    from pairs_bt.study import ContextCache
 
-    packed = pack(open_study(Config.load(config)))
-    unpack_s, study = timed(unpack, packed)
-    shared, size = SharedStudy(study), study.pair_i.size
+    packed = pickle.dumps(Sent(to_send(open_study(Config.load(config)))), protocol=5)
+    unpack_s, shared = timed(pickle.loads, packed)
+    study = shared.content
+    size = study.pair_i.size
     scan_chunk(shared, 0, 0, 64)
-    study._contexts.clear()
+    study = replace(study, contexts=ContextCache())
+    shared = Sent(study)
     context_s, _ = timed(lambda: study.context(0).scan_inputs)
     growth = [
         (n, timed(scan_chunk, shared, 0, 0, n)[0]) for n in (64, 512, 4_096, SCAN_CHUNK, 4 * SCAN_CHUNK) if n <= size

@@ -20,10 +20,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pairs_bt.audit.draws import KINDS
-from pairs_bt.audit.measure import serial
 from pairs_bt.config import Config
 from pairs_bt.null import null_market
-from pairs_bt.pipeline import scan_window
+from pairs_bt.pipeline import scan_window, serial
 from pairs_bt.planted import PlantedPair
 from pairs_bt.prices import PriceData, check_prices
 from pairs_bt.selection import choose

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 TEMPORARY = ".tmp"
 
@@ -20,7 +22,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     The bytes reach the disk before the name does, and the name before this returns: after a power cut there is
     the old file or the new one, never a part of it.
     """
-    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    # A name of its own: two processes without a lock may write the same file, and one of them comes last.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("wb") as stream:
@@ -45,6 +48,11 @@ def write_bytes(path: Path, data: bytes) -> str:
 def write_text(path: Path, text: str) -> str:
     """Write a whole UTF-8 file, line ends as they are, and return its sha256."""
     return write_bytes(path, text.encode("utf-8"))
+
+
+def json_text(value: Any) -> str:
+    """A value as people and programs read it, the same for equal values."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
 def sync_folder(folder: Path) -> None:

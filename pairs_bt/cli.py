@@ -93,9 +93,11 @@ def _say(text: str) -> None:
 
 
 def _how_to_go_on(folder: Path) -> str:
-    if (folder / "manifest.json").exists():
+    from pairs_bt.store import parts_kept, state_of
+
+    if state_of(folder) == "complete":
         return f"Interrupted; the run in {folder} is finished."
-    parts = len(list((folder / "parts").glob("*.part")))
+    parts = len(parts_kept(folder))
     kept = f"{parts} finished windows are kept in {folder}" if parts else "Nothing was finished yet"
     return f"Interrupted. {kept}. To go on: {again()}"
 
@@ -140,11 +142,11 @@ def report(folder: Path, pairs: tuple[str, ...], out: Path | None, force: bool) 
     from pairs_bt.out_file import PAGE, check_out
     from pairs_bt.report import write_report
     from pairs_bt.runner import load_run
-    from pairs_bt.store import record_file
+    from pairs_bt.store import REPORT, record_file
 
     loaded = load_run(folder)
     check_out(out, PAGE, force=force)
-    target = out or folder / "report.html"
+    target = out or folder / REPORT
     _check_tickers(loaded, asked)
     write_report(loaded, target, pairs=asked)
     if out is None:
@@ -196,10 +198,14 @@ cli.add_command(audit)
 cli.add_command(sweep)
 
 
+def collect_rarely() -> None:
+    """Look for cycles less often: a command lives for seconds and makes few, and looking costs a tenth of them."""
+    gc.set_threshold(200_000, 50, 50)
+
+
 def main() -> None:
     """Entry point: errors a user can mend are one paragraph on stderr and an exit code, never a traceback."""
-    # A command lives for seconds and makes few cycles: collecting as often as a server would costs a tenth of them.
-    gc.set_threshold(200_000, 50, 50)
+    collect_rarely()
     with ends_at_once():
         sys.exit(_exit_code())
 

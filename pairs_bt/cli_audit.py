@@ -41,8 +41,9 @@ def audit(
     settings = Config.load(config, overrides)
     from pairs_bt.audit.study import run_audit
     from pairs_bt.audit.words import terminal
-    from pairs_bt.console import in_ascii, progress_bar
+    from pairs_bt.console import progress_bar
     from pairs_bt.interrupt import again, on_interrupt
+    from pairs_bt.wording import in_ascii
 
     target = out or Path("runs") / f"{config.stem if config else 'demo'}-audit"
     on_interrupt(lambda: f"Interrupted. Finished draws of the audit are kept in {target}. To go on: {again()}")

@@ -32,7 +32,7 @@ def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | No
     runs = {name: load_run(folder) for name, folder in named_folders(folders).items()}
     found = compare_runs(runs, variants=variants)
     from pairs_bt.compare_page import as_text, render_comparison, tables
-    from pairs_bt.console import in_ascii
+    from pairs_bt.wording import in_ascii
 
     block = cast(int, found.comparison.settings["block"])
     for name, run in runs.items():

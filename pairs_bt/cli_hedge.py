@@ -55,7 +55,7 @@ def hedge(
       changes  --trans-cov 1e-4 --obs-cov 1e-4
     """  # noqa: D301  # click takes \b for "do not wrap"
     from pairs_bt.errors import ConfigError
-    from pairs_bt.matrix_files import locked
+    from pairs_bt.lock import taken
 
     given = {name: value for name, value in options.items() if value is not None}
     if prices is not None and update is not None:
@@ -75,23 +75,21 @@ def hedge(
         matrix, notes = _fit(prices, start, jobs, given)
         if not fresh:
             _check_newer(matrix, out)
-        with locked(out):
+        with taken(out):
             _keep(matrix, out, notes)
     else:
         _existing(out)
-        with locked(out):
+        with taken(out):
             _move(out, update, start, jobs)
 
 
 def _check_folder(out: Path) -> None:
     """Refuse a folder in which something else lies than a matrix."""
+    from pairs_bt.checkpoints import is_blank
     from pairs_bt.errors import ConfigError
     from pairs_bt.matrix_store import STATES
 
-    # A command that was killed in its first moments has left its lock or a temporary file.
-    if not out.is_dir() or (out / STATES).is_file():
-        return
-    if any(path.name != ".lock" and not path.name.endswith(".tmp") for path in out.iterdir()):
+    if out.is_dir() and not (out / STATES).is_file() and not is_blank(out):
         raise ConfigError(
             f"--out {out} is not empty, and no matrix has been made there. Give another folder, or an empty one."
         )

@@ -82,8 +82,8 @@ def sweep(
 
 def show_sweep(result: SweepResult) -> None:
     """The end of a sweep: one line a variant, and the verdict."""
-    from pairs_bt.console import in_ascii
     from pairs_bt.sweep.page import headline
+    from pairs_bt.wording import in_ascii, text_table
 
     table = headline(result)
     # The best settings are long; they follow the table, one a line.
@@ -93,15 +93,11 @@ def show_sweep(result: SweepResult) -> None:
         cells = [in_ascii(cell if isinstance(cell, str) else cell.text) for cell in row.cells]
         lines.append([row.head, *cells[:-1]])
         best.append((row.head, cells[-1]))
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    for number, line in enumerate(lines):
-        first, *rest = line
-        click.echo("  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))]))
-        if number == 0:
-            click.echo("-" * (sum(widths) + 2 * (len(widths) - 1)))
+    click.echo(text_table(lines))
     click.echo()
     click.echo(f"{len(result.grid.settings):,} settings, {result.outcomes[0].ends.size} cohorts. Best in hindsight:")
+    width = max(len(line[0]) for line in lines)
     for label, name in best:
-        click.echo(f"  {label.ljust(widths[0])}  {name}")
+        click.echo(f"  {label.ljust(width)}  {name}")
     click.echo(f"\n{_LEGEND}\n")
     click.echo(in_ascii(result.verdict))

@@ -9,12 +9,14 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from pairs_bt.cluster_tasks import (
+    Sent,
     blamed,
     candidates_of,
     choose_window,
     collect_window,
     itself,
     scan_chunk,
+    to_send,
     trade_chunk,
 )
 from pairs_bt.engine import Kept
@@ -22,8 +24,7 @@ from pairs_bt.errors import PairsError
 from pairs_bt.ledger import BLOCK
 from pairs_bt.limits import Refusals
 from pairs_bt.parts import Parts
-from pairs_bt.pipeline import WindowResult
-from pairs_bt.shared_study import SharedStudy
+from pairs_bt.pipeline import WindowResult, cut
 from pairs_bt.study import Study
 
 if TYPE_CHECKING:
@@ -117,7 +118,6 @@ class Flight(Tasks):
         self,
         engine: DaskEngine,
         study: Study,
-        file: Any,
         parts: Parts | None,
         refusals: Refusals | None,
         wanted: tuple[str, ...],
@@ -129,7 +129,7 @@ class Flight(Tasks):
         self.refusals = refusals
         self.wanted = wanted
         self.delayed = delayed
-        self.shared = self.submit("study", 0, itself, SharedStudy(study, file))
+        self.shared = self.submit("study", 0, itself, Sent(to_send(study)))
 
     def stop(self) -> None:
         """Let waiting threads end and the scheduler forget the tasks."""
@@ -143,7 +143,7 @@ class Flight(Tasks):
         rank = -k
         scans = [
             self.submit(f"scan of pairs {lo} to {hi} in window {label}", rank, scan_chunk, self.shared, k, lo, hi)
-            for lo, hi in _ranges(self.study.pair_i.size, engine.scan_chunk)
+            for lo, hi in cut(self.study.pair_i.size, engine.scan_chunk)
         ]
         chosen = self.submit(f"choice in window {label}", rank, choose_window, self.shared, scans)
         light = self.submit(f"candidates of window {label}", rank, candidates_of, chosen)
@@ -159,7 +159,7 @@ class Flight(Tasks):
                 f"trades of candidates {lo} to {hi} in window {label}",
                 rank, trade_chunk, self.shared, k, light, lo, hi, refused, self.delayed,
             )
-            for lo, hi in _ranges(size, chunk)
+            for lo, hi in cut(size, chunk)
         ]  # fmt: skip
         whole = self.submit(
             f"tables of window {label}",
@@ -178,7 +178,3 @@ class Flight(Tasks):
 
 def _named(key: str) -> str:
     return f"'{str(key).rpartition('-')[0]}'"
-
-
-def _ranges(size: int, chunk: int) -> list[tuple[int, int]]:
-    return [(lo, min(lo + chunk, size)) for lo in range(0, size, chunk)]

@@ -1,23 +1,104 @@
 """What a cluster runs of ours: the tasks of a window, as functions that workers import.
 
-They wrap the tasks of :mod:`pairs_bt.tasks` and the joints of :mod:`pairs_bt.pipeline` for a study that travels.
+They wrap the tasks of :mod:`pairs_bt.tasks` and the joints of :mod:`pairs_bt.pipeline` for a study that travels. Dask
+packs tasks and their arguments; what workers give back goes the same way.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from pairs_bt.engine import Kept
+from pairs_bt.errors import ConfigError
+from pairs_bt.identity import machine, versions
 from pairs_bt.limits import Refusals
 from pairs_bt.parts import Parts
 from pairs_bt.pipeline import WindowResult, collect, count_refused, pick
 from pairs_bt.selection import Choice, ScanColumns, choose
-from pairs_bt.shared_study import SharedStudy
+from pairs_bt.study import ContextCache, Study
 from pairs_bt.tasks import Candidates, TradeResult, scan_task, trade_task
+
+T = TypeVar("T")
+
+
+def local_identity() -> dict[str, str]:
+    """Everything about this process that can change a byte of a task's result."""
+    return versions() | {f"machine {key}": str(value) for key, value in machine().items()}
+
+
+def check_identity(theirs: dict[str, str], who: str) -> None:
+    """Refuse a process that could give other bytes than this one.
+
+    Raises
+    ------
+    ConfigError
+        Naming `who` it is and what differs.
+    """
+    ours = local_identity()
+    wrong = [
+        f"{key} {theirs.get(key, 'absent')[:24]} there, {ours.get(key, 'absent')[:24]} here"
+        for key in {**ours, **theirs}
+        if ours.get(key) != theirs.get(key)
+    ]
+    if wrong:
+        raise ConfigError(
+            f"{who} is not like this process: {'; '.join(wrong[:4])}"
+            f"{f' and {len(wrong) - 4} more' if len(wrong) > 4 else ''}. Results would depend on who made them: "
+            "install the same versions on client and workers (for processors of several kinds, set "
+            "NUMBA_CPU_NAME=generic on all)."
+        )
+
+
+class Sent(Generic[T]):
+    """Something that travels to workers, with the identity of who sent it; a worker that is not like it refuses.
+
+    Workers join after the client has looked at them, so each process looks again, once.
+    """
+
+    def __init__(self, content: T) -> None:
+        self._content = content
+        self._identity = local_identity()
+        self._checked = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_checked": False}
+
+    @property
+    def content(self) -> T:
+        """What was sent.
+
+        Raises
+        ------
+        ConfigError
+            When this process is not like the one that sent it.
+        """
+        if not self._checked:
+            check_identity(self._identity, "The client")
+            self._checked = True
+        return self._content
+
+
+def to_send(study: Study, seen: dict[str, np.ndarray] | None = None) -> Study:
+    """A study without what no task reads: the unfilled prices and the notes.
+
+    With `seen`, arrays that are equal to one of an earlier study become that one, so that they travel once.
+    """
+    seen = {} if seen is None else seen
+    values = {f.name: getattr(study, f.name) for f in fields(Study)}
+    shared: dict[str, Any] = {
+        name: seen.setdefault(_digest(value), value) for name, value in values.items() if isinstance(value, np.ndarray)
+    }
+    return replace(study, prices=pd.DataFrame(index=study.dates), notes=(), contexts=ContextCache(), **shared)
+
+
+def _digest(array: np.ndarray) -> str:
+    return f"{array.dtype} {array.shape} {hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -29,16 +110,16 @@ class Chosen:
     candidates: Candidates
 
 
-def scan_chunk(shared: SharedStudy, k: int, lo: int, hi: int) -> ScanColumns:
+def scan_chunk(shared: Sent[Study], k: int, lo: int, hi: int) -> ScanColumns:
     """Test the pairs `lo` to `hi` of window `k`; without their positions, which every worker knows."""
     none = np.empty(0, dtype=np.int64)
-    made = scan_task(shared.study, k, lo, hi)
+    made = scan_task(shared.content, k, lo, hi)
     return ScanColumns(**{f.name: none if f.name in "ij" else getattr(made, f.name) for f in fields(ScanColumns)})
 
 
-def choose_window(shared: SharedStudy, chunks: list[ScanColumns]) -> Chosen:
+def choose_window(shared: Sent[Study], chunks: list[ScanColumns]) -> Chosen:
     """Join a window's scan and choose its candidates."""
-    study = shared.study
+    study = shared.content
     columns = {
         f.name: np.concatenate([getattr(c, f.name) for c in chunks]) for f in fields(ScanColumns) if f.name not in "ij"
     }
@@ -53,7 +134,7 @@ def candidates_of(chosen: Chosen) -> Candidates:
 
 
 def trade_chunk(
-    shared: SharedStudy,
+    shared: Sent[Study],
     k: int,
     candidates: Candidates,
     lo: int,
@@ -62,11 +143,11 @@ def trade_chunk(
     delayed: bool,
 ) -> TradeResult:
     """Trade the candidates `lo` to `hi` of window `k`."""
-    return trade_task(shared.study, k, candidates, lo, hi, refused, delayed=delayed)
+    return trade_task(shared.content, k, candidates, lo, hi, refused, delayed=delayed)
 
 
 def collect_window(
-    shared: SharedStudy,
+    shared: Sent[Study],
     k: int,
     chosen: Chosen,
     results: list[TradeResult],
@@ -75,8 +156,8 @@ def collect_window(
     parts: Parts | None,
 ) -> WindowResult | Kept:
     """Make a window's tables; with `parts`, keep them in the run's folder and return only that they are."""
-    made = collect(shared.study, k, chosen.scan, chosen.choice, chosen.candidates, results, wanted)
-    result = count_refused(shared.study, made, refusals)
+    made = collect(shared.content, k, chosen.scan, chosen.choice, chosen.candidates, results, wanted)
+    result = count_refused(shared.content, made, refusals)
     if parts is None:
         return result
     parts.write(result)

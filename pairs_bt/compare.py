@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -192,7 +192,7 @@ class Comparison:
     intervals, differences, robustness, confidence_set, superior : DataFrame
         `sharpe_intervals`, `paired_differences`, `robustness`, `sharpe_confidence_set`, and
         `superior_predictive_ability` of the days' contributions to the Sharpe ratio (`sharpe_contributions`).
-    wins, windows, concentration, exposure : DataFrame or None
+    wins, windows, concentration : DataFrame or None
         None where the input they need was not given.
     verdict : str
         A sentence, and one on what the sample could have seen.
@@ -208,29 +208,7 @@ class Comparison:
     wins: pd.DataFrame | None
     windows: pd.DataFrame | None
     concentration: pd.DataFrame | None
-    exposure: pd.DataFrame | None
     verdict: str
-
-    def to_json(self) -> dict[str, object]:
-        """Plain dicts, lists, numbers and strings; frames as lists of rows, NaN and infinities as None."""
-        return {part.name: _plain(getattr(self, part.name)) for part in fields(self)}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, pd.DataFrame):
-        table = value if isinstance(value.index, pd.RangeIndex) else value.rename_axis(index="name").reset_index()
-        return [_plain(row) for row in table.to_dict("records")]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if value is pd.NaT:
-        return None
-    if isinstance(value, (pd.Timestamp, np.datetime64)):
-        return pd.Timestamp(value).isoformat()[:10]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
 
 
 def _risk_adjusted(frame: pd.DataFrame) -> pd.DataFrame:
@@ -304,7 +282,6 @@ def compare_variants(
     level: float = 0.95,
     cohort_returns: pd.DataFrame | None = None,
     trades: pd.DataFrame | None = None,
-    prices: pd.DataFrame | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Comparison:
     """All comparisons of the variants of a run, with the uncertainty that the data leave.
@@ -319,8 +296,6 @@ def compare_variants(
         test_end x variant, for the win matrix.
     trades : DataFrame, optional
         The run's trades, for the concentration. Without it a variant has traded if a return is not 0.
-    prices : DataFrame, optional
-        Date x ticker, for the market exposure.
     labels : mapping, optional
         What the verdict calls each variant, where it is not its name.
 
@@ -352,6 +327,5 @@ def compare_variants(
         wins=matrix.wins if matrix else None,
         windows=matrix.windows if matrix else None,
         concentration=concentration(trades, variants=names) if trades is not None else None,
-        exposure=market_exposure(frame, prices) if prices is not None else None,
         verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block, len(frame)), labels or {})),
     )

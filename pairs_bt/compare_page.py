@@ -13,7 +13,7 @@ from pairs_bt.plots.portfolio import plot_runs_equity
 from pairs_bt.plots.svg import to_svg
 from pairs_bt.report import environment
 from pairs_bt.style import css_variables
-from pairs_bt.wording import day, interval, number, percent, pvalue, signed, why_not
+from pairs_bt.wording import day, in_ascii, interval, number, percent, pvalue, signed, text_table, why_not
 
 
 def tables(found: RunComparison) -> dict[str, Table]:
@@ -76,23 +76,11 @@ def _differences(records: list[dict[Hashable, Any]], title: str) -> Table:
     return Table(head, rows, title)
 
 
-def _plain(text: str) -> str:
-    return text.replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-").replace("\N{INFINITY}", "inf")
-
-
 def as_text(table: Table) -> str:
     """A table for the terminal, in ASCII signs: first column left, text left, numbers right."""
-    body = [[row.head, *(_plain(c if isinstance(c, str) else c.text) for c in row.cells)] for row in table.rows]
-    lines = [[str(head) for head in table.head], *body]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+    body = [[row.head, *(in_ascii(c if isinstance(c, str) else c.text) for c in row.cells)] for row in table.rows]
     left = [k == 0 or kind == "text" for k, (_, kind) in enumerate(table.columns)]
-
-    def laid(line: list[str]) -> str:
-        cells = [c.ljust(w) if flush else c.rjust(w) for c, w, flush in zip(line, widths, left, strict=True)]
-        return "  ".join(cells).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([laid(lines[0]), rule, *(laid(line) for line in body)])
+    return text_table([[str(head) for head in table.head], *body], left)
 
 
 def render_comparison(found: RunComparison) -> str:

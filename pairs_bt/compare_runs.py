@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.compare import Comparison, compare_variants
+from pairs_bt.config import PATH_KEYS
 from pairs_bt.config_io import to_json
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.results import Run
 
-_PATHS = ("data.path", "universe.membership", "universe.pairs", "execution.borrow_table")
+_PATHS = tuple(".".join(key) for key in PATH_KEYS)
 
 
 @dataclass(frozen=True)

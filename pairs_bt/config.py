@@ -7,9 +7,11 @@ and error texts live in :mod:`pairs_bt.config_io`; this module says what a confi
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -30,6 +32,13 @@ def _check_period(value: Any) -> Any:
     return value
 
 
+#: Keys whose value may be a path: two configs that name files of one name and content are one.
+PATH_KEYS = (("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table"))
+
+#: Mean calendar days of a period's unit.
+UNIT_DAYS = {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}
+
+
 def split_period(text: str) -> tuple[int, str]:
     """Split a period into its number and unit: ``'6M'`` gives ``(6, 'M')``."""
     match = _PERIOD.match(text)
@@ -42,6 +51,42 @@ Period = Annotated[str, BeforeValidator(_check_period)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Keys of the config that decide a result: whole tables and single ``table.key``s, `but` for some.
+
+    A stage declares more than it reads rather than less: a key too many costs a sweep time, one too few makes it wrong.
+    """
+
+    keys: tuple[str, ...]
+    but: tuple[str, ...]
+
+    def values(self, tables: dict[str, Any]) -> dict[str, Any]:
+        """Their values in a resolved config, by ``table.key``."""
+        flat = {f"{name}.{key}": value for name, table in tables.items() for key, value in table.items()}
+        own = {key for key in flat if key in self.keys or key.partition(".")[0] in self.keys}
+        return {key: flat[key] for key in sorted(own.difference(self.but))}
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+_READINGS: dict[Any, Reading] = {}
+
+
+def reads(*keys: str, but: tuple[str, ...] = ()) -> Callable[[F], F]:
+    """Declare which keys of the config decide the result of a stage, beside those that its arguments come from."""
+
+    def mark(stage: F) -> F:
+        _READINGS[stage] = Reading(keys, but)
+        return stage
+
+    return mark
+
+
+def declared(stage: Callable[..., Any]) -> Reading:
+    """What a stage has declared with `reads`."""
+    return _READINGS[stage]
 
 
 class Table(BaseModel):

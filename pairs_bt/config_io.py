@@ -16,12 +16,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pairs_bt.config import RULES, Config, split_period
+from pairs_bt.config import PATH_KEYS, RULES, UNIT_DAYS, Config, split_period
 from pairs_bt.errors import ConfigError, PairsError
 
 MAX_CONFIG_BYTES = 1_000_000
 _BORROW = (("data", "path"), ("execution", "borrow_table"))
-_PATH_KEYS = (("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table"))
 
 
 _NO_TABLE = ("model_type", "model_attributes_type")
@@ -98,7 +97,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _anchor(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the paths of a config absolute, taken from `folder`."""
     out = {name: dict(table) if isinstance(table, dict) else table for name, table in tables.items()}
-    for table, key in _PATH_KEYS:
+    for table, key in PATH_KEYS:
         section = out.get(table)
         if isinstance(section, dict) and _is_path(table, key, section.get(key)):
             section[key] = os.path.abspath(folder / section[key])
@@ -125,7 +124,7 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[st
             node[part] = child if isinstance(child, dict) else {}
             node = node[part]
         value = toml_value(text.strip())
-        if len(parts) == 2 and _is_path(parts[0], parts[1], value) and tuple(parts) in _PATH_KEYS:
+        if len(parts) == 2 and _is_path(parts[0], parts[1], value) and tuple(parts) in PATH_KEYS:
             value = os.path.abspath(value)
         node[parts[-1]] = value
     return out
@@ -310,7 +309,7 @@ def _period_rules(get: Any) -> list[str]:
             number, unit = split_period(text)
         except (ValueError, TypeError):
             return None
-        return number * {"Y": 365.25, "M": 30.4375, "W": 7, "D": 1}[unit]
+        return number * UNIT_DAYS[unit]
 
     trade, within = days(get("windows", "trade")), days(get("windows", "entry_within"))
     if trade is not None and within is not None and within > trade + 1:
@@ -338,7 +337,7 @@ def to_json(config: Config) -> str:
 def fingerprint(config: Config) -> str:
     """sha256 of everything in the config that can change a number (paths are covered by the data's own)."""
     tables = config.model_dump(mode="json", exclude={"sweep"})
-    for table, key in _PATH_KEYS:
+    for table, key in PATH_KEYS:
         value = tables[table][key]
         if _is_path(table, key, value):
             tables[table][key] = Path(value).name

@@ -13,6 +13,8 @@ import pandas as pd
 
 from pairs_bt.results import Run
 from pairs_bt.scan_writer import ScanSummary
+from pairs_bt.store import REPORT
+from pairs_bt.wording import in_ascii, text_table
 
 MAX_NOTES = 12
 # Under so many trades the standard error of a Sharpe ratio is as large as any that one hopes for.
@@ -42,11 +44,6 @@ def show_notes(notes: Sequence[str]) -> None:
         click.echo(f"note: {text}", err=True)
     if len(notes) > MAX_NOTES:
         click.echo(f"note: {len(notes) - MAX_NOTES} more; `pairs-bt validate` lists them all", err=True)
-
-
-def in_ascii(text: str) -> str:
-    """A text that pages show, too, for the terminal: one minus sign and dash there, the one on the keyboard."""
-    return text.replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-").replace("\N{INFINITY}", "inf")
 
 
 def percent(value: float, digits: int = 2) -> str:
@@ -91,16 +88,7 @@ def headline(summary: pd.DataFrame) -> str:
     rows: list[list[str]] = [
         [] if row is None else [row[0], *(row[2](float(v)) for v in summary[row[1]])] for row in _ROWS
     ]
-    widths = [max(len(r[c]) for r in [head, *rows] if r) for c in range(len(head))]
-
-    def line(cells: list[str]) -> str:
-        first, *rest = cells
-        return "  ".join(
-            [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))]
-        ).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([line(head), rule, *(line(r) if r else "" for r in rows)])
+    return text_table([head, *rows])
 
 
 _LEGEND = (
@@ -171,7 +159,7 @@ def show_run(run: Run) -> None:
     click.echo(chance_line(run))
     click.echo(in_ascii(run.comparison.verdict))
     if run.folder is not None:
-        page = run.folder / "report.html"
+        page = run.folder / REPORT
         click.echo(f"Report: {page}" if page.exists() else f"Folder: {run.folder}")
 
 

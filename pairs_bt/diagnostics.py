@@ -31,35 +31,23 @@ COLUMNS = (
 
 
 def ljung_box(values: np.ndarray, lags: int = LAGS) -> tuple[float, float]:
-    """Ljung-Box statistic of the first `lags` autocorrelations and its p-value (chi-squared of `lags` degrees).
+    """Ljung-Box statistic (1978) of the first `lags` autocorrelations, and its p-value; NaN for too few or constant."""
+    from statsmodels.stats.diagnostic import acorr_ljungbox
 
-    n (n + 2) sum of r_k**2 / (n - k): Ljung and Box (1978).
-    """
-    from scipy.special import chdtrc
-
-    n = values.size
-    centred = values - values.mean()
-    total = float((centred * centred).sum())
-    if n <= lags + 1 or not total > 0.0:
+    if values.size <= lags + 1 or not values.min() < values.max():
         return float("nan"), float("nan")
-    terms = [float((centred[k:] * centred[:-k]).sum()) / total for k in range(1, lags + 1)]
-    stat = n * (n + 2) * sum(r * r / (n - k) for k, r in enumerate(terms, start=1))
-    return stat, float(chdtrc(lags, stat))
+    row = acorr_ljungbox(values, lags=[lags]).iloc[0]
+    return float(row["lb_stat"]), float(row["lb_pvalue"])
 
 
 def jarque_bera(values: np.ndarray) -> tuple[float, float, float, float]:
-    """Jarque-Bera statistic, its p-value (chi-squared of 2 degrees), skewness and excess kurtosis (moments over n).
+    """Jarque-Bera statistic (1987), its p-value, skewness and excess kurtosis; NaN for constant values."""
+    from statsmodels.stats.stattools import jarque_bera as statistic
 
-    n/6 (skewness**2 + excess**2 / 4): Jarque and Bera (1987).
-    """
-    centred = values - values.mean()
-    second = float((centred**2).mean()) if values.size else 0.0
-    if not second > 0.0:
+    if not values.size or not values.min() < values.max():
         return float("nan"), float("nan"), float("nan"), float("nan")
-    skew = float((centred**3).mean()) / second**1.5
-    excess = float((centred**4).mean()) / second**2 - 3.0
-    stat = values.size / 6.0 * (skew * skew + excess * excess / 4.0)
-    return stat, float(np.exp(-0.5 * stat)), skew, excess
+    stat, pvalue, skew, kurtosis = statistic(values)
+    return float(stat), float(pvalue), float(skew), float(kurtosis) - 3.0
 
 
 def diagnostics(study: Study, test_end: Any = None, pairs: Iterable[tuple[str, str]] | None = None) -> pd.DataFrame:
@@ -129,10 +117,10 @@ def _window(study: Study, test_end: Any) -> int:
 
 def _rows(study: Study, k: int, pairs: Iterable[tuple[str, str]] | None) -> tuple[np.ndarray, np.ndarray]:
     if pairs is None:
-        from pairs_bt.pipeline import pick, scan_window
+        from pairs_bt.pipeline import pick, scan_window, serial
         from pairs_bt.selection import choose
 
-        scan = scan_window(study, k, lambda function, ranges: [function(lo, hi) for lo, hi in ranges])
+        scan = scan_window(study, k, serial)
         chosen = pick(scan, choose(scan, study.config.selection))
         return chosen.y, chosen.x
     place = {name: row for row, name in enumerate(study.tickers)}

@@ -16,13 +16,13 @@ from time import monotonic
 from typing import Any
 
 from pairs_bt.cluster_flight import Flight, windows_at_once
+from pairs_bt.cluster_tasks import check_identity, local_identity
 from pairs_bt.engine import Kept
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.ledger import BLOCK
 from pairs_bt.limits import Refusals
-from pairs_bt.parts import PARTS, Parts
+from pairs_bt.parts import Parts
 from pairs_bt.pipeline import TABLES, WindowResult
-from pairs_bt.shared_study import check_identity, local_identity
 from pairs_bt.study import Study
 
 # A task costs the scheduler about a millisecond: these sizes make it a third of a second of work.
@@ -42,8 +42,8 @@ class DaskEngine:
     scheduler : str
         Address, such as ``tcp://127.0.0.1:8786``, or ``tls://...`` with Dask's own configuration of certificates.
     shared_folder : bool
-        Workers see the run's folder under the client's path: they read the prices and write finished windows there.
-        Otherwise both travel over the network.
+        Workers see the run's folder under the client's path, and write finished windows there. Otherwise these travel
+        over the network.
     scan_chunk, trade_chunk : int
         Pairs per task; no size changes a result.
     timeout : float
@@ -146,8 +146,7 @@ class DaskEngine:
         if not numbers:
             return
         keep = parts if self.shared_folder else None
-        file = None if keep is None else keep.folder / PARTS / "study.zip"
-        flight = Flight(self, study, file, keep, refusals, tuple(wanted), delayed and refusals is None)
+        flight = Flight(self, study, keep, refusals, tuple(wanted), delayed and refusals is None)
         ahead = self._windows_at_once(study)
         # A thread here only waits; it holds no window's tables until they are asked for.
         with ThreadPoolExecutor(ahead) as pool:

@@ -20,6 +20,7 @@ import pandas as pd
 from pairs_bt import store
 from pairs_bt.assembly import assemble, expected_chance
 from pairs_bt.atomic import reason, replacing
+from pairs_bt.checkpoints import DamagedCheckpoint
 from pairs_bt.config import Config
 from pairs_bt.engine import Engine, Kept, find_refusals
 from pairs_bt.errors import ConfigError, PairsError, PartialError
@@ -27,14 +28,12 @@ from pairs_bt.identity import identify
 from pairs_bt.limits import Refusals
 from pairs_bt.loading import load_run
 from pairs_bt.lock import hold
+from pairs_bt.parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
 from pairs_bt.parts import TABLES as _FROM_PARTS
-from pairs_bt.parts import DamagedPart, Parts, spreads_path, to_arrow
-from pairs_bt.pipeline import WindowResult
+from pairs_bt.pipeline import Progress, WindowResult
 from pairs_bt.portfolio import compound
 from pairs_bt.results import Run
 from pairs_bt.study import Study
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def _make(stack: ExitStack, folder: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    for path in (folder / "parts", folder / "spreads", folder):
+    for path in (folder / PARTS, folder / SPREADS, folder):
         with suppress(OSError):
             path.rmdir()
 
@@ -211,7 +210,7 @@ class _Session:
             store.write_table(self.folder, name, self._frames(name))
         made = self._made_run()
         store.write_table(self.folder, "returns", [to_arrow(pd.DataFrame(made.returns))])
-        with replacing(self.folder / "summary.csv") as stream:
+        with replacing(self.folder / store.SUMMARY) as stream:
             stream.write(made.summary.to_csv(index=False, lineterminator="\n").encode())
         if self.work.report:
             self._report(made)
@@ -231,7 +230,7 @@ class _Session:
             cohorts = self.parts.cohorts()
             for table in self.parts.frames(name):
                 yield to_arrow(compound(table.to_pandas(), name, self.study, cohorts))
-        except DamagedPart as error:
+        except DamagedCheckpoint as error:
             raise PartialError(f"{error}: give the same command again, and that window is made again.") from None
 
     def _made_run(self) -> Run:
@@ -267,9 +266,9 @@ class _Session:
 
     def _repair(self, manifest: dict[str, Any], broken: list[str]) -> None:
         partitions = {spreads_path(label): k for k, label in enumerate(self.labels)}
-        if {*broken} & {"config.toml", "config.resolved.json"}:
+        if {*broken} & {*store.CONFIGS}:
             store.write_configs(self.folder, self.study.config)
-        if any((name.endswith(".parquet") and name not in partitions) or name == "summary.csv" for name in broken):
+        if any((name.endswith(".parquet") and name not in partitions) or name == store.SUMMARY for name in broken):
             # The tables' parts are gone: all windows are made again. The manifest stands until the new one is there.
             self._remake()
         elif lost := [partitions[name] for name in broken if name in partitions]:

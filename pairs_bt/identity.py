@@ -13,13 +13,12 @@ from typing import Any
 
 from pairs_bt import __version__
 from pairs_bt.atomic import sha256_of
-from pairs_bt.config import Config
+from pairs_bt.config import PATH_KEYS, Config
 from pairs_bt.config_io import fingerprint, to_json
 from pairs_bt.study import Study
 
 FORMAT = 1
 _PACKAGES = ("numpy", "pandas", "numba", "scipy", "statsmodels", "pykalman", "pyarrow", "matplotlib", "jinja2")
-_TABLES = (("universe", "pairs"), ("universe", "membership"), ("execution", "borrow_table"))
 
 
 def versions() -> dict[str, str]:
@@ -73,7 +72,9 @@ def input_files(config: Config) -> dict[str, dict[str, Any]]:
     """Name, size and sha256 of the tables beside the prices that the config names."""
     tables = config.model_dump(mode="json")
     found: dict[str, dict[str, Any]] = {}
-    for table, key in _TABLES:
+    for table, key in PATH_KEYS:
+        if table == "data":
+            continue  # the prices have a fingerprint of their own
         value = tables[table][key]
         if isinstance(value, str) and value not in ("", "all"):
             path = Path(value)
@@ -84,10 +85,9 @@ def input_files(config: Config) -> dict[str, dict[str, Any]]:
 def config_differences(stored: dict[str, Any], config: Config) -> list[str]:
     """Keys whose value differs between a stored resolved config and this one; of paths, only the name counts."""
     here = json.loads(to_json(config))
-    paths = {("data", "path"), *_TABLES}
 
     def plain(table: str, key: str, value: Any) -> Any:
-        return Path(value).name if (table, key) in paths and isinstance(value, str) else value
+        return Path(value).name if (table, key) in PATH_KEYS and isinstance(value, str) else value
 
     out = []
     for table, section in here.items():

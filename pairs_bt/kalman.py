@@ -76,9 +76,10 @@ def local_level_filter(
     ValueError
         A variance outside its range.
 
-    Notes ----- Harvey, *Forecasting, Structural Time Series Models and the Kalman Filter* (1989), section
-    4.1.2. The level starts at ``initial_mean``, so with the defaults the first bars climb from 0: leave
-    them out of any statistic.
+    Notes
+    -----
+    Harvey, *Forecasting, Structural Time Series Models and the Kalman Filter* (1989), section 4.1.2. The level
+    starts at ``initial_mean``, so with the defaults the first bars climb from 0: leave them out of any statistic.
     """
     q = check_number("transition_cov", transition_cov, low=0.0)
     r = check_number("observation_cov", observation_cov, low=SMALLEST_VARIANCE)

@@ -40,7 +40,7 @@ def load_run(folder: str | Path) -> Run:
     manifest = store.read_manifest(folder)
     files = manifest["files"]
     resolved = store.verified_path(folder, "config.resolved.json", files).read_text(encoding="utf-8")
-    summary = store.verified_path(folder, "summary.csv", files).read_bytes()
+    summary = store.verified_path(folder, store.SUMMARY, files).read_bytes()
     config = Config.from_dict(_from_json(json.loads(resolved)))
     tables: dict[str, Any] = {
         name: partial(store.read_table, folder, name, files) for name in store.TABLES if name != "returns"

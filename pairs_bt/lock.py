@@ -1,4 +1,4 @@
-"""One run at a time in a folder, and a lock that dies with its holder."""
+"""One command at a time in a folder, and a lock that dies with its holder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pairs_bt.atomic import reason
+from pairs_bt.atomic import reason, remove_temporaries
 from pairs_bt.errors import ConfigError
 
 try:
@@ -45,6 +45,24 @@ def hold(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         os.close(handle)
+
+
+@contextmanager
+def taken(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, as `hold` does; it is made where it is missing, and what a killed writer left is cleared.
+
+    Raises
+    ------
+    ConfigError
+        Also when the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The folder {folder} cannot be made: {reason(error)}. Give another with --out.") from None
+    with hold(folder):
+        remove_temporaries(folder)
+        yield
 
 
 def _acquire(path: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from pairs_bt.checks import Floats
 from pairs_bt.kernels import matrix as kernel
 from pairs_bt.matrix import MIN_BARS, HedgeMatrix
-from pairs_bt.matrix_files import replace_file
 from pairs_bt.matrix_page import picture, render, shade
+from pairs_bt.matrix_store import writing
+from pairs_bt.panels import Cell, Row, Table
 from pairs_bt.wording import number
 
 __all__ = ["clustered_order", "page", "spreadsheet_safe", "tables_are_current", "write_tables"]
@@ -57,10 +58,13 @@ def write_tables(
         A folder that cannot be written.
     """
     text = page(matrix, since=since, notes=notes).encode()
-    replace_file(folder / RATIOS, lambda path: _write_ratios(matrix, path))
-    replace_file(folder / PAGE, lambda path: path.write_bytes(text))
+    with writing(folder / RATIOS) as stream:
+        _write_ratios(matrix, stream)
+    with writing(folder / PAGE) as stream:
+        stream.write(text)
     # last, because its mark says that all of them are of this state
-    replace_file(folder / PAIRS, lambda path: _write_pairs(matrix, path))
+    with writing(folder / PAIRS) as stream:
+        _write_pairs(matrix, stream)
 
 
 def tables_are_current(matrix: HedgeMatrix, folder: Path) -> bool:
@@ -79,15 +83,15 @@ def spreadsheet_safe(ticker: str) -> str:
     return "'" + ticker if ticker.startswith(("=", "+", "-", "@", "\t", "\r")) else ticker
 
 
-def _write_ratios(matrix: HedgeMatrix, path: Path) -> None:
+def _write_ratios(matrix: HedgeMatrix, stream: BinaryIO) -> None:
     names = [spreadsheet_safe(ticker) for ticker in matrix.tickers]
     beta = matrix.state.known(kernel.BETA)
     columns = [pa.array(names, pa.string())]
     columns += [pa.array(np.ascontiguousarray(beta[:, j]), from_pandas=True) for j in range(len(names))]
-    pa_csv.write_csv(pa.Table.from_arrays(columns, names=["y", *names]), path)
+    pa_csv.write_csv(pa.Table.from_arrays(columns, names=["y", *names]), stream)
 
 
-def _write_pairs(matrix: HedgeMatrix, path: Path) -> None:
+def _write_pairs(matrix: HedgeMatrix, stream: BinaryIO) -> None:
     columns: dict[str, Any] = matrix.pair_columns()
     names = pa.array(matrix.tickers, pa.string())
     for leg in ("y", "x"):
@@ -96,7 +100,7 @@ def _write_pairs(matrix: HedgeMatrix, path: Path) -> None:
     columns = {name: pa.array(column, from_pandas=True) for name, column in columns.items()}
     table = pa.table(columns)
     with pq.ParquetWriter(
-        path, table.schema, compression="none", use_dictionary=["y", "x", "bars", "last_date"], write_statistics=False
+        stream, table.schema, compression="none", use_dictionary=["y", "x", "bars", "last_date"], write_statistics=False
     ) as file:
         file.write_table(table)
         file.add_key_value_metadata({_STATE: matrix.state.identity})
@@ -135,10 +139,7 @@ def page(matrix: HedgeMatrix, *, since: HedgeMatrix | None = None, notes: Iterab
     current = state.last == state.bars - 1
     top = _largest(np.where(current, moves, np.nan), _TOP)
     part = order if k <= NAMED else _most_moved(np.where(current, moves, np.nan), order)
-    images = {}
-    if k > NAMED:
-        ordered = np.ascontiguousarray(shades[np.ix_(order, order)])
-        images = {scheme: picture(ordered, scheme) for scheme in ("light", "dark")}
+    ordered = shades[np.ix_(order, order)]
     return render(
         identity=state.identity,
         last_bar=matrix.last_bar,
@@ -147,22 +148,12 @@ def page(matrix: HedgeMatrix, *, since: HedgeMatrix | None = None, notes: Iterab
         unit=_SPACE_NOTES[state.space],
         colour=_colour_text(ends),
         ends=[_text(end, 3) for end in ends],
-        images=images,
+        images=[picture(ordered, side) for side in (0, 1)] if k > NAMED else [],
         tickers=[matrix.tickers[i] for i in order],
         heat_names=[matrix.tickers[i] for i in part],
         heat=_heat(matrix, part, shades),
         since=f"the bar before {matrix.last_bar}" if since is None else f"the last update ({since.last_bar})",
-        moved_names=(
-            "y",
-            "x",
-            "before",
-            "now",
-            "moved, in standard errors",
-            "standard error now",
-            "spread z",
-            "half-life",
-        ),
-        moved=_rows(matrix, top, _moved(matrix, before, moves), (6, 6, 3, 3, 3, 3)),
+        moved=_pairs_table(matrix, top, _moved(matrix, before, moves)),
         **_static(matrix, current),
     )
 
@@ -255,20 +246,27 @@ def _heat(matrix: HedgeMatrix, part: Sequence[int], shades: Any) -> list[dict[st
     return rows
 
 
-def _moved(matrix: HedgeMatrix, before: Floats, moves: Floats) -> tuple[Floats, ...]:
+def _moved(matrix: HedgeMatrix, before: Floats, moves: Floats) -> dict[str, tuple[Floats, int]]:
     values = matrix.state.values
-    return (before, values[kernel.BETA], moves, np.sqrt(values[kernel.BETA_VAR]), *matrix.spread_statistics())
+    z, half_life = matrix.spread_statistics()
+    return {
+        "before": (before, 6),
+        "now": (values[kernel.BETA], 6),
+        "moved, in standard errors": (moves, 3),
+        "standard error now": (np.sqrt(values[kernel.BETA_VAR]), 3),
+        "spread z": (z, 3),
+        "half-life": (half_life, 3),
+    }
 
 
-def _rows(
-    matrix: HedgeMatrix, pairs: Sequence[tuple[int, int]], columns: Sequence[Floats], digits: Sequence[int]
-) -> list[list[str]]:
-    """Rows of a table of pairs: the two tickers, then each column's value with as many decimals as the column needs."""
-    texts = []
-    for column, most in zip(columns, digits, strict=True):
-        values = [float(column[i, j]) for i, j in pairs]
-        texts.append(_column(values, most))
-    return [[matrix.tickers[i], matrix.tickers[j], *(text[k] for text in texts)] for k, (i, j) in enumerate(pairs)]
+def _pairs_table(
+    matrix: HedgeMatrix, pairs: Sequence[tuple[int, int]], columns: dict[str, tuple[Floats, int]]
+) -> Table:
+    """A table of pairs: the two tickers, then each column's value with as many decimals as the column needs."""
+    texts = [_column([float(values[i, j]) for i, j in pairs], digits) for values, digits in columns.values()]
+    names = matrix.tickers
+    rows = [Row(names[i], [Cell(names[j], "text"), *(text[k] for text in texts)]) for k, (i, j) in enumerate(pairs)]
+    return Table(["y", "x", *columns], rows)
 
 
 def _column(values: Sequence[float], digits: int) -> list[str]:
@@ -287,17 +285,20 @@ def _static(matrix: HedgeMatrix, current: Any) -> dict[str, Any]:
     surprise = error / np.sqrt(values[kernel.INNOVATION_VAR])
     size = np.abs(percent[np.isfinite(percent)])
     unit = "% of y's price" if levels else "% (hundredths of a log)"
-    names = ("y", "x", f"error, {unit}", "error, in y's units", "expected deviations")
     if not size.size:
-        return {"static_text": "No pair has a ratio before the last bar.", "static": [], "static_names": names}
+        return {"static_text": "No pair has a ratio before the last bar.", "static": Table([], [])}
     middle, high = (_text(float(q), 3) for q in np.quantile(size, (0.5, 0.95)))
     text = (
         f"Each pair's line of the bar before (ratio and intercept), held to the prices of {matrix.last_bar}, misses y "
         f"by {middle}{unit} in the median over {size.size:,} pairs and by {high}{unit} in the worst twentieth. Below, "
         "the pairs where the miss is largest for what the filter expected."
     )
-    rows = _rows(matrix, _largest(surprise, _TOP), (percent, error, surprise), (3, 3, 3))
-    return {"static_text": text, "static": rows, "static_names": names}
+    columns = {
+        f"error, {unit}": (percent, 3),
+        "error, in y's units": (error, 3),
+        "expected deviations": (surprise, 3),
+    }
+    return {"static_text": text, "static": _pairs_table(matrix, _largest(surprise, _TOP), columns)}
 
 
 def _text(value: Any, digits: int) -> str:

@@ -10,21 +10,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pairs_bt.atomic import reason, replacing
 from pairs_bt.checks import Floats
-from pairs_bt.errors import DataError
+from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.kernels.matrix import FIELDS, Counts
-from pairs_bt.matrix_files import replace_file
 
-__all__ = ["COLUMNS", "STATES", "MatrixState", "off_diagonal", "pair_codes", "read_state", "write_state"]
+__all__ = ["COLUMNS", "STATES", "MatrixState", "off_diagonal", "pair_codes", "read_state", "write_state", "writing"]
 
 STATES = "states.parquet"
 FORMAT = "pairs_bt.HedgeMatrix"
@@ -148,20 +150,40 @@ def write_state(state: MatrixState, folder: Path) -> Path:
     header = state.header()
     table = pa.table(columns)
 
-    def write(path: Path) -> None:
-        with pq.ParquetWriter(
-            path,
+    with (
+        writing(folder / STATES) as stream,
+        pq.ParquetWriter(
+            stream,
             table.schema,
             compression="none",
             use_dictionary=["y", "x", *_WHOLE],
             write_statistics=False,
             write_page_checksum=True,
             store_schema=False,
-        ) as file:
-            file.write_table(table)
-            file.add_key_value_metadata({"pairs_bt": header, "pairs_bt.sha256": _digest(header)})
+        ) as file,
+    ):
+        file.write_table(table)
+        file.add_key_value_metadata({"pairs_bt": header, "pairs_bt.sha256": _digest(header)})
+    return folder / STATES
 
-    return replace_file(folder / STATES, write)
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Open a stream that replaces a file of the matrix in one step; see `pairs_bt.atomic.replacing`.
+
+    Raises
+    ------
+    ConfigError
+        A folder or file that cannot be written.
+    """
+    try:
+        with replacing(path) as stream:
+            yield stream
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {reason(error)}. Give a folder in which you may write as --out; what was "
+            "there before is as it was."
+        ) from None
 
 
 def read_state(folder: Path) -> MatrixState:

@@ -32,8 +32,10 @@ def half_life(spread: Any) -> float:
     DataError
         Fewer than 3 differences, infinite values or something that is not a number.
 
-    Notes ----- Chan, *Algorithmic Trading* (2013), chapter 2. Under a unit root the slope is biased below
-    zero, so a half-life is no evidence of reversion: test for cointegration first.
+    Notes
+    -----
+    Chan, *Algorithmic Trading* (2013), chapter 2. Under a unit root the slope is biased below zero, so a half-life is
+    no evidence of reversion: test for cointegration first.
     """
     values = check_values("spread", spread)
     lag, lead = values[:-1], values[1:]
@@ -57,8 +59,10 @@ def rolling_zscore(spread: Any, window: int) -> Any:
     window
         Bars in the mean and the standard deviation, at least 2; the current bar is the last of them.
 
-    Returns ------- (n,) z-score in the type of ``spread``. NaN until the window is full, where a NaN is in
-    the window, and where the window has no variance.
+    Returns
+    -------
+    (n,) z-score in the type of ``spread``. NaN until the window is full, where a NaN is in the window, and where
+    the window has no variance.
 
     Raises
     ------
@@ -67,8 +71,10 @@ def rolling_zscore(spread: Any, window: int) -> Any:
     ValueError
         A window that is not an integer of at least 2.
 
-    Notes ----- Two passes over each window: at a level of 1e5 with a standard deviation of 0.01 a running
-    sum of squares keeps no digit. |z| cannot exceed (window - 1) / sqrt(window).
+    Notes
+    -----
+    Two passes over each window: at a level of 1e5 with a standard deviation of 0.01 a running sum of squares keeps no
+    digit. |z| cannot exceed (window - 1) / sqrt(window).
     """
     if isinstance(window, (bool, np.bool_)) or not isinstance(window, (int, np.integer)) or window < 2:
         raise ValueError(f"window is {window!r}; it must be an integer of at least 2 bars")

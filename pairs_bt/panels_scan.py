@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pairs_bt.config import Config
+from pairs_bt.config import PATH_KEYS, Config
 from pairs_bt.config_io import fingerprint, to_toml
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
 from pairs_bt.plots import pairs as pairs_plots
@@ -131,9 +131,8 @@ def _without_folders(config: Config) -> Config:
     def name(value: object) -> object:
         return Path(value).name if isinstance(value, str) else value
 
-    parts = {("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table")}
     changes: dict[str, Any] = {}
-    for table, key in sorted(parts):
+    for table, key in sorted(PATH_KEYS):
         section = changes.get(table, getattr(config, table))
         changes[table] = section.model_copy(update={key: name(getattr(section, key))})
     return config.model_copy(update=changes)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt import tables
+from pairs_bt.config import reads
 from pairs_bt.hedge import variants
 from pairs_bt.kernels.trading import N_DAILY
 from pairs_bt.ledger import BLOCK
@@ -73,6 +74,8 @@ class WindowResult:
         return iter([getattr(self, name)])
 
 
+# Called with (what is done, what there is in all).
+Progress = Callable[[int, int], None]
 Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list]
 
 
@@ -114,7 +117,7 @@ def run_windows(
     numbers = list(range(len(study.windows))) if only is None else only
 
     def one(k: int, pool: Executor | None) -> WindowResult:
-        mapper = _serial if pool is None else threaded(pool)
+        mapper = serial if pool is None else threaded(pool)
         # Flags are counted on the trades of one fill lag, and mean nothing at the other.
         other = delayed and refusals is None
         return run_window(study, k, mapper, scan_chunk, trade_chunk, refusals, wanted=wanted, delayed=other)
@@ -146,7 +149,8 @@ def find_refusals(study: Study, *, jobs: int, scan_chunk: int, trade_chunk: int)
     return refuse([window.trades for window in windows], study.config)
 
 
-def _serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
+def serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
+    """Run the ranges of one window one after another and return their results."""
     return [function(lo, hi) for lo, hi in ranges]
 
 
@@ -155,7 +159,7 @@ def threaded(pool: Executor) -> Mapper:
 
     def mapper(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
         if len(ranges) <= 1:
-            return _serial(function, ranges)
+            return serial(function, ranges)
         return [future.result() for future in [pool.submit(function, lo, hi) for lo, hi in ranges]]
 
     return mapper
@@ -191,9 +195,13 @@ def count_refused(study: Study, result: WindowResult, refusals: Refusals | None)
     return replace(result, cohort=replace(result.cohort, refused=counts))
 
 
+@reads(
+    "data", "universe", "windows", "filter.price_space", "selection.var_order", "selection.method",
+    "selection.heuristics",
+)  # fmt: skip
 def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:
     """Test every pair of the universe in window `k`."""
-    parts = mapper(lambda lo, hi: scan_task(study, k, lo, hi), _ranges(study.pair_i.size, chunk))
+    parts = mapper(lambda lo, hi: scan_task(study, k, lo, hi), cut(study.pair_i.size, chunk))
     return ScanColumns(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(ScanColumns)})
 
 
@@ -222,7 +230,7 @@ def trade_window(
     if refusals is not None:
         # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
         chunk = -(-max(candidates.y.size, 1) // BLOCK) * BLOCK
-    return mapper(task, _ranges(candidates.y.size, chunk))
+    return mapper(task, cut(candidates.y.size, chunk))
 
 
 def _refused_in(refusals: Refusals | None, k: int, study: Study) -> dict[str, np.ndarray] | None:
@@ -281,5 +289,6 @@ def _sum(results: list[TradeResult], name: str, part: str, bars: int) -> np.ndar
     return add_blocks([getattr(result.variants[name], part) for result in results])
 
 
-def _ranges(size: int, chunk: int) -> list[tuple[int, int]]:
+def cut(size: int, chunk: int) -> list[tuple[int, int]]:
+    """Ranges of at most `chunk` that cover 0 to `size`."""
     return [(lo, min(lo + chunk, size)) for lo in range(0, size, chunk)]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from markupsafe import Markup, escape
 
 from pairs_bt.atomic import write_text
@@ -18,13 +17,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def write_report(
-    run: Run,
-    path: Path,
-    *,
-    pairs: Sequence[tuple[str, str]] = (),
-    spreads: Callable[[], pd.DataFrame] | None = None,
-) -> None:
+def write_report(run: Run, path: Path, *, pairs: Sequence[tuple[str, str]] = ()) -> None:
     """Write the report of a finished run.
 
     Parameters
@@ -35,12 +28,7 @@ def write_report(
         The file to write.
     pairs : sequence of (y, x)
         Pairs that get a page beside the best, the median and the worst; in either order.
-    spreads : callable, optional
-        Where to read the spreads while the run's folder has not yet taken its place.
     """
-    if spreads is not None and run.config.run.spreads != "none":
-        # cached_property: what is stored here is what `run.spreads` returns from now on.
-        run.__dict__.setdefault("spreads", spreads())
     write_text(Path(path), render_report(run, pairs=pairs))
 
 

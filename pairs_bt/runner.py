@@ -17,9 +17,9 @@ from pairs_bt.assembly import assemble, expected_chance
 from pairs_bt.config import Config
 from pairs_bt.config_io import load_config
 from pairs_bt.engine import Engine, LocalEngine, find_refusals
-from pairs_bt.folder_run import Progress, Work, run_in_folder
+from pairs_bt.folder_run import Work, run_in_folder
 from pairs_bt.loading import load_run
-from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, WindowResult, scan_window, threaded
+from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, Progress, WindowResult, scan_window, threaded
 from pairs_bt.portfolio import compound
 from pairs_bt.prices import check_prices
 from pairs_bt.results import Run

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pairs_bt.config import PairGroups, Selection, Universe
+from pairs_bt.config import PairGroups, Selection, Universe, reads
 from pairs_bt.distance import MEASURES, ranking
 from pairs_bt.errors import ConfigError, DataError
 
@@ -205,6 +205,7 @@ def standing_reasons(codes: np.ndarray, tickers: list[str], i: np.ndarray, j: np
     return np.where(codes[i] > 0, texts[i], texts[j])
 
 
+@reads("selection")
 def choose(scan: ScanColumns, options: Selection) -> Choice:
     """Apply the rules of `[selection]` to one window's scan.
 

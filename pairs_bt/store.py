@@ -20,21 +20,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs_bt import tables
-from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, sha256_of, write_text
+from pairs_bt.atomic import json_text, reason, remove_temporaries, replacing, sha256_of, write_text
+from pairs_bt.checkpoints import Checkpoints, is_blank
 from pairs_bt.config import Config
 from pairs_bt.config_io import fingerprint, to_json, to_toml
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.identity import FORMAT, config_differences, differences
-from pairs_bt.lock import LOCK
-from pairs_bt.parts import PARTS, Parts, spreads_path, to_arrow
+from pairs_bt.parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
 
 MANIFEST = "manifest.json"
 TIMING = "timing.json"
 REPORT = "report.html"
+SUMMARY = "summary.csv"
 TABLES = ("tests", "half_lives", "trades", "fills", "returns")
 _IDENTITY = "run.json"
-_CONFIGS = ("config.toml", "config.resolved.json")
-_OURS = {MANIFEST, TIMING, REPORT, "summary.csv", "spreads", PARTS, *_CONFIGS, *(f"{name}.parquet" for name in TABLES)}
+CONFIGS = ("config.toml", "config.resolved.json")
+_OURS = {MANIFEST, TIMING, REPORT, SUMMARY, SPREADS, PARTS, *CONFIGS, *(f"{name}.parquet" for name in TABLES)}
 
 State = Literal["absent", "empty", "complete", "unfinished", "foreign"]
 
@@ -47,9 +48,7 @@ def state_of(folder: Path) -> State:
         return "complete"
     if (folder / PARTS / _IDENTITY).exists():
         return "unfinished"
-    # A run killed in its first moments has left its lock, an empty folder of parts or a temporary file.
-    left = (path for path in folder.rglob("*") if not path.is_dir() and path.name != LOCK)
-    return "foreign" if any(not path.name.endswith(TEMPORARY) for path in left) else "empty"
+    return "empty" if is_blank(folder) else "foreign"
 
 
 def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
@@ -158,7 +157,7 @@ def write_table(folder: Path, name: str, parts: Iterable[pa.Table]) -> None:
 
 def finish(folder: Path, manifest: dict[str, Any], labels: list[str], timing: dict[str, Any]) -> None:
     """Write the clock, then the manifest: from here on the run is whole. The parts go last."""
-    write_text(folder / TIMING, _json(timing))
+    write_text(folder / TIMING, json_text(timing))
     write_text(folder / MANIFEST, _signed(manifest | {"files": checksums(folder, labels)}))
     drop_parts(folder)
 
@@ -170,7 +169,7 @@ def drop_parts(folder: Path) -> None:
 
 def checksums(folder: Path, labels: list[str]) -> dict[str, str]:
     """sha256 of every file of a run but the manifest and the clock, by relative path."""
-    names = [*_CONFIGS, REPORT, "summary.csv", *(f"{name}.parquet" for name in TABLES), *map(spreads_path, labels)]
+    names = [*CONFIGS, REPORT, SUMMARY, *(f"{name}.parquet" for name in TABLES), *map(spreads_path, labels)]
     return {name: sha256_of(folder / name) for name in sorted(names) if (folder / name).is_file()}
 
 
@@ -190,9 +189,14 @@ def parts_done(folder: Path) -> tuple[int, int]:
     """Count the windows of an unfinished run that are kept and verify, and the parts that are there at all."""
     identity = _stored_identity(folder, "unfinished")
     identity.pop("config", None)
-    labels = sorted(path.stem for path in (folder / PARTS).glob("*.part"))
+    labels = parts_kept(folder)
     parts = Parts(folder, run_key(identity), labels)
     return sum(parts.verified(k) for k in range(len(labels))), len(labels)
+
+
+def parts_kept(folder: Path) -> list[str]:
+    """Labels of the windows of an unfinished run that have a part, sound or not."""
+    return Checkpoints(folder / PARTS, "").keys()
 
 
 def record_file(folder: Path, name: str) -> None:
@@ -202,13 +206,9 @@ def record_file(folder: Path, name: str) -> None:
     write_text(folder / MANIFEST, _signed(manifest))
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
-
-
 def _signed(value: dict[str, Any]) -> str:
     """JSON that holds its own checksum."""
-    return _json(value | {"self_sha256": _own_sha256(value)})
+    return json_text(value | {"self_sha256": _own_sha256(value)})
 
 
 def _own_sha256(value: dict[str, Any]) -> str:
@@ -306,9 +306,9 @@ def read_spreads(
     reads one partition only.
     """
     if files is None:
-        paths = sorted((folder / "spreads").glob("test_end=*/part-0.parquet"))
+        paths = sorted((folder / SPREADS).glob("test_end=*/part-0.parquet"))
     else:
-        paths = [verified_path(folder, name, files) for name in sorted(files) if name.startswith("spreads/")]
+        paths = [verified_path(folder, name, files) for name in sorted(files) if name.startswith(f"{SPREADS}/")]
     parts = []
     for path in paths:
         stamp = pd.Timestamp(path.parent.name.partition("=")[2]).as_unit("us")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from pairs_bt.streaming_file import (
     read_document,
     rows_from_json,
     rows_to_json,
-    write_atomically,
+    write_document,
 )
 
 HISTORY = (
@@ -153,7 +152,7 @@ class KalmanOLS:
             "updates": rows_to_json(bars[n:]),
             "state": self._state.tolist(),
         }
-        return write_atomically(Path(path), json.dumps(document, allow_nan=False))
+        return write_document(Path(path), document)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> KalmanOLS:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pairs_bt.atomic import reason, write_text
 from pairs_bt.checks import Floats, check_number
 from pairs_bt.errors import DataError
 
@@ -76,20 +76,15 @@ def rows_from_json(rows: list[list[float | None]]) -> Floats:
     return np.array(values, dtype=np.float64).reshape(-1, 2)
 
 
-def write_atomically(path: Path, text: str) -> Path:
-    """Write ``text`` beside ``path``, flush it to the disk, and rename."""
-    temporary = None
+def write_document(path: Path, document: dict[str, Any]) -> Path:
+    """Write a model's JSON in one step, into a folder that exists."""
+    text = json.dumps(document, allow_nan=False) + "\n"
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist")
+        write_text(path, text)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise DataError(f"{path} cannot be written: {error.strerror}; give a path in a folder that exists") from error
+        raise DataError(f"{path} cannot be written: {reason(error)}; give a path in a folder that exists") from error
     return path
 
 

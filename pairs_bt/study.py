@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
@@ -14,7 +15,7 @@ import pandas as pd
 from pairs_bt.cells import Note
 from pairs_bt.cointegration import ScanInputs
 from pairs_bt.cointegration import prepare as prepare_scan
-from pairs_bt.config import Config, PairGroups, Universe, Windows, split_period
+from pairs_bt.config import UNIT_DAYS, Config, PairGroups, Universe, Windows, reads, split_period
 from pairs_bt.distance import MeasureInputs
 from pairs_bt.distance import prepare as prepare_measures
 from pairs_bt.errors import ConfigError, DataError
@@ -80,6 +81,32 @@ class WindowContext:
         return out
 
 
+class ContextCache:
+    """The last few contexts of a study, or of several that share their prices; empty where it is unpickled.
+
+    Parameters
+    ----------
+    kept : dict, optional
+        Contexts by window.
+    """
+
+    def __init__(self, kept: dict[int, WindowContext] | None = None) -> None:
+        self._kept = kept or {}
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[ContextCache], tuple[()]]:
+        return ContextCache, ()
+
+    def get(self, k: int, make: Callable[[int], WindowContext]) -> WindowContext:
+        """The context of window `k`, made if it is not kept."""
+        with self._lock:
+            if k not in self._kept:
+                while len(self._kept) >= _CONTEXTS_KEPT:
+                    self._kept.pop(next(iter(self._kept)))
+                self._kept[k] = make(k)
+            return self._kept[k]
+
+
 @dataclass(frozen=True)
 class Study:
     """Config, prices and windows of a run; see :func:`prepare`.
@@ -125,8 +152,7 @@ class Study:
     day_gap: np.ndarray
     notes: tuple[Note, ...]
     source: dict[str, Any]
-    _contexts: dict[int, WindowContext] = field(default_factory=dict, compare=False, repr=False)
-    _lock: Any = field(default_factory=Lock, compare=False, repr=False)
+    contexts: ContextCache = field(default_factory=ContextCache, compare=False, repr=False)
 
     @property
     def slots(self) -> int:
@@ -135,14 +161,10 @@ class Study:
 
     def context(self, k: int) -> WindowContext:
         """Prices of window `k`; the last few are kept for the tasks that share them."""
-        with self._lock:
-            if k not in self._contexts:
-                while len(self._contexts) >= _CONTEXTS_KEPT:
-                    self._contexts.pop(next(iter(self._contexts)))
-                self._contexts[k] = self._make_context(self.windows[k])
-            return self._contexts[k]
+        return self.contexts.get(k, self._make_context)
 
-    def _make_context(self, window: Window) -> WindowContext:
+    def _make_context(self, k: int) -> WindowContext:
+        window = self.windows[k]
         bars = slice(window.first, window.stop)
         raw = np.ascontiguousarray(self.filled[:, bars])
         spread = raw if self.spread_prices is self.filled else np.ascontiguousarray(self.spread_prices[:, bars])
@@ -178,7 +200,7 @@ def cohort_slots(options: Windows) -> int:
     if trade[1] in "YM" and step[1] in "YM":
         months = [n * (12 if unit == "Y" else 1) for n, unit in (trade, step)]
         return math.ceil(months[0] / months[1])
-    days = [n * {"Y": 365.25, "M": 30.4375, "W": 7, "D": 1}[unit] for n, unit in (trade, step)]
+    days = [n * UNIT_DAYS[unit] for n, unit in (trade, step)]
     return math.ceil(days[0] / days[1] - 1e-9)
 
 
@@ -202,6 +224,10 @@ def load_prices(config: Config) -> PriceData:
     return read_prices(data.path, start=data.start, end=data.end, max_bytes=data.max_bytes, max_cells=data.max_cells)
 
 
+@reads(
+    "data", "universe", "windows", "filter", "hedge", "execution.borrow_bps", "execution.borrow_table",
+    but=("filter.hedge", "hedge.variants", "hedge.rehedge"),
+)  # fmt: skip
 def prepare(config: Config, data: PriceData | None = None) -> Study:
     """Resolve a config on its prices.
 

@@ -7,11 +7,12 @@ fixed blocks of pairs, so that it does not depend on how a window is cut into ta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from pairs_bt import cointegration, distance
-from pairs_bt.config import Selection
+from pairs_bt.config import Selection, reads
 from pairs_bt.hedge import FilterPath, Variant, variants
 from pairs_bt.held import HeldRatios, held_ratios
 from pairs_bt.kernels import trading as kernel
@@ -20,9 +21,15 @@ from pairs_bt.selection import ScanColumns, standing_reasons
 from pairs_bt.signals import SignalSet, filter_pairs, make_signals
 from pairs_bt.study import Study, WindowContext
 
-# The C library of Linux hands freed arrays back to the system and fetches them again page by page, unless a larger
-# one was freed before. This one (never touched, so never fetched) halves the time of a trade task.
-np.empty(2_000_000)
+
+@cache
+def keep_freed_arrays() -> None:
+    """Let this process keep the memory of freed arrays, which halves the time of a trade task.
+
+    The C library of Linux hands freed arrays back to the system and fetches them again page by page, unless a larger
+    one was freed before. This one is never touched, so never fetched.
+    """
+    np.empty(2_000_000)
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,7 @@ def trade_task(
     without `delayed` the second ledger, at the other fill lag, is left out.
     `lo` must be a multiple of the block size.
     """
+    keep_freed_arrays()
     if lo % BLOCK:
         raise ValueError(f"lo = {lo}; a trade task starts at a multiple of {BLOCK}, the block of the daily sums")
     path = pair_paths(study, k, candidates, lo, hi)
@@ -151,11 +159,20 @@ def trade_task(
     return TradeResult(lo, rules, held, results)
 
 
+@reads("filter")
 def pair_paths(study: Study, k: int, candidates: Candidates, lo: int, hi: int) -> FilterPath:
     """Filter the candidates `lo` to `hi` of window `k`: what every hedge rule starts from."""
     return filter_pairs(study.context(k).levels, candidates.y[lo:hi], candidates.x[lo:hi], study.config.filter)
 
 
+@reads(
+    "hedge",
+    "signal.half_life",
+    "signal.window_half_lives",
+    "signal.entry",
+    "signal.z",
+    but=("hedge.variants", "hedge.rehedge"),
+)
 def rule_signals(
     study: Study, k: int, path: FilterPath, rule: str, candidates: Candidates, lo: int, hi: int
 ) -> SignalSet:
@@ -165,6 +182,7 @@ def rule_signals(
     return make_signals(path, rule, context.levels, y, x, context.window.n_train, study.config)
 
 
+@reads("signal", "execution", "portfolio")
 def trade_book(
     study: Study,
     k: int,

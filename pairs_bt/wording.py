@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -25,6 +25,32 @@ def number(value: float, digits: int = 2) -> str:
 def percent(value: float, digits: int = 2) -> str:
     """A fraction as a percentage."""
     return number(100 * float(value), digits) + ("%" if math.isfinite(float(value)) else "")
+
+
+def in_ascii(text: str) -> str:
+    """A text that pages show, too, for the terminal: one minus sign and dash there, the one on the keyboard."""
+    return text.replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-").replace("\N{INFINITY}", "inf")
+
+
+def text_table(rows: Sequence[Sequence[str]], left: Sequence[bool] = (True,)) -> str:
+    """Rows of text as a table for the terminal, the first of them its head.
+
+    Parameters
+    ----------
+    rows : sequence of rows
+        All of one length; one without cells is an empty line.
+    left : sequence of bool
+        Which of the first columns are aligned left; all that it does not name are aligned right.
+    """
+    widths = [max(map(len, column)) for column in zip(*(row for row in rows if row), strict=True)]
+    flush = [*left, *[False] * (len(widths) - len(left))]
+
+    def line(row: Sequence[str]) -> str:
+        cells = (c.ljust(w) if f else c.rjust(w) for c, w, f in zip(row, widths, flush, strict=False))
+        return "  ".join(cells).rstrip()
+
+    head, *body = map(line, rows)
+    return "\n".join([head, "-" * (sum(widths) + 2 * (len(widths) - 1)), *body])
 
 
 def signed(value: float, digits: int = 2) -> str:

@@ -150,7 +150,7 @@ def selected_on_the_trade_windows_profit(patch: Patch) -> None:
     def leaky(scan: Any, options: Any) -> Choice:
         choice = choose(scan, options)
         candidates = pipeline.pick(scan, choice)
-        results = pipeline.trade_window(now["study"], now["k"], candidates, pipeline._serial, 512, None)
+        results = pipeline.trade_window(now["study"], now["k"], candidates, pipeline.serial, 512, None)
         profit = np.zeros(choice.order.size)
         for result in results:
             for done in result.variants.values():

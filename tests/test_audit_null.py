@@ -26,6 +26,7 @@ from pairs_bt.cli import cli
 from pairs_bt.config import Config, Selection
 from pairs_bt.config_io import builtin
 from pairs_bt.errors import ConfigError, PartialError
+from pairs_bt.ledoit_wolf import holm
 from pairs_bt.lock import hold
 from pairs_bt.planted import PlantedPair
 from pairs_bt.prices import PriceData, check_prices
@@ -135,7 +136,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = null_draws(study, 3, jobs=1)
-    journal = tmp_path / "j" / "draws.jsonl"
+    folder = tmp_path / "a" / "draws"
     made: list[DrawName] = []
     original = null.draw
 
@@ -147,46 +148,49 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(
 
     monkeypatch.setattr(null, "draw", counted)
     with pytest.raises(KeyboardInterrupt):
-        null_draws(study, 3, jobs=1, journal=journal)
-    assert len(journal.read_text().splitlines()) == 6
-    # the machine died in the middle of a line
-    text = journal.read_text()
-    journal.write_text(text[: len(text) - 40])
+        null_draws(study, 3, jobs=1, folder=folder)
+    parts = sorted(folder.iterdir())
+    assert len(parts) == 5
+    # a disk that lied: a draw that was cut is made again
+    parts[-1].write_bytes(parts[-1].read_bytes()[:-40])
     made.clear()
     monkeypatch.setattr(null, "draw", lambda s, name: made.append(name) or original(s, name))
-    again = null_draws(study, 3, jobs=2, journal=journal)
+    again = null_draws(study, 3, jobs=2, folder=folder)
     assert len(made) == 9 - 4
     for kind in KINDS:
         assert [_plain(m) for m in again[kind]] == [_plain(m) for m in whole[kind]]
     made.clear()
-    null_draws(study, 2, journal=journal)
+    null_draws(study, 2, folder=folder)
     assert not made
 
 
 @pytest.mark.parametrize("change", ["config", "prices", "program"])
-def test_a_journal_of_something_else_is_not_used(
+def test_draws_of_something_else_are_not_used(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    journal = tmp_path / "draws.jsonl"
-    null_draws(study, 1, jobs=1, journal=journal, kinds=["gaussian"])
+    null_draws(study, 1, jobs=1, folder=tmp_path, kinds=["gaussian"])
     other = study
     if change == "config":
         other = replace(study, config=study.config.with_changes("signal.entry=2.1"))
     elif change == "prices":
         other = prepare(study.config, PriceData(study.prices * 1.0000001, (), {}))
     else:
-        monkeypatch.setattr(null, "program_fingerprint", lambda: "another")
-    assert not null.Journal(journal, other).finished
+        monkeypatch.setattr(null, "source_sha256", lambda: "another")
+    made: list[DrawName] = []
+    original = null.draw
+    monkeypatch.setattr(null, "draw", lambda s, name: made.append(name) or original(s, name))
     if change != "program":
-        assert len(null.Journal(journal, study).finished) == 1
+        null_draws(study, 1, jobs=1, folder=tmp_path, kinds=["gaussian"])
+        assert not made
+    null_draws(other, 1, jobs=1, folder=tmp_path, kinds=["gaussian"])
+    assert made == [DrawName("gaussian", 0)]
 
 
-def test_nan_survives_the_journal(study: Study, tmp_path: Path) -> None:
+def test_nan_survives_the_folder(study: Study, tmp_path: Path) -> None:
     never = replace(study, config=study.config.with_changes("selection.alpha=1e-12", "selection.combine=all"))
-    journal = tmp_path / "draws.jsonl"
-    first = null_draws(never, 1, jobs=1, journal=journal, kinds=["gaussian"])["gaussian"][0]
+    first = null_draws(never, 1, jobs=1, folder=tmp_path, kinds=["gaussian"])["gaussian"][0]
     assert math.isnan(first.variants["dynamic"]["sharpe"])
-    second = null_draws(never, 1, jobs=1, journal=journal, kinds=["gaussian"])["gaussian"][0]
+    second = null_draws(never, 1, jobs=1, folder=tmp_path, kinds=["gaussian"])["gaussian"][0]
     assert _plain(first) == _plain(second)
 
 
@@ -248,7 +252,7 @@ def test_holm_is_statsmodels() -> None:
     rng = np.random.default_rng(1)
     for m in (1, 2, 7):
         p = rng.uniform(size=m) ** 3
-        np.testing.assert_allclose(evidence.holm(p), multipletests(p, method="holm")[1], rtol=1e-14)
+        np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-14)
 
 
 def test_a_result_that_one_kind_of_null_explains_is_not_called() -> None:
@@ -349,7 +353,7 @@ def test_on_random_walks_p_values_are_uniform_and_nothing_is_called_real() -> No
 
 FILES = {
     "audit.html", "audit.json", "causality.json", "ladder", "ladder.csv", "null.csv", "null_windows.csv",
-    "null_draws.jsonl",
+    "null_draws",
 }  # fmt: skip
 
 
@@ -392,7 +396,7 @@ def test_the_command_writes_an_audit_that_a_person_can_read(command: Path) -> No
     assert rows["p_value"].between(1 / 4, 1).all()
     ladder = pd.read_csv(out / "ladder.csv")
     assert (ladder["rung"].nunique(), ladder.loc[0, "pnl"]) == (len(list((out / "ladder").iterdir())), "spread")
-    before = {name: (out / name).read_bytes() for name in FILES - {"ladder", "null_draws.jsonl"}}
+    before = {name: (out / name).read_bytes() for name in FILES - {"ladder", "null_draws"}}
     invoke(config, "--draws", "3", "--dates", "1", "--out", str(out), "--jobs", "1")
     assert before == {name: (out / name).read_bytes() for name in before}
 
@@ -441,7 +445,7 @@ def test_a_disk_that_refuses_is_told_and_finished_draws_stay(
         with pytest.raises(PartialError, match="no space is left on the disk"):
             run_audit(config, draws_each=1, dates=1, out=out)
     assert json.loads((out / "audit.json").read_text())["status"] == "begun"
-    assert len((out / "null_draws.jsonl").read_text().splitlines()) == 4
+    assert len(list((out / "null_draws").iterdir())) == 3
     assert not list(out.rglob("*.tmp"))
     run_audit(config, draws_each=1, dates=1, out=out)
     assert json.loads((out / "audit.json").read_text())["status"] == "complete"

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from pairs_bt import compiled, load_run
-from pairs_bt.console import FEW_TRADES, doubts, in_ascii, number, percent
+from pairs_bt.console import FEW_TRADES, doubts, number, percent
+from pairs_bt.wording import in_ascii
 from tests.cli_tools import SHORT, call, is_one_paragraph
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
@@ -52,6 +53,36 @@ def test_the_config_page_lists_every_key_with_its_default() -> None:
                 assert tomllib.loads(f"v = {text}")["v"] == tomllib.loads(f"v = {_toml_text(value)}")["v"], (
                     f"{name}.{key}"
                 )
+
+
+# ------------------------------------------------------------------------------------------------------- docstrings
+
+SECTIONS = "Attributes|Examples|Notes|Parameters|Raises|References|Returns|See Also|Warns|Yields"
+
+
+def broken_sections(text: str) -> list[str]:
+    """Numpydoc headings that share their line, or stand without an underline of their own length."""
+    folded = re.findall(rf"(?:{SECTIONS}) -{{3,}}.*", text)
+    bare = re.findall(rf"^ *({SECTIONS})$(?!\n *-+$)", text, re.MULTILINE)
+    uneven = [m[1] for m in re.finditer(rf"^ *({SECTIONS})\n *(-+)$", text, re.MULTILINE) if len(m[1]) != len(m[2])]
+    return [*folded, *bare, *uneven]
+
+
+def test_a_broken_section_is_found() -> None:
+    assert broken_sections("Notes ----- Chan") == ["Notes ----- Chan"]
+    assert broken_sections("    Notes\n    Chan") == broken_sections("    Notes\n    ----\n    Chan") == ["Notes"]
+    assert broken_sections("    Notes\n    -----\n    Chan notes that Returns are daily") == []
+
+
+def test_sections_of_docstrings_are_underlined() -> None:
+    found = {}
+    for path in sorted((ROOT / "pairs_bt").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                broken = broken_sections(ast.get_docstring(node, clean=False) or "")
+                if broken:
+                    found[f"{path.name}:{getattr(node, 'name', 'module')}"] = broken
+    assert not found
 
 
 # -------------------------------------------------------------------------------------- the page of a run's folder

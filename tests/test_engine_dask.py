@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -20,12 +21,12 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from pairs_bt import Config, run, shared_study
+from pairs_bt import Config, cluster_tasks, run
+from pairs_bt.cluster_tasks import Sent, check_identity, local_identity, to_send
 from pairs_bt.engine import Engine, Kept, LocalEngine, find_refusals
 from pairs_bt.engine_dask import DaskEngine
-from pairs_bt.errors import ConfigError, DataError, PartialError
+from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.runner import open_study
-from pairs_bt.shared_study import SharedStudy, check_identity, local_identity, pack, unpack
 from pairs_bt.study import Study
 from tests.fault_tools import SMALL, fingerprint
 
@@ -119,13 +120,13 @@ def _mend() -> None:
 def _mask(version: str) -> None:
     from pairs_bt import identity
 
-    shared_study.versions = lambda: identity.versions() | {"numpy": version}
+    cluster_tasks.versions = lambda: identity.versions() | {"numpy": version}
 
 
 def _unmask() -> None:
     from pairs_bt import identity
 
-    shared_study.versions = identity.versions
+    cluster_tasks.versions = identity.versions
 
 
 def test_a_run_on_workers_has_the_bytes_of_one_on_threads(config, engine, local, tmp_path):
@@ -167,7 +168,6 @@ def test_workers_write_into_a_shared_folder_and_return_only_that_they_have(study
     assert made == [Kept(1), Kept(0)]
     assert parts.verified(0)
     assert parts.verified(1)
-    assert (tmp_path / "parts" / "study.zip").exists()
 
 
 def test_a_folder_that_is_not_shared_is_an_error(config, engine, tmp_path, monkeypatch):
@@ -247,7 +247,7 @@ def test_a_worker_of_another_version_is_refused(cluster, engine, study):
         ConfigError, match=r"The worker tcp://127.0.0.1:\d+ is not like this process: .*numpy 1.26.4 there"
     ):
         DaskEngine(cluster.scheduler_address).__enter__()
-    # One that came after the check meets it when it unpacks the study.
+    # One that came after the check meets it when it opens the study.
     with pytest.raises(ConfigError, match=r"The client is not like this process: .*numpy .* here"):
         list(engine.windows(study, [0]))
 
@@ -376,7 +376,11 @@ def test_without_dask_the_error_says_what_to_install(monkeypatch):
 # The study that travels.
 
 
-def test_a_packed_study_is_the_study(config):
+def travelled(study: Study) -> Study:
+    return pickle.loads(pickle.dumps(Sent(to_send(study)))).content
+
+
+def test_a_study_that_travelled_is_the_study(config):
     odd = config.model_copy(
         update={
             "universe": config.universe.model_copy(update={"complete_over": "sample"}),
@@ -385,10 +389,11 @@ def test_a_packed_study_is_the_study(config):
     )
     for settings in (config, odd):
         study = open_study(settings)
-        other = unpack(pack(study))
+        study.context(0)
+        other = travelled(study)
         for field in fields(Study):
             ours, theirs = getattr(study, field.name), getattr(other, field.name)
-            if field.name in ("prices", "notes") or field.name.startswith("_"):
+            if field.name in ("prices", "notes", "contexts"):
                 continue
             if isinstance(ours, np.ndarray):
                 np.testing.assert_array_equal(ours, theirs, err_msg=field.name)
@@ -404,23 +409,29 @@ def test_members_travel(config, tmp_path):
     settings = config.model_copy(update={"universe": config.universe.model_copy(update={"membership": str(table)})})
     study = open_study(settings)
     for k in range(len(study.windows)):
-        np.testing.assert_array_equal(study.context(k).codes, unpack(pack(study)).context(k).codes)
+        np.testing.assert_array_equal(study.context(k).codes, travelled(study).context(k).codes)
 
 
-def test_a_study_in_a_file_is_read_once_and_checked(study, tmp_path):
-    import pickle
+def test_contexts_stay_behind_and_stay_shared(study):
+    from dataclasses import replace
 
-    path = tmp_path / "study.zip"
-    message = pickle.dumps(SharedStudy(study, path))
-    assert len(message) < 1000
-    there = pickle.loads(message)
-    assert there.study is there.study
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(DataError, match="finds another"):
-        _ = pickle.loads(message).study
-    path.unlink()
-    with pytest.raises(DataError, match="--return-parts"):
-        _ = pickle.loads(message).study
+    study.context(0)
+    small = len(pickle.dumps(to_send(study)))
+    assert len(pickle.dumps(to_send(replace(study)))) == small
+    one, other = pickle.loads(pickle.dumps([study, replace(study)]))
+    assert one.contexts is other.contexts
+    assert one.context(0) is other.context(0)
+
+
+def test_a_process_looks_once_at_who_sent_a_study(study, monkeypatch):
+    sent = pickle.loads(pickle.dumps(Sent(study)))
+    monkeypatch.setattr(cluster_tasks, "versions", lambda: {"numpy": "1.26.4"})
+    with pytest.raises(ConfigError, match=r"The client is not like this process: .*numpy"):
+        _ = sent.content
+    monkeypatch.undo()
+    assert sent.content is sent.content
+    monkeypatch.setattr(cluster_tasks, "versions", lambda: {"numpy": "1.26.4"})
+    assert sent.content.tickers == study.tickers
 
 
 def test_an_identity_names_what_differs():

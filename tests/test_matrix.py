@@ -21,11 +21,12 @@ from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from pairs_bt import matrix_files, matrix_report
+from pairs_bt import atomic, matrix_report
 from pairs_bt.cli_hedge import hedge
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.lock import hold
 from pairs_bt.matrix import MIN_BARS, HedgeMatrix
-from pairs_bt.matrix_page import MISSING, SHADES, picture, shade
+from pairs_bt.matrix_page import DEPTH, MISSING, STEPS, picture, shade
 from pairs_bt.matrix_store import COLUMNS, STATES
 from pairs_bt.mean_reversion import half_life
 from pairs_bt.streaming import KalmanOLS
@@ -420,9 +421,9 @@ def test_a_failure_before_the_rename_leaves_the_old_file(tmp_path, monkeypatch, 
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(matrix_files.os, step, fail)
+    monkeypatch.setattr(atomic.os, step, fail)
     matrix.update(prices.iloc[50])
-    with pytest.raises(ConfigError, match="No space left on device"):
+    with pytest.raises(ConfigError, match="no space is left on the disk"):
         matrix.save(tmp_path)
     assert (tmp_path / STATES).read_bytes() == old
     assert [path.name for path in tmp_path.iterdir()] == [STATES]
@@ -554,7 +555,7 @@ def test_the_page_shows_every_pair_and_what_moved():
     moves = matrix.move(earlier).stack().abs().sort_values(ascending=False)
     y, x = moves.index[0]
     table = text[text.index("Ratios that moved most") :]
-    assert re.search(r"<tbody>\s*<tr><td>(\w+)</td><td>(\w+)</td>", table).groups() == (y, x)
+    assert re.search(r'<tbody>\s*<tr><th scope="row">(\w+)</th><td class="text">(\w+)</td>', table).groups() == (y, x)
     assert "prefers-color-scheme:dark" in text
     assert "http" not in text
     assert matrix_report.page(matrix, since=earlier) == text
@@ -606,13 +607,19 @@ def test_the_picture_is_a_png_with_these_pixels(tmp_path):
 
     values = np.array([[np.nan, 1.0, 9.0], [-9.0, 2.0, 0.5]])
     shades = shade(values, 0.0, 1.0, 3.0)
-    assert shades.tolist() == [[MISSING, (SHADES - 1) // 2, SHADES - 1], [0, 15, 5]]
+    assert shades.tolist() == [[MISSING, STEPS // 2, STEPS], [0, 15, 5]]
     path = tmp_path / "p.png"
-    path.write_bytes(base64.b64decode(picture(shades, "light").split(",")[1]))
+    path.write_bytes(base64.b64decode(picture(shades, 0).split(",")[1]))
     with Image.open(path) as image:
         assert image.size == (3, 2)
-        assert_array_equal(np.asarray(image), shades)
-        assert image.convert("RGB").getpixel((2, 0)) == (190, 95, 10)
+        assert image.mode == "RGBA"
+        end = round(255 * DEPTH)
+        assert image.getpixel((2, 0)) == (0xC8, 0x50, 0x1E, end)  # the high end is the report's orange
+        assert image.getpixel((0, 1)) == (0x0A, 0x6E, 0xBD, end)  # the low end its blue
+        assert image.getpixel((1, 0))[3] == 0  # neutral is the page itself
+        assert image.getpixel((0, 0)) == (0xEE, 0xF1, 0xF4, 255)
+        assert image.getpixel((1, 1))[3] == round(255 * DEPTH / 2)
+        assert "Software" not in image.info
 
 
 # ------------------------------------------------------------------------------------------ the command line
@@ -769,10 +776,10 @@ def test_tables_that_a_kill_left_behind_are_made_again_even_by_a_refused_update(
 def test_two_writers_do_not_meet(tmp_path):
     prices, out = make_matrix(tmp_path)
     prices.iloc[[50]].to_csv(tmp_path / "today.csv")
-    with matrix_files.locked(out):
+    with hold(out):
         result = run(hedge, "--update", tmp_path / "today.csv", "--out", out)
     assert isinstance(result.exception, ConfigError)
-    assert "Another process" in str(result.exception)
+    assert "Another run is at work" in str(result.exception)
     assert run(hedge, "--update", tmp_path / "today.csv", "--out", out).exit_code == 0
 
 

@@ -91,10 +91,9 @@ def test_a_pickle_is_never_opened(tmp_path, monkeypatch):
 
 
 def test_a_part_with_a_pickle_in_it_is_never_opened(tmp_path, monkeypatch):
-    import hashlib
     import zipfile
 
-    from pairs_bt.parts import _MAGIC, _Part
+    from pairs_bt.parts import Parts
 
     monkeypatch.chdir(tmp_path)
     array = io.BytesIO()
@@ -105,11 +104,10 @@ def test_a_part_with_a_pickle_in_it_is_never_opened(tmp_path, monkeypatch):
             "index.json", '{"cohort": {"k": 0, "selected": 1, "arrays": {"daily": ["dynamic"], "delayed": []}}}'
         )
         archive.writestr("daily.npy", array.getvalue())
-    digest = hashlib.sha256(body.getvalue()).hexdigest().encode()
-    path = tmp_path / "2020.part"
-    path.write_bytes(_MAGIC + digest + b"\n" + body.getvalue())
+    parts = Parts(tmp_path, "a run", ["2020"])
+    parts.store.write("2020", body.getvalue())
     with pytest.raises(ValueError, match="allow_pickle"):
-        _Part(path).cohort()
+        parts.cohorts()
     assert not (tmp_path / "exploded").exists()
 
 

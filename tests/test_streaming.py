@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from pairs_bt import streaming_file
+from pairs_bt import atomic
 from pairs_bt.errors import DataError
 from pairs_bt.streaming import HISTORY, KalmanOLS
 from tests.twins import kalman as twin
@@ -210,8 +210,8 @@ def test_a_save_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(streaming_file.os, "fsync", full)
-    with pytest.raises(DataError, match="No space left"):
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with pytest.raises(DataError, match="no space is left"):
         KalmanOLS(dataset(7)).save(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model.json"]

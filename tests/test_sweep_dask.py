@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from click.testing import CliRunner
 from pairs_bt import engine_dask
 from pairs_bt.cli import cli
 from pairs_bt.config import Config
-from pairs_bt.config_io import to_json
 from pairs_bt.engine_dask import DaskEngine
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.study import load_prices
@@ -133,13 +133,14 @@ def test_settings_made_again_from_what_travels_are_the_settings(config):
     data = load_prices(config)
     changes = {**GRID, "execution.borrow_bps": [0.0, 50.0], "signal.stop": [3.5, None]}
     cases = stages.open_cases([s.config for s in make_grid(config, changes).settings], data)
-    shared = on_workers.SharedCases(cases)
-    message = pickle.dumps(shared)
-    again = pickle.loads(message).cases
+    message = pickle.dumps(on_workers.cases_to_send(cases))
+    again = pickle.loads(message).content
     assert len(again) == len(cases) == 33
     # Three rates of borrowing, the base's among them, are three sets of arrays; other settings share them.
-    arrays = len(message) - sum(len(to_json(case.config)) for case in cases)
-    assert 2.5 < arrays / len(pickle.dumps(on_workers.SharedCases(cases[:1]))) < 3.5
+    plain = [replace(case, study=None) for case in cases]  # type: ignore[arg-type]
+    arrays = len(message) - len(pickle.dumps(plain))
+    first = len(pickle.dumps(on_workers.cases_to_send(cases[:1]))) - len(pickle.dumps(plain[:1]))
+    assert 0.9 < arrays / first < 1.3
     for ours, theirs in zip(cases, again, strict=True):
         for name in ("config", "keys", "places", "number"):
             assert getattr(ours, name) == getattr(theirs, name)
@@ -166,7 +167,7 @@ def test_workers_need_no_file_of_the_client(config, tmp_path):
     ends = stages.common_ends(cases)
     made = [stages.trade_cohorts(cases, end, stages.CandidateStore()) for end in ends]
     assert any(one is not None and sum(one[1].values()) for found in made for one in found)
-    message = pickle.dumps(on_workers.SharedCases(cases))
+    message = pickle.dumps(on_workers.cases_to_send(cases))
     members.unlink()
     rates.unlink()
     shared = pickle.loads(message)

@@ -10,7 +10,7 @@ on the day, so no date is drawn there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -20,14 +20,13 @@ import pandas as pd
 from pairs_bt.audit.fills import check_fills
 from pairs_bt.audit.prefix import Break, Comparison, Made, compare
 from pairs_bt.config import Config
+from pairs_bt.pipeline import Progress
 from pairs_bt.prices import check_prices
 from pairs_bt.runner import open_study, run
 from pairs_bt.study import Study, prepare
 from pairs_bt.windows import add_period
 
 Change = Literal["remove", "perturb"]
-Progress = Callable[[int, int], None]
-
 # Above this many rows of daily spreads (selected pairs x variants x bars), only those of traded pairs are compared.
 _ROWS_KEPT = 5_000_000
 

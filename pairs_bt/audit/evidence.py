@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.audit.measure import STATISTICS, Measure
+from pairs_bt.ledoit_wolf import holm
 from pairs_bt.null import NullKind
 
 Draws = Mapping[NullKind, Sequence[Measure]]
@@ -213,12 +214,3 @@ def calls(table: pd.DataFrame, level: float = 0.05) -> list[Call]:
 
 def _call(what: str, real: float, p: float, adjusted: float, level: float) -> Call:
     return Call(what, float(real), float(p), float(adjusted), bool(adjusted <= level))
-
-
-def holm(pvalues: np.ndarray) -> np.ndarray:
-    """Holm's (1979) step-down adjustment: max over j <= i of (m - j + 1) p_(j), at most 1."""
-    order = np.argsort(pvalues, kind="stable")
-    steps = np.maximum.accumulate(pvalues[order] * np.arange(pvalues.size, 0, -1))
-    out = np.empty(pvalues.size)
-    out[order] = np.minimum(steps, 1.0)
-    return out

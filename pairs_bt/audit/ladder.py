@@ -7,7 +7,7 @@ come from that run: there is no second pipeline.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ import pandas as pd
 from pairs_bt.atomic import write_text
 from pairs_bt.config import Config
 from pairs_bt.config_io import to_toml
+from pairs_bt.pipeline import Progress
 from pairs_bt.results import Run
 from pairs_bt.runner import run
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

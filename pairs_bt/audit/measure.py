@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from pairs_bt.config import Config, Selection
 from pairs_bt.hedge import variants
 from pairs_bt.limits import limited
 from pairs_bt.performance import annual_return, mean_trade_bp, sharpe
-from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window, trade_window
+from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window, serial, trade_window
 from pairs_bt.portfolio import Cohort, add_blocks, portfolio_returns
 from pairs_bt.results import Run
 from pairs_bt.selection import ScanColumns, choose, pair_pvalue
@@ -94,11 +93,6 @@ class _Collected:
     half_lives: list[np.ndarray]
     net_pnl: list[np.ndarray]
     capital: list[np.ndarray]
-
-
-def serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
-    """Run the ranges of a window one after another: draws are what runs side by side."""
-    return [function(lo, hi) for lo, hi in ranges]
 
 
 def _windows_depend(config: Config) -> bool:

@@ -11,22 +11,23 @@ from typing import Any
 
 import pandas as pd
 
-from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, write_text
+from pairs_bt.atomic import json_text, reason, replacing, write_text
 from pairs_bt.audit import causality, draws, evidence, ladder
 from pairs_bt.audit.causality import Certificate
 from pairs_bt.audit.evidence import Call, Discovery
 from pairs_bt.audit.measure import Measure, measure
+from pairs_bt.checkpoints import is_blank
 from pairs_bt.config import Config
 from pairs_bt.config_io import fingerprint
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.hedge import variants
-from pairs_bt.lock import LOCK, hold
+from pairs_bt.lock import taken
 from pairs_bt.prices import fingerprint_frame
 from pairs_bt.runner import open_study
 from pairs_bt.study import Study
 
 MANIFEST = "audit.json"
-FILES = ("audit.html", "ladder.csv", "null.csv", "null_windows.csv", "causality.json", draws.JOURNAL, MANIFEST)
+FILES = ("audit.html", "ladder.csv", "null.csv", "null_windows.csv", "causality.json", draws.DRAWS, MANIFEST)
 
 # Opens a progress display for one part of the audit: its unit in, a function of (done, total) out.
 Display = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -98,7 +99,7 @@ def run_audit(
         Dates of the causality certificate.
     out : path, optional
         Folder to write: audit.html, ladder.csv, ladder/*.toml, null.csv, null_windows.csv, causality.json, audit.json
-        and the journal of finished draws, from which an interrupted audit goes on.
+        and the finished draws, from which an interrupted audit goes on.
     jobs : int, optional
         Threads. Results do not depend on it.
     fresh : bool
@@ -131,19 +132,14 @@ def run_audit(
 def _take(stack: ExitStack, out: Path, config: Config, *, fresh: bool) -> None:
     """Make the folder this audit's, alone: checked before it is touched, and again once nobody else can."""
     check_folder(out, config, fresh=fresh)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The folder {out} cannot be made: {reason(error)}. Give another with --out.") from None
-    stack.enter_context(hold(out))
+    stack.enter_context(taken(out))
     check_folder(out, config, fresh=fresh)
-    remove_temporaries(out)
 
 
 def _audit(study: Study, draws_each: int, dates: int, out: Path | None, jobs: int | None, show: Display) -> Audit:
     config = study.config
     if out is not None:
-        write_text(out / MANIFEST, _json(_manifest(config, study.prices, draws_each, dates)))
+        write_text(out / MANIFEST, json_text(_manifest(config, study.prices, draws_each, dates)))
     real = measure(study)
     steps = ladder.rungs(config)
     if out is not None:
@@ -151,8 +147,8 @@ def _audit(study: Study, draws_each: int, dates: int, out: Path | None, jobs: in
     with show("rungs") as advance:
         climbed = ladder.climb(steps, study.prices, jobs=jobs, progress=advance)
     with show("null universes") as advance:
-        journal = None if out is None else out / draws.JOURNAL
-        found = draws.null_draws(study, draws_each, jobs=jobs, journal=journal, progress=advance)
+        kept = None if out is None else out / draws.DRAWS
+        found = draws.null_draws(study, draws_each, jobs=jobs, folder=kept, progress=advance)
     with show("futures") as advance:
         certificate = causality.certify(config, study.prices, dates=dates, jobs=jobs, progress=advance)
     table = evidence.null_frame(real, found)
@@ -195,12 +191,12 @@ def write(audit: Audit, folder: Path) -> None:
     for name, table in (("ladder", audit.ladder), ("null", audit.null), ("null_windows", audit.windows)):
         with replacing(folder / f"{name}.csv") as stream:
             stream.write(table.to_csv(index=False, lineterminator="\n").encode())
-    write_text(folder / "causality.json", _json(audit.certificate.to_dict()))
+    write_text(folder / "causality.json", json_text(audit.certificate.to_dict()))
     write_text(folder / "audit.html", render(audit))
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) if (folder / MANIFEST).exists() else {}
     summary = {"discoveries": [asdict(d) for d in audit.discoveries], "calls": [asdict(c) for c in audit.calls]}
     # Last: an audit is complete when this says so.
-    write_text(folder / MANIFEST, _json(manifest | {"status": "complete"} | summary))
+    write_text(folder / MANIFEST, json_text(manifest | {"status": "complete"} | summary))
 
 
 def _manifest(config: Config, prices: pd.DataFrame, draws_each: int, dates: int) -> dict[str, Any]:
@@ -215,10 +211,6 @@ def _manifest(config: Config, prices: pd.DataFrame, draws_each: int, dates: int)
     }
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
-
-
 def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
     """Refuse a folder that is not this config's audit, before anything is written.
 
@@ -231,8 +223,7 @@ def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
         return
     if not folder.is_dir():
         raise ConfigError(f"--out {folder} is a file: give the path of a folder.")
-    # What an audit that was killed in its first moments leaves is nobody's.
-    if all(path.name == LOCK or path.name.endswith(TEMPORARY) for path in folder.iterdir()):
+    if is_blank(folder):
         return
     path = folder / MANIFEST
     try:

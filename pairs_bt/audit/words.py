@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pairs_bt.audit.evidence import lookup
-from pairs_bt.wording import number, percent
+from pairs_bt.wording import number, percent, text_table
 
 if TYPE_CHECKING:
     from pairs_bt.audit.study import Audit
@@ -135,7 +135,7 @@ def _ladder_text(audit: Audit) -> str:
         claim = " (a claim, not money)" if first["pnl"] == "spread" else ""
         head = f"{rung:>2} {first['name']}{claim}"
         rows.append([head, f"{first['candidates']:,}", *(number(sharpe[name]) for name in audit.labels)])
-    return _aligned(rows, left=1)
+    return text_table(rows)
 
 
 def _candidates_text(audit: Audit) -> str:
@@ -150,7 +150,7 @@ def _candidates_text(audit: Audit) -> str:
         f"By p-values: Benjamini-Hochberg rejects {sum(real.bh)} within windows and {real.pooled_bh} over all, "
         f"Benjamini-Yekutieli {sum(real.by)} and {real.pooled_by}."
     )
-    return _aligned(rows, left=1) + "\n" + text
+    return text_table(rows) + "\n" + text
 
 
 def _null_text(audit: Audit) -> str:
@@ -167,15 +167,4 @@ def _null_text(audit: Audit) -> str:
             ]
             rows.append([head, STATISTICS[statistic], shown(statistic, found[0]["real"]), *cells])
             head = ""
-    return _aligned(rows, left=2) + "\nNull universes: their median, and p = (r + 1) / (n + 1)."
-
-
-def _aligned(rows: list[list[str]], left: int) -> str:
-    widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [text.ljust(w) for text, w in zip(row[:left], widths[:left], strict=True)]
-        cells += [text.rjust(w) for text, w in zip(row[left:], widths[left:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([lines[0], rule, *lines[1:]])
+    return text_table(rows, left=(True, True)) + "\nNull universes: their median, and p = (r + 1) / (n + 1)."

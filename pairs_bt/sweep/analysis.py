@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -181,7 +181,8 @@ def analyse(
     dates = outcomes[grid.base].dates[-days:]
     table = _table(grid, outcomes, names, days)
     frames = {name: _frame(grid, outcomes, name, days) for name in names}
-    every = pd.concat([frame.add_prefix(f"{name} | ") for name, frame in frames.items()], axis=1)
+    tried = [(name, str(setting)) for name, frame in frames.items() for setting in frame]
+    every = pd.concat(list(frames.values()), axis=1).set_axis([str(n) for n in range(len(tried))], axis=1)
     base_name = grid.settings[grid.base].name
     options = {
         "partitions": config.sweep.partitions,
@@ -193,8 +194,9 @@ def analyse(
     # Over everything, the base is its own best variant: what would have been traded without a sweep.
     own = [name for name in names if base_name in frames[name]]
     first = max(own, key=lambda name: _or_low(sharpe(frames[name][base_name])), default=None)
-    costs["all"] = cost_of_trying(every, None if first is None else f"{first} | {base_name}", **options)
-    variant, _, setting = costs["all"].best.partition(" | ")
+    found_all = cost_of_trying(every, None if first is None else str(tried.index((first, base_name))), **options)
+    variant, setting = tried[int(found_all.best)]
+    costs["all"] = replace(found_all, best=f"{variant} | {setting}")
     position = next(n for n, s in enumerate(grid.settings) if s.name == setting)
     # Over the cash rate, like the settings that it is compared with.
     over = walked.assign(net=walked["net"] - walked["riskless"])

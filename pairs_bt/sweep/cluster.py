@@ -1,7 +1,7 @@
 """The cohorts of a sweep on the workers of a Dask scheduler.
 
-A task is one test end under one batch of settings, as on threads. Prices and settings travel once to each worker, as
-arrays and JSON; what moves with a task is positions of settings and pairs there, and daily dollars back.
+A task is one test end under one batch of settings, as on threads. Prices and settings travel once to each worker; what
+moves with a task is positions of settings and pairs there, and daily dollars back.
 """
 
 from __future__ import annotations
@@ -9,81 +9,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pairs_bt.cluster_flight import TaskFailed, Tasks
-from pairs_bt.cluster_tasks import itself
-from pairs_bt.config import Config
-from pairs_bt.config_io import to_json
+from pairs_bt.cluster_tasks import Sent, itself, to_send
 from pairs_bt.errors import PartialError
-from pairs_bt.shared_study import SharedStudy
 from pairs_bt.study import Study
-from pairs_bt.sweep.stages import CandidateStore, Case, Traded, make_cases, trade_cohorts
+from pairs_bt.sweep.stages import CandidateStore, Case, Traded, trade_cohorts
 from pairs_bt.sweep.traders import Asked
 from pairs_bt.tasks import Candidates
-from pairs_bt.windows import split_windows
 
 if TYPE_CHECKING:
     from pairs_bt.engine_dask import DaskEngine
 
 
-class SharedCases:
-    """The settings of a sweep, to be made again in each process that trades them.
-
-    Arrays travel once, however many settings share them.
-
-    Parameters
-    ----------
-    cases : sequence of Case
-        All of the grid, in its order.
-    """
-
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self._cases: list[Case] | None = None
-        self._lock = Lock()
-        by_levels: dict[str, SharedStudy] = {}
-        for case in cases:
-            if case.keys.study not in by_levels:
-                # Under one config, so that studies that differ in nothing else are packed to the same bytes.
-                by_levels[case.keys.study] = SharedStudy(replace(case.study, config=cases[0].config))
-        self._studies = {shared.sha256: shared for shared in by_levels.values()}
-        self._settings = [(by_levels[case.keys.study].sha256, to_json(case.config)) for case in cases]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"studies": self._studies, "settings": self._settings}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._cases = None
-        self._lock = Lock()
-        self._studies, self._settings = state["studies"], state["settings"]
-
-    @property
-    def cases(self) -> list[Case]:
-        """The cases, made on first use.
-
-        Raises
-        ------
-        ConfigError
-            When this process is not like the one that packed them.
-        """
-        with self._lock:
-            if self._cases is None:
-                configs = [Config.model_validate_json(text) for _, text in self._settings]
-                studies = [
-                    partial(self._study, key, config) for (key, _), config in zip(self._settings, configs, strict=True)
-                ]
-                self._cases = make_cases(configs, studies)
-            return self._cases
-
-    def _study(self, key: str, config: Config) -> Study:
-        packed = self._studies[key].study
-        windows = split_windows(packed.dates, config.windows)
-        # Contexts of its own: they hold prices in the forms of one setting's levels.
-        return replace(packed, config=config, windows=windows, _contexts={}, _lock=Lock())
+def cases_to_send(cases: Sequence[Case]) -> Sent[list[Case]]:
+    """The settings of a sweep, whose arrays travel once, however many settings share them."""
+    studies: dict[str, Study] = {}
+    seen: dict[str, np.ndarray] = {}
+    out = []
+    for case in cases:
+        if case.keys.study not in studies:
+            studies[case.keys.study] = to_send(case.study, seen)
+        out.append(replace(case, study=replace(studies[case.keys.study], config=case.config)))
+    return Sent(out)
 
 
 @dataclass(frozen=True)
@@ -102,10 +53,12 @@ class Batch:
     found: dict[str, Candidates]
 
 
-def trade_batch(shared: SharedCases, numbers: list[int], end: np.datetime64, known: dict[str, Candidates]) -> Batch:
+def trade_batch(
+    shared: Sent[list[Case]], numbers: list[int], end: np.datetime64, known: dict[str, Candidates]
+) -> Batch:
     """On a worker: trade the cohort of one test end under the settings `numbers`."""
     store = CandidateStore({(end, key): candidates for key, candidates in known.items()})
-    cases = shared.cases
+    cases = shared.content
     traded = trade_cohorts([cases[n] for n in numbers], end, store)
     return Batch(traded, {key: candidates for (_, key), candidates in store.found.items() if key not in known})
 
@@ -124,7 +77,7 @@ class Workers(Tasks):
         super().__init__(engine)
         self.store = CandidateStore()
         self.begun = 0
-        self.shared = self.submit("prices and settings", 0, itself, SharedCases(cases))
+        self.shared = self.submit("prices and settings", 0, itself, cases_to_send(cases))
 
     def cohorts(self, asked: Sequence[Asked]) -> Iterator[list[Traded | None]]:
         """Trade cohorts on the workers.

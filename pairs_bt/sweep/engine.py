@@ -15,7 +15,8 @@ from pairs_bt.config_io import load_config
 from pairs_bt.engine import Engine, LocalEngine
 from pairs_bt.engine_dask import DaskEngine
 from pairs_bt.errors import ConfigError
-from pairs_bt.lock import hold
+from pairs_bt.lock import taken
+from pairs_bt.pipeline import Progress
 from pairs_bt.prices import PriceData, check_prices
 from pairs_bt.study import load_prices
 from pairs_bt.sweep import folder as files
@@ -26,8 +27,6 @@ from pairs_bt.sweep.page import render
 from pairs_bt.sweep.stages import CandidateStore, Case, common_ends, open_cases
 from pairs_bt.sweep.traders import Threads, Trader
 from pairs_bt.sweep.walk_forward import choose_settings, walk_forward_returns
-
-Progress = Callable[[int, int], None]
 
 
 def _silent(text: str) -> None:
@@ -97,8 +96,7 @@ def sweep(
         data = check_prices(prices, start=config.data.start, end=config.data.end)
     if target is None:
         return _sweep(config, made, data, None, jobs, engine, progress, say)
-    target.mkdir(parents=True, exist_ok=True)
-    with hold(target):
+    with taken(target):
         files.begin(target, config, fresh=fresh)
         result = _sweep(config, made, data, target, jobs, engine, progress, say)
         files.write_tables(target, result, render(result))
@@ -163,7 +161,8 @@ def _outcomes(
     found: list[Outcome | None] = [None] * len(cases)
     keys = files.part_keys(cases, ends) if target is not None else []
     if target is not None:
-        found = [files.kept(target, key) for key in keys]
+        store = files.settings_store(target)
+        found = [files.unpack(store.read(key)) for key in keys]
         here = sum(outcome is not None for outcome in found)
         if here:
             say(f"{here} of {len(cases)} settings were finished before in {target}")
@@ -181,7 +180,7 @@ def _outcomes(
         found[todo[position]] = outcome
         if target is not None:
             try:
-                files.keep(target, keys[todo[position]], outcome)
+                store.write(keys[todo[position]], files.pack(outcome))
             except OSError as error:
                 raise files.no_room(target, error) from None
     return [outcome for outcome in found if outcome is not None]

@@ -10,22 +10,20 @@ import hashlib
 import io
 import json
 import shutil
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, sha256_of, write_bytes, write_text
+from pairs_bt.atomic import json_text, reason, replacing, sha256_of, write_text
+from pairs_bt.checkpoints import Checkpoints, is_blank
 from pairs_bt.config import Comparison, Config, RunOptions
 from pairs_bt.config_io import fingerprint, to_toml
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.identity import identify, input_files, machine, versions
-from pairs_bt.lock import LOCK
 from pairs_bt.sweep.analysis import SweepResult
 from pairs_bt.sweep.outcomes import Outcome
 from pairs_bt.sweep.stages import Case
@@ -47,8 +45,7 @@ def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--out {folder} is a file: give the path of a folder.")
-    # A sweep killed in its first moments has left its lock or a temporary file.
-    if not folder.exists() or all(p.name == LOCK or p.name.endswith(TEMPORARY) for p in folder.iterdir()):
+    if not folder.exists() or is_blank(folder):
         return
     try:
         stored = json.loads((folder / BEGUN).read_text(encoding="utf-8"))["config_sha256"]
@@ -64,7 +61,6 @@ def check_folder(folder: Path, config: Config, *, fresh: bool) -> None:
 
 def begin(folder: Path, config: Config, *, fresh: bool) -> None:
     """Make the folder this config's; what was finished in it stays, unless `fresh`."""
-    remove_temporaries(folder)
     if fresh:
         shutil.rmtree(folder / SETTINGS, ignore_errors=True)
     # Without a manifest, tables of an earlier grid do not pass for this one's.
@@ -87,24 +83,26 @@ def part_keys(cases: Sequence[Case], ends: Sequence[np.datetime64]) -> list[str]
     return out
 
 
-def keep(folder: Path, key: str, outcome: Outcome) -> None:
-    """Write one finished setting."""
+def settings_store(folder: Path) -> Checkpoints:
+    """The finished settings; each key holds all that its setting's outcome depends on."""
+    return Checkpoints(folder / SETTINGS, "sweep")
+
+
+def pack(outcome: Outcome) -> bytes:
+    """One finished setting as bytes: an archive of arrays."""
     buffer = io.BytesIO()
     arrays = {name: getattr(outcome, name) for name in _ARRAYS}
     np.savez(buffer, variants=np.array(outcome.variants), **arrays)
-    write_bytes(folder / SETTINGS / f"{key}.npz", buffer.getvalue())
+    return buffer.getvalue()
 
 
-def kept(folder: Path, key: str) -> Outcome | None:
-    """Read one finished setting; None where there is none, or it is damaged."""
-    path = folder / SETTINGS / f"{key}.npz"
-    try:
-        # The archive holds a checksum of every array, which reading compares.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-            return Outcome(variants=tuple(str(name) for name in stored["variants"]), **arrays)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+def unpack(data: bytes | None) -> Outcome | None:
+    """What `pack` has packed; None of None."""
+    if data is None:
         return None
+    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in _ARRAYS}
+        return Outcome(variants=tuple(str(name) for name in stored["variants"]), **arrays)
 
 
 def write_tables(folder: Path, result: SweepResult, page: str) -> None:
@@ -120,7 +118,7 @@ def write_tables(folder: Path, result: SweepResult, page: str) -> None:
         write_text(folder / "config.toml", to_toml(result.config))
         write_text(folder / "sweep.csv", result.table.to_csv(index=False, lineterminator="\n"))
         write_text(folder / "choices.csv", result.choices.to_csv(index=False, lineterminator="\n"))
-        write_text(folder / "overfitting.json", _json(result.overfitting()))
+        write_text(folder / "overfitting.json", json_text(result.overfitting()))
         _write_returns(folder / "returns.parquet", result)
         write_text(folder / "sweep.html", page)
         files = {name: sha256_of(folder / name) for name in FILES}
@@ -133,7 +131,7 @@ def write_tables(folder: Path, result: SweepResult, page: str) -> None:
             "notes": list(result.notes),
             "files": files,
         }
-        write_text(folder / MANIFEST, _json(manifest))
+        write_text(folder / MANIFEST, json_text(manifest))
     except OSError as error:
         raise no_room(folder, error) from None
 
@@ -144,10 +142,6 @@ def no_room(folder: Path, error: OSError) -> PartialError:
         f"The sweep could not write to {folder}: {reason(error)}. Finished settings are kept there; make room and give "
         "the same command again."
     )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
 
 
 def _write_returns(path: Path, result: SweepResult) -> None:

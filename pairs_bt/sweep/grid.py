@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from pairs_bt.config import Config, split_period
+from pairs_bt.config import UNIT_DAYS, Config, split_period
 from pairs_bt.config import Sweep as SweepOptions
 from pairs_bt.config_io import config_from_dict, toml_value
 from pairs_bt.errors import ConfigError
@@ -242,7 +242,7 @@ def _rank(value: Any) -> float | None:
         number, unit = split_period(value)
     except (ValueError, TypeError):
         return None
-    return number * {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}[unit]
+    return number * UNIT_DAYS[unit]
 
 
 def _text(value: Any) -> str:

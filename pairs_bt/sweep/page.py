@@ -74,8 +74,8 @@ def headline(result: SweepResult) -> Table:
 
 def _everything(result: SweepResult) -> Row:
     """The row that the verdict is about."""
-    cost, (variant, _) = result.costs["all"], result.best
-    setting = cost.best.partition(" | ")[2]
+    cost, (variant, position) = result.costs["all"], result.best
+    setting = result.grid.settings[position].name
     cells: list[Cell | str] = [number(cost.sharpe), *[NOTHING] * 3, number(cost.deflated), number(cost.pbo)]
     cells += [pvalue(cost.superior), Cell(NOTHING), Cell(f"{result.labels[variant]} with {setting}", "text")]
     return Row("everything tried", cells, kind="total")

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from pairs_bt.config import Config
+from pairs_bt.config import Config, declared
 from pairs_bt.hedge import Variant, variants
 from pairs_bt.kernels.trading import N_DAILY
-from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window
+from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window, serial
 from pairs_bt.portfolio import Cohort, add_blocks
 from pairs_bt.prices import PriceData
 from pairs_bt.selection import choose
 from pairs_bt.signals import SignalSet
-from pairs_bt.study import Study, check_tradeable, prepare
+from pairs_bt.study import ContextCache, Study, check_tradeable, prepare
 from pairs_bt.tasks import Candidates, pair_paths, rule_signals, trade_book
 from pairs_bt.windows import Window
 
@@ -48,28 +48,19 @@ class StageKeys:
     study: str
 
 
-def stage_keys(config: Config) -> StageKeys:
-    """Keys of every stage of one setting.
+# In the order of the fields of `StageKeys`.
+_DECLARED = [declared(stage) for stage in (scan_window, choose, pair_paths, rule_signals, trade_book, prepare)]
 
-    A stage takes more of the config than it reads rather than less: a key too many costs time, one too few is wrong.
-    Variants and ways of re-hedging are in none, because signals and trades are kept by variant.
-    """
+
+def stage_keys(config: Config) -> StageKeys:
+    """Keys of every stage of one setting, from what each stage declares that it reads (`pairs_bt.config.reads`)."""
     tables = config.model_dump(mode="json")
-    hedge = {key: value for key, value in tables["hedge"].items() if key not in ("variants", "rehedge")}
-    levels = {key: value for key, value in tables["filter"].items() if key != "hedge"}
-    borrow = {key: value for key, value in tables["execution"].items() if key.startswith("borrow")}
-    scan = [tables["data"], tables["universe"], tables["windows"], levels["price_space"]]
-    steps = [
-        [*scan, *(tables["selection"][key] for key in ("var_order", "method", "heuristics"))],
-        tables["selection"],
-        [levels, borrow, tables["filter"]],
-        [hedge, *(tables["signal"][key] for key in ("half_life", "window_half_lives", "entry", "z"))],
-        [tables["signal"], tables["execution"], tables["portfolio"]],
-    ]
-    scan_key, choice, path, signals, ledger = accumulate(json.dumps(step, sort_keys=True) for step in steps)
-    return StageKeys(
-        scan_key, choice, path, signals, ledger, study=json.dumps([scan, levels, borrow, hedge], sort_keys=True)
+    scan, choice, path, signals, ledger, study = (
+        json.dumps(reading.values(tables), sort_keys=True) for reading in _DECLARED
     )
+    # A path comes from the study's arrays; settings that share these stand together.
+    held = list(accumulate((scan, choice, study + path, signals, ledger)))
+    return StageKeys(held[0], held[1], held[2], held[3], held[4], study)
 
 
 @dataclass(frozen=True)
@@ -89,23 +80,13 @@ class Case:
 
 def open_cases(configs: Sequence[Config], data: PriceData) -> list[Case]:
     """Resolve every setting on the prices; settings with the same levels share their arrays."""
-
-    def make(config: Config) -> Study:
-        study = prepare(config, data)
-        check_tradeable(study)
-        return study
-
-    return make_cases(configs, [partial(make, config) for config in configs])
-
-
-def make_cases(configs: Sequence[Config], studies: Sequence[Callable[[], Study]]) -> list[Case]:
-    """Cases of settings; of those with the same levels, only the first one's study is made."""
     made: dict[str, Study] = {}
     cases = []
-    for number, (config, make) in enumerate(zip(configs, studies, strict=True)):
+    for number, config in enumerate(configs):
         keys = stage_keys(config)
         if keys.study not in made:
-            made[keys.study] = make()
+            made[keys.study] = prepare(config, data)
+            check_tradeable(made[keys.study])
         study = replace(made[keys.study], config=config)
         cases.append(Case(config, study, keys, {w.test_end: k for k, w in enumerate(study.windows)}, number))
     return cases
@@ -156,7 +137,7 @@ def trade_cohorts(cases: Sequence[Case], end: np.datetime64, store: CandidateSto
             k = case.places[end]
             # A study of this one window, whose prices in all forms stay while its settings need them.
             context = latest.get("context", case.keys.study, partial(case.study.context, k))
-            study = replace(case.study, _contexts={k: context})
+            study = replace(case.study, contexts=ContextCache({k: context}))
             out[position] = _trade(study, k, case.keys, _candidates(study, k, case.keys, store, latest), latest)
     return out
 
@@ -164,13 +145,9 @@ def trade_cohorts(cases: Sequence[Case], end: np.datetime64, store: CandidateSto
 def _candidates(study: Study, k: int, keys: StageKeys, store: CandidateStore, latest: _Latest) -> Candidates:
     place = (study.windows[k].test_end, keys.choice)
     if place not in store.found:
-        scan = latest.get("scan", keys.scan, lambda: scan_window(study, k, _serial))
+        scan = latest.get("scan", keys.scan, lambda: scan_window(study, k, serial))
         store.found[place] = pick(scan, choose(scan, study.config.selection))
     return store.found[place]
-
-
-def _serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
-    return [function(lo, hi) for lo, hi in ranges]
 
 
 def _trade(study: Study, k: int, keys: StageKeys, candidates: Candidates, latest: _Latest) -> Traded:
