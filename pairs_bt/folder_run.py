@@ -31,6 +31,7 @@ from pairs_bt.parts import TABLES as _FROM_PARTS
 from pairs_bt.parts import DamagedPart, Parts, spreads_path, to_arrow
 from pairs_bt.pipeline import WindowResult
 from pairs_bt.portfolio import compound
+from pairs_bt.prices_in_folder import keep_prices
 from pairs_bt.results import Run
 from pairs_bt.study import Study
 
@@ -128,7 +129,7 @@ class _Session:
         """Begin, go on or check, as the folder's state has it."""
         state = store.state_of(self.folder)
         if fresh:
-            store.clear(self.folder)
+            store.clear(self.folder, keep=self.study.config.data.path)
         elif state in ("complete", "unfinished"):
             store.check_identity(self.folder, self.identity, state)
             if state == "complete":
@@ -137,6 +138,7 @@ class _Session:
 
     def _make(self, *, unfinished: bool) -> Run:
         store.begin(self.folder, self.study.config, self.identity)
+        keep_prices(self.study, self.folder)
         missing = [k for k in range(len(self.labels)) if not self.parts.verified(k)]
         kept = len(self.labels) - len(missing)
         if unfinished:
@@ -269,6 +271,7 @@ class _Session:
         partitions = {spreads_path(label): k for k, label in enumerate(self.labels)}
         if {*broken} & {"config.toml", "config.resolved.json"}:
             store.write_configs(self.folder, self.study.config)
+        keep_prices(self.study, self.folder)
         if any((name.endswith(".parquet") and name not in partitions) or name == "summary.csv" for name in broken):
             # The tables' parts are gone: all windows are made again. The manifest stands until the new one is there.
             self._remake()

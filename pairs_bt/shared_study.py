@@ -179,7 +179,7 @@ def unpack(packed: bytes) -> Study:
         filled=arrays["filled"],
         quotes=arrays["quotes"],
         spread_prices=arrays.get("spread_prices", arrays["filled"]),
-        windows=split_windows(dates, config.windows),
+        windows=split_windows(dates, config.windows, config.data.calendar),
         pair_i=arrays["pair_i"].astype(np.int64),
         pair_j=arrays["pair_j"].astype(np.int64),
         membership=members,

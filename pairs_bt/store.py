@@ -27,6 +27,7 @@ from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.identity import FORMAT, config_differences, differences
 from pairs_bt.lock import LOCK
 from pairs_bt.parts import PARTS, Parts, spreads_path, to_arrow
+from pairs_bt.prices_in_folder import PRICES
 
 MANIFEST = "manifest.json"
 TIMING = "timing.json"
@@ -34,7 +35,17 @@ REPORT = "report.html"
 TABLES = ("tests", "half_lives", "trades", "fills", "returns")
 _IDENTITY = "run.json"
 _CONFIGS = ("config.toml", "config.resolved.json")
-_OURS = {MANIFEST, TIMING, REPORT, "summary.csv", "spreads", PARTS, *_CONFIGS, *(f"{name}.parquet" for name in TABLES)}
+_OURS = {
+    MANIFEST,
+    TIMING,
+    REPORT,
+    "summary.csv",
+    "spreads",
+    PARTS,
+    PRICES,
+    *_CONFIGS,
+    *(f"{name}.parquet" for name in TABLES),
+}
 
 State = Literal["absent", "empty", "complete", "unfinished", "foreign"]
 
@@ -125,15 +136,22 @@ def begin(folder: Path, config: Config, identity: dict[str, Any]) -> None:
 
 
 def write_configs(folder: Path, config: Config) -> None:
-    """Write the config as it was resolved, for people and for programs."""
+    """Write the config as it was resolved, for people and for programs; prices beside it go by their name alone."""
+    if config.data.path and Path(config.data.path) == (folder / PRICES).absolute():
+        config = config.model_copy(update={"data": config.data.model_copy(update={"path": PRICES})})
     write_text(folder / "config.toml", to_toml(config))
     write_text(folder / "config.resolved.json", to_json(config))
 
 
-def clear(folder: Path) -> None:
-    """Remove what runs make from a folder and nothing else, the manifest first: no half passes for a whole."""
+def clear(folder: Path, keep: str = "") -> None:
+    """Remove what runs make from a folder and nothing else, the manifest first: no half passes for a whole.
+
+    `keep` is the path of the prices that the next run reads: they stay where they are in the folder itself.
+    """
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in sorted(_OURS):
+        if keep and Path(keep) == (folder / name).absolute():
+            continue
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -170,7 +188,14 @@ def drop_parts(folder: Path) -> None:
 
 def checksums(folder: Path, labels: list[str]) -> dict[str, str]:
     """sha256 of every file of a run but the manifest and the clock, by relative path."""
-    names = [*_CONFIGS, REPORT, "summary.csv", *(f"{name}.parquet" for name in TABLES), *map(spreads_path, labels)]
+    names = [
+        *_CONFIGS,
+        PRICES,
+        REPORT,
+        "summary.csv",
+        *(f"{name}.parquet" for name in TABLES),
+        *map(spreads_path, labels),
+    ]
     return {name: sha256_of(folder / name) for name in sorted(names) if (folder / name).is_file()}
 
 

@@ -81,7 +81,7 @@ class SharedCases:
 
     def _study(self, key: str, config: Config) -> Study:
         packed = self._studies[key].study
-        windows = split_windows(packed.dates, config.windows)
+        windows = split_windows(packed.dates, config.windows, config.data.calendar)
         # Contexts of its own: they hold prices in the forms of one setting's levels.
         return replace(packed, config=config, windows=windows, _contexts={}, _lock=Lock())
 
