@@ -71,11 +71,12 @@ def carried_forward(values: np.ndarray, days: np.ndarray, calendar: str) -> list
     found = days[1:][(both >= HOLIDAY_TICKERS) & (same >= HOLIDAY_SHARE * both)]
     if not len(found):
         return []
-    advice = "" if calendar else "; data.calendar, such as 'XNYS', drops the days on which the exchange was closed"
-    text = (
-        f"{counted(len(found), 'row')} equal to the row before in nearly all tickers, the first {found[0]}: holidays "
-        f"carried forward{advice}"
+    meaning = (
+        f"prices carried forward on days on which {calendar} was open"
+        if calendar
+        else "holidays carried forward; data.calendar, such as 'XNYS', drops the days on which the exchange was closed"
     )
+    text = f"{counted(len(found), 'row')} equal to the row before in nearly all tickers, the first {found[0]}: {meaning}"
     return [Note("flagged", "holiday", "", str(found[0]), len(found), text)]
 
 

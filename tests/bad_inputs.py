@@ -507,7 +507,7 @@ _frame(
     "2020-01-15",
     "data.calendar",
     rule="holiday",
-    edit=lambda f: f.where(np.arange(60)[:, None] != 10).ffill(),
+    edit=lambda f: f.mask(np.outer(np.arange(60) == 10, np.ones(3, dtype=bool))).ffill(),
 )
 _frame("delisting", "prices", "flagged", "last price", rule="ends_early", edit=_set(40, np.nan, stop=60))
 _frame("column without prices", "prices", "left_out", "no price at all", rule="empty", edit=_set(0, np.nan, stop=60))
