@@ -74,8 +74,10 @@ def price_source(path: str | Path) -> Path | None:
     """Return the file or folder of prices that stands where a config does; None for a config, or a run's folder."""
     file = Path(expanded(path))
     if file.is_dir():
+        from pairs_bt.folders import list_files
+
         runs_own = any((file / name).exists() for name in ("manifest.json", "config.toml", "parts"))
-        return None if runs_own or not any(file.iterdir()) else file
+        return None if runs_own or not list_files(file) else file
     return file if file.name.lower().endswith(_PRICE_ENDINGS) else None
 
 

@@ -76,7 +76,8 @@ def carried_forward(values: np.ndarray, days: np.ndarray, calendar: str) -> list
         if calendar
         else "holidays carried forward; data.calendar, such as 'XNYS', drops the days on which the exchange was closed"
     )
-    text = f"{counted(len(found), 'row')} equal to the row before in nearly all tickers, the first {found[0]}: {meaning}"
+    rows = f"{counted(len(found), 'row')} equal to the row before in nearly all tickers"
+    text = f"{rows}, the first {found[0]}: {meaning}"
     return [Note("flagged", "holiday", "", str(found[0]), len(found), text)]
 
 
