@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,8 @@ def read_prices(
     """
     if isinstance(source, PriceData):
         if field or calendar or start is not None or end is not None:
-            return read_prices(source.prices, field=field, start=start, end=end, today=today, calendar=calendar)
+            again = read_prices(source.prices, field=field, start=start, end=end, today=today, calendar=calendar)
+            return replace(again, notes=tuple(dict.fromkeys([*source.notes, *again.notes])))
         return source
     if isinstance(source, (str, os.PathLike)):
         path = Path(expanded(source))

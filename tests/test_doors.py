@@ -358,8 +358,9 @@ def test_what_is_no_table_says_what_to_pass() -> None:
         read_prices(pl.Series("KO", [1.0, 2.0]))
     with pytest.raises(DataError, match="limit of 100"):
         read_prices(pl.from_pandas(closes().reset_index()), max_cells=100)
-    data = read_prices(closes())
+    data = read_prices(yfinance())
     assert read_prices(data) is data
+    assert [note.rule for note in read_prices(data, end="2020-03-20").notes] == ["field", "end"]
 
 
 # -------------------------------------------------------------------------------------------- packed, Excel, paths
