@@ -8,6 +8,7 @@ import pickle
 import shutil
 import sys
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
@@ -381,7 +383,7 @@ def packed(kind: str, folder: Path) -> Path:
     elif kind == "feather":
         closes().reset_index().to_feather(path)
     elif kind == "lz4.feather":
-        pa.feather.write_feather(closes().reset_index(), path, compression="lz4", chunksize=7)
+        feather.write_feather(closes().reset_index(), path, compression="lz4", chunksize=7)
     elif kind == "polars.feather":
         pl.from_pandas(closes().reset_index()).write_ipc(path, compression="zstd")
     elif kind == "xlsx":
@@ -406,7 +408,7 @@ def test_a_small_file_that_unpacks_to_much_is_refused(kind: str, tmp_path: Path)
     path = tmp_path / f"bomb.{kind}"
     limit = 200_000
     if kind.endswith("feather"):
-        pa.feather.write_feather(frame.reset_index(), path, compression="zstd")
+        feather.write_feather(frame.reset_index(), path, compression="zstd")
     elif kind == "xlsx":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("xl/workbook.xml", "<" * 1_000_000)
@@ -436,6 +438,19 @@ def test_archives_that_are_no_single_table(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"date,A,B\n" * 1000)[:-20])
     with pytest.raises(DataError, match=r"cannot be unpacked.*Download it again"):
         read_prices(path)
+
+
+@pytest.mark.parametrize("kind", ["csv.gz", "csv.zip", "lz4.feather", "xlsx"])
+def test_damaged_bytes_end_in_prices_or_in_one_paragraph(kind: str, tmp_path: Path) -> None:
+    path = packed(kind, tmp_path)
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    for k in range(12 if kind == "xlsx" else 40):
+        damaged = bytearray(whole)
+        for _ in range(rng.integers(1, 6)):
+            damaged[rng.integers(len(damaged))] = rng.integers(256)
+        path.write_bytes(bytes(damaged[: rng.integers(len(damaged))] if k % 5 == 0 else damaged))
+        with suppress(DataError):
+            read_prices(path, max_bytes=10_000_000)
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))
