@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pairs_bt.config import Config
     from pairs_bt.matrix import HedgeMatrix
+    from pairs_bt.prices import read_prices
     from pairs_bt.results import Run
     from pairs_bt.runner import load_run, run
     from pairs_bt.streaming import KalmanOLS
 
 __version__ = "0.1.0"
-__all__ = ["Config", "HedgeMatrix", "KalmanOLS", "Run", "load_run", "run"]
+__all__ = ["Config", "HedgeMatrix", "KalmanOLS", "Run", "load_run", "read_prices", "run"]
 
 # Resolved on first use, so that `pairs-bt --help` pays for neither pandas nor numba.
 _HOMES = {
@@ -22,6 +23,7 @@ _HOMES = {
     "KalmanOLS": "pairs_bt.streaming",
     "Run": "pairs_bt.results",
     "load_run": "pairs_bt.runner",
+    "read_prices": "pairs_bt.prices",
     "run": "pairs_bt.runner",
 }
 

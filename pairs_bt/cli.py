@@ -47,7 +47,9 @@ def cli() -> None:
 
 @cli.command()
 @_config
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME-OF-CONFIG).")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME of the config or the prices)."
+)
 @_set
 @_jobs
 @click.option("--fresh", is_flag=True, help="Begin anew, whatever an earlier run has left in the folder.")
@@ -66,12 +68,15 @@ def run(
 ) -> None:
     """Run a config and compare its hedge ratios (no CONFIG: the demo).
 
+    CONFIG may also be a file or folder of prices: the demo's method is run on them.
+
     A run that was interrupted goes on where it stopped when the same command is given again.
     """
     from pairs_bt.config import Config
+    from pairs_bt.config_io import run_name
 
     settings = Config.load(config, overrides)
-    target = out or Path("runs") / (config.stem if config else "demo")
+    target = out or Path("runs") / run_name(config, settings)
     if sys.stderr.isatty() and kernels_are_cold():
         click.echo("compiling the kernels, once after an installation: about half a minute", err=True)
     from pairs_bt import runner
@@ -181,14 +186,17 @@ def _check_tickers(run: Run, pairs: list[tuple[str, str]]) -> None:
 @_config
 @_set
 def validate(config: Path | None, overrides: tuple[str, ...]) -> None:
-    """Check a config and its prices, and say what a run would do."""
+    """Check a config (or a file or folder of prices), and say what they hold and what a run would do."""
     from pairs_bt.config import Config
 
     settings = Config.load(config, overrides)
     from pairs_bt.runner import open_study
-    from pairs_bt.validation import show_validation
+    from pairs_bt.study import load_prices
+    from pairs_bt.validation import show_prices, show_validation
 
-    show_validation(open_study(settings))
+    data = load_prices(settings)
+    show_prices(data)
+    show_validation(open_study(settings, data))
 
 
 cli.add_command(hedge)

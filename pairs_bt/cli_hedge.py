@@ -43,8 +43,8 @@ def hedge(
 
     In the morning:  pairs-bt hedge --update TODAY.csv --out matrix/
 
-    With neither PRICES nor --update the tables are made again from the states in the folder. PRICES and TODAY are CSV
-    or Parquet, wide (date, then one column of closes for each ticker) or long (date, ticker, close).
+    With neither PRICES nor --update the tables are made again from the states in the folder. PRICES and TODAY are
+    a file or folder in any shape that `pairs-bt run` takes (docs/data.md).
 
     The default variances are those of the streaming model, and so wide that most ratios are close to the quotient of
     the last two prices. Start from these and look at the spread that comes out:

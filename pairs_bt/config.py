@@ -111,6 +111,8 @@ class Data(Table):
     synthetic: SyntheticUniverse | None = None
     start: date | None = None
     end: date | None = None
+    field: str = ""
+    calendar: str = ""
     fill_limit: Annotated[int, Field(ge=0, le=60)] = 5
     max_bytes: Annotated[int, Field(ge=1)] = 2**31
     max_cells: Annotated[int, Field(ge=1)] = 200_000_000

@@ -6,7 +6,6 @@ import difflib
 import hashlib
 import json
 import os
-import shlex
 import tomllib
 from collections.abc import Sequence
 from datetime import date
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from pairs_bt.config import PATH_KEYS, RULES, UNIT_DAYS, Config, split_period
 from pairs_bt.errors import ConfigError, PairsError
+from pairs_bt.paths import expanded
 
 MAX_CONFIG_BYTES = 1_000_000
 _BORROW = (("data", "path"), ("execution", "borrow_table"))
@@ -41,8 +41,11 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = (), *, own_p
 
     With `own_prices` the prices are given in memory: without a file, the demo's dates are not theirs.
     """
-    source = builtin("demo.toml") if path is None else Path(path)
-    _refuse_prices(source, overrides)
+    prices = None if path is None else price_source(path)
+    if prices is not None:
+        # A price file where a config stands: the demo's method on it.
+        path, overrides, own_prices = None, [f"data.path={json.dumps(str(prices))}", *overrides], True
+    source = builtin("demo.toml") if path is None else Path(expanded(path))
     tables = _anchor(_read_toml(source), source.resolve().parent)
     if path is None:
         _forget_the_demos_prices(tables, overrides, own_prices)
@@ -60,20 +63,43 @@ def _forget_the_demos_prices(tables: dict[str, Any], overrides: Sequence[str], o
         tables["data"].pop("path", None)
 
 
-def _refuse_prices(path: Path, overrides: Sequence[str]) -> None:
-    """Prices given where a config belongs are told apart by their ending."""
-    if path.suffix.lower() in (".csv", ".parquet", ".pq"):
-        given = "".join(f" --set {shlex.quote(item)}" for item in overrides)
-        raise ConfigError(
-            f"{path} is not a config (a .toml file): if it holds prices, give them as "
-            f"--set data.path={shlex.quote(str(path))}{given}."
-        )
+# Endings of files that hold prices (:mod:`pairs_bt.folders` reads them); no config has one.
+_PRICE_ENDINGS = (
+    ".csv", ".tsv", ".txt", ".parquet", ".pq", ".feather", ".arrow", ".xlsx", ".xls", ".gz", ".zip", ".pkl", ".pickle",
+)  # fmt: skip
+
+
+def price_source(path: str | Path) -> Path | None:
+    """Return the file or folder of prices that stands where a config does; None for a config, or a run's folder."""
+    file = Path(expanded(path))
+    if file.is_dir():
+        from pairs_bt.folders import list_files
+
+        runs_own = any((file / name).exists() for name in ("manifest.json", "config.toml", "parts"))
+        return None if runs_own or not list_files(file) else file
+    return file if file.name.lower().endswith(_PRICE_ENDINGS) else None
+
+
+def run_name(path: str | Path | None, config: Config) -> str:
+    """Name of a run's folder: that of the config, of prices of one's own, or ``demo``."""
+    name = Path(expanded(path)).name if path is not None else Path(config.data.path).name
+    if path is None and (not name or Path(config.data.path) == _demo_prices()):
+        return "demo"
+    while name.lower().endswith((*_PRICE_ENDINGS, ".toml")) and Path(name).stem != name:
+        name = Path(name).stem
+    return name or "prices"
+
+
+def _demo_prices() -> Path:
+    source = builtin("demo.toml")
+    return Path(_anchor(_read_toml(source), source.resolve().parent)["data"]["path"])
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.is_dir():
-            raise ConfigError(f"{path} is a folder, not a config: give the path of a .toml file.")
+            inside = f" The run in it has one: {path / 'config.toml'}." if (path / "config.toml").exists() else ""
+            raise ConfigError(f"{path} is a folder, not a config: give the path of a .toml file.{inside}")
         with path.open("rb") as stream:
             raw = stream.read(MAX_CONFIG_BYTES + 1)
     except FileNotFoundError:
@@ -100,7 +126,7 @@ def _anchor(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
     for table, key in PATH_KEYS:
         section = out.get(table)
         if isinstance(section, dict) and _is_path(table, key, section.get(key)):
-            section[key] = os.path.abspath(folder / section[key])
+            section[key] = os.path.abspath(folder / expanded(section[key]))
     return out
 
 
@@ -125,7 +151,7 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[st
             node = node[part]
         value = toml_value(text.strip())
         if len(parts) == 2 and _is_path(parts[0], parts[1], value) and tuple(parts) in PATH_KEYS:
-            value = os.path.abspath(value)
+            value = os.path.abspath(expanded(value))
         node[parts[-1]] = value
     return out
 

@@ -32,6 +32,7 @@ from pairs_bt.parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
 from pairs_bt.parts import TABLES as _FROM_PARTS
 from pairs_bt.pipeline import Progress, WindowResult
 from pairs_bt.portfolio import compound
+from pairs_bt.prices_in_folder import keep_prices
 from pairs_bt.results import Run
 from pairs_bt.study import Study
 
@@ -127,7 +128,7 @@ class _Session:
         """Begin, go on or check, as the folder's state has it."""
         state = store.state_of(self.folder)
         if fresh:
-            store.clear(self.folder)
+            store.clear(self.folder, keep=self.study.config.data.path)
         elif state in ("complete", "unfinished"):
             store.check_identity(self.folder, self.identity, state)
             if state == "complete":
@@ -136,6 +137,7 @@ class _Session:
 
     def _make(self, *, unfinished: bool) -> Run:
         store.begin(self.folder, self.study.config, self.identity)
+        keep_prices(self.study, self.folder)
         missing = [k for k in range(len(self.labels)) if not self.parts.verified(k)]
         kept = len(self.labels) - len(missing)
         if unfinished:
@@ -268,6 +270,7 @@ class _Session:
         partitions = {spreads_path(label): k for k, label in enumerate(self.labels)}
         if {*broken} & {*store.CONFIGS}:
             store.write_configs(self.folder, self.study.config)
+        keep_prices(self.study, self.folder)
         if any((name.endswith(".parquet") and name not in partitions) or name == store.SUMMARY for name in broken):
             # The tables' parts are gone: all windows are made again. The manifest stands until the new one is there.
             self._remake()

@@ -13,6 +13,7 @@ import pandas as pd
 from pairs_bt import store
 from pairs_bt.config import Config
 from pairs_bt.errors import DataError
+from pairs_bt.prices_in_folder import PRICES
 from pairs_bt.results import ReturnsTable, Run
 from pairs_bt.study import load_prices
 
@@ -42,6 +43,10 @@ def load_run(folder: str | Path) -> Run:
     resolved = store.verified_path(folder, "config.resolved.json", files).read_text(encoding="utf-8")
     summary = store.verified_path(folder, store.SUMMARY, files).read_bytes()
     config = Config.from_dict(_from_json(json.loads(resolved)))
+    if config.data.path == PRICES and PRICES in files:
+        config = config.model_copy(
+            update={"data": config.data.model_copy(update={"path": str((folder / PRICES).absolute())})}
+        )
     tables: dict[str, Any] = {
         name: partial(store.read_table, folder, name, files) for name in store.TABLES if name != "returns"
     }

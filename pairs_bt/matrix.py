@@ -23,7 +23,7 @@ from pairs_bt.kernels import matrix as kernel
 from pairs_bt.matrix_steps import count_threads, filter_inputs, in_space, in_threads, moved, prior
 from pairs_bt.matrix_store import MatrixState, off_diagonal, pair_codes, read_state, write_state
 from pairs_bt.matrix_update import UpdateReport, as_frame, name_gaps
-from pairs_bt.prices import PriceData, check_prices
+from pairs_bt.prices import PriceData, check_prices, read_prices
 
 __all__ = ["MIN_BARS", "SPACES", "HedgeMatrix", "UpdateReport"]
 
@@ -60,7 +60,7 @@ class HedgeMatrix:
     @classmethod
     def fit(
         cls,
-        prices: pd.DataFrame | PriceData,
+        prices: Any,
         *,
         space: str = "levels",
         init_beta: float = 0,
@@ -75,8 +75,8 @@ class HedgeMatrix:
 
         Parameters
         ----------
-        prices : DataFrame, shape (days, tickers), or PriceData
-            A frame is checked by `check_prices`. A pair moves on the bars that have both legs. A bar that lacks one
+        prices : path, DataFrame, shape (days, tickers), or any other source of `read_prices`
+            A pair moves on the bars that have both legs. A bar that lacks one
             leaves its state and its last date as they were; the variance that it adds is added when the
             pair's next bar comes, as in `KalmanOLS` on the same two columns with their NaN.
         space : {"levels", "log", "changes"}
@@ -109,7 +109,7 @@ class HedgeMatrix:
             "obs_cov": check_number("obs_cov", obs_cov, low=SMALLEST_VARIANCE),
         }
         threads = count_threads(jobs)
-        frame = (prices if isinstance(prices, PriceData) else check_prices(prices)).prices
+        frame = (prices if isinstance(prices, PriceData) else read_prices(prices)).prices
         if space == "changes" and len(frame) < 2:
             raise DataError(f"Prices have {len(frame)} bar; a change needs two. Pass a longer history.")
         empty = prior(frame, space, parameters, int(window))

@@ -14,15 +14,13 @@ from pairs_bt.readers import Columns
 from pairs_bt.stamps import looks_like_date, parse_stamps
 from pairs_bt.suspects import suspect_names
 
-__all__ = ["DATE_NAMES", "WideTable", "between", "refuse_bad_values", "to_wide"]
+__all__ = ["WideTable", "between", "numbers_of", "refuse_bad_values", "to_wide"]
 
 # A price outside is a mistake: products of two of them, squared and summed, must stay finite and normal.
 MIN_PRICE, MAX_PRICE = 1e-9, 1e12
 MAX_NAME = 100
 
-_TICKER_NAMES = ("ticker", "symbol")
-_PRICE_NAMES = ("adj close", "adj_close", "adjclose", "adjusted close", "close", "price")
-DATE_NAMES = ("date", "dates", "datetime", "timestamp")
+LONG = ("date", "ticker", "close")  # names of a long table's columns, once its layout is settled
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,10 @@ class WideTable:
 
 def to_wide(source: Columns, max_cells: int) -> tuple[WideTable, list[Note]]:
     """Bring a wide or long table into one form: sorted days, named tickers, float64 prices."""
-    long = _long_columns(source)
-    return _read_long(source, long, max_cells) if long else _read_wide(source)
+    return _read_long(source, max_cells) if source.names == LONG else _read_wide(source)
 
 
-def _long_columns(source: Columns) -> tuple[int, int, int] | None:
-    """Positions of date, ticker and price when the table is long; adjusted closes go before closes."""
-    low = [name.strip().lower() for name in source.names]
-    found = []
-    for wanted in (DATE_NAMES, _TICKER_NAMES, _PRICE_NAMES):
-        position = next((low.index(name) for name in wanted if name in low), None)
-        if position is None:
-            return None
-        found.append(position)
-    return found[0], found[1], found[2]
-
-
-def _numbers(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
+def numbers_of(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
     """Price columns of any type as float64."""
     values: list[np.ndarray | None] = []
     texts: list[int] = []
@@ -61,6 +46,9 @@ def _numbers(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[np.
         kind = column.type
         if pa.types.is_dictionary(kind):
             column = columns[j] = pc.cast(column, kind.value_type)
+            kind = column.type
+        if pa.types.is_string_view(kind):
+            column = columns[j] = pc.cast(column, pa.string())
             kind = column.type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             values.append(None)
@@ -81,16 +69,16 @@ def _numbers(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[np.
 
 def _read_wide(source: Columns) -> tuple[WideTable, list[Note]]:
     at = source.date_column
-    names = [name for j, name in enumerate(source.names) if j != at]
+    names = [source.label(j) for j in range(source.width) if j != at]
     columns = [column for j, column in enumerate(source.columns) if j != at]
-    if looks_like_date(source.names[at]):
+    if looks_like_date(source.label(at)):
         raise DataError(
-            f"Prices {shown(source.name)} have no header: the first line starts with {shown(source.names[at])}. "
+            f"Prices {shown(source.name)} have no header: the first line starts with {shown(source.label(at))}. "
             "Add a first line with a name for the dates and the tickers."
         )
     tickers, notes = _tickers(names)
     stamps, more = parse_stamps(source.columns[at])
-    numbers, bad, marks = _numbers(columns, tickers)
+    numbers, bad, marks = numbers_of(columns, tickers)
     days, times = _to_days(stamps)
     order = np.argsort(stamps, kind="stable")
     _refuse_repeats(stamps[order], days[order])
@@ -102,13 +90,13 @@ def _read_wide(source: Columns) -> tuple[WideTable, list[Note]]:
     return WideTable(days[order], tickers, np.ascontiguousarray(values), bad), notes
 
 
-def _read_long(source: Columns, at: tuple[int, int, int], max_cells: int) -> tuple[WideTable, list[Note]]:
-    date, ticker, price = (source.columns[j] for j in at)
+def _read_long(source: Columns, max_cells: int) -> tuple[WideTable, list[Note]]:
+    date, ticker, price = source.columns
     labels = pc.dictionary_encode(pc.fill_null(pc.cast(ticker, pa.string()), "")).combine_chunks()
     tickers, notes = _tickers([str(name) for name in labels.dictionary.to_pylist()])
     codes = labels.indices.to_numpy().astype(np.int64)
     stamps, more = parse_stamps(date)
-    (numbers,), bad, marks = _numbers([price], [source.names[at[2]]])
+    (numbers,), bad, marks = numbers_of([price], ["close"])
     days, times = _to_days(stamps)
     unique, row = np.unique(days, return_inverse=True)
     if len(unique) * len(tickers) > max_cells:

@@ -1,4 +1,4 @@
-"""The door: prices are read and checked here once, and nothing inside checks again.
+"""The one door: prices from any source are read and checked here once, and nothing inside checks again.
 
 What is refused, repaired, flagged or kept, and by which rule, is the table in ``docs/data.md``. Nothing is
 removed or repaired in the past because of what comes later: a table cut at any date gives the same prices up
@@ -11,22 +11,28 @@ import datetime as dt
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from pairs_bt.cells import Note, counted, shown
 from pairs_bt.errors import DataError
-from pairs_bt.price_table import DATE_NAMES, WideTable, between, refuse_bad_values, to_wide
+from pairs_bt.folders import read_folder
+from pairs_bt.frames import from_frame, from_stream
+from pairs_bt.layout import settle
+from pairs_bt.paths import expanded
+from pairs_bt.price_table import WideTable, between, refuse_bad_values, to_wide
 from pairs_bt.readers import Columns, read_columns
-from pairs_bt.suspects import suspect_prices
+from pairs_bt.sessions import keep_sessions
+from pairs_bt.suspects import carried_forward, suspect_prices
 
 __all__ = ["Note", "PriceData", "check_prices", "fill_gaps", "fingerprint_frame", "read_prices"]
 
 Day = str | dt.date | pd.Timestamp | np.datetime64
+MAX_BYTES, MAX_CELLS = 2 * 2**30, 200_000_000
 
 
 @dataclass(frozen=True)
@@ -51,58 +57,89 @@ class PriceData:
 
 
 def read_prices(
-    path: str | os.PathLike[str],
+    source: Any,
     *,
+    field: str | None = None,
     start: Day | None = None,
     end: Day | None = None,
     today: Day | None = None,
-    max_bytes: int = 2 * 2**30,
-    max_cells: int = 200_000_000,
+    calendar: str = "",
+    max_bytes: int = MAX_BYTES,
+    max_cells: int = MAX_CELLS,
 ) -> PriceData:
-    """Read a table of adjusted closes and check it.
+    """Read prices from a file, a folder or a table in memory, and check them.
 
     Parameters
     ----------
-    path : str or path-like
-        CSV or Parquet (the content decides), wide (dates x tickers) or long (date, ticker, close).
+    source : path, DataFrame, Series, any table with ``__arrow_c_stream__``, or PriceData
+        A CSV, Parquet, Feather or Excel file (the content decides), packed as gzip or zip or not; a folder with one
+        file for each ticker, or of Parquet pieces; a frame of pandas, a table of polars or pyarrow, a relation of
+        DuckDB. Wide (dates x tickers), long (date, ticker, close), or with several fields for each ticker, as yfinance
+        gives them. ``~`` and ``$HOME`` in a path are replaced. Prices that were checked before pass as they are.
+    field : str, optional
+        Which field to take where there are several: ``"close"``, ``"open"``, ... None takes adjusted closes, else
+        closes, and a note says so.
     start, end : date or str, optional
         First and last day to keep, both included. Prices outside are neither checked nor used.
     today : date or str, optional
         When given, days after it are flagged. Never taken from the clock, so that the same call always gives
         the same notes.
+    calendar : str
+        Name of an exchange in the package ``exchange_calendars``, such as ``"XNYS"``: rows of other days are dropped.
     max_bytes, max_cells : int
-        Limits on the size of the file and of the table.
+        Limits on the size of the source, packed or unpacked, and of the table.
 
     Returns
     -------
     PriceData
+        ``.prices`` is the frame, ``.notes`` what was done.
 
     Raises
     ------
     DataError
-        When the file is not a table of prices that can be used; the message says where and how to mend it.
+        When the source is not a table of prices that can be used; the message says where and how to mend it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> closes = pd.DataFrame({"KO": [50.0, 51.0], "PEP": [90.0, 91.0]}, index=["2020-01-02", "2020-01-03"])
+    >>> read_prices(closes).prices.shape
+    (2, 2)
     """
-    source = read_columns(path, max_bytes=max_bytes, max_cells=max_cells)
-    return _check(source, start, end, today, max_cells)
+    if isinstance(source, PriceData):
+        if field or calendar or start is not None or end is not None:
+            again = read_prices(source.prices, field=field, start=start, end=end, today=today, calendar=calendar)
+            return replace(again, notes=tuple(dict.fromkeys([*source.notes, *again.notes])))
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(expanded(source))
+        if path.is_dir():
+            columns = read_folder(path, field=field, max_bytes=max_bytes, max_cells=max_cells)
+            field = None  # taken file by file
+        else:
+            columns = read_columns(path, max_bytes=max_bytes, max_cells=max_cells)
+    else:
+        columns = _in_memory(source, "memory", max_cells)
+    return _check(settle(columns, field), start, end, today, calendar, max_cells)
 
 
 def check_prices(
-    frame: pd.DataFrame,
+    frame: Any,
     *,
     start: Day | None = None,
     end: Day | None = None,
     today: Day | None = None,
     source: str = "memory",
-    max_cells: int = 200_000_000,
+    max_cells: int = MAX_CELLS,
 ) -> PriceData:
-    """Check a frame in memory by the same rules as a file.
+    """Check a table in memory by the same rules as a file, under a name for the manifest.
 
     Parameters
     ----------
-    frame : DataFrame
-        Wide, with the dates as index or as first column, or long with columns date, ticker, close.
+    frame : DataFrame, Series or any table with ``__arrow_c_stream__``
+        As for :func:`read_prices`.
     start, end, today
-        As for `read_prices`.
+        As for :func:`read_prices`.
     source : str
         Name for the manifest.
     max_cells : int
@@ -111,9 +148,9 @@ def check_prices(
     Raises
     ------
     DataError
-        As `read_prices`.
+        As :func:`read_prices`.
     """
-    return _check(_from_frame(frame, source), start, end, today, max_cells)
+    return _check(settle(_in_memory(frame, source, max_cells), None), start, end, today, "", max_cells)
 
 
 def fill_gaps(prices: pd.DataFrame, limit: int) -> pd.DataFrame:
@@ -154,51 +191,28 @@ def fingerprint_frame(prices: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-# ----------------------------------------------------------------------------------------- frame to columns
+# ----------------------------------------------------------------------------------------- memory to columns
 
 
-def _from_frame(frame: pd.DataFrame, source: str) -> Columns:
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"Prices are a {type(frame).__name__}, not a DataFrame. Pass a frame, dates x tickers.")
-    if isinstance(frame.columns, pd.MultiIndex) or isinstance(frame.index, pd.MultiIndex):
-        raise DataError(
-            "Prices have several levels of columns or index; one level of tickers and one of dates is "
-            "needed. Select one field first, for example frame['Close'], and reset_index() a long table."
-        )
-    names = ["" if _missing(name) else str(name) for name in frame.columns]
-    columns = [_arrow(frame.iloc[:, j]) for j in range(frame.shape[1])]
-    has_dates = any(name.strip().lower() in DATE_NAMES for name in names)
-    numbered = isinstance(frame.index, pd.RangeIndex) or (
-        has_dates and pd.api.types.is_integer_dtype(frame.index.dtype)
+def _in_memory(source: Any, name: str, max_cells: int) -> Columns:
+    if isinstance(source, (pd.DataFrame, pd.Series)):
+        return from_frame(source, name)
+    if hasattr(source, "__arrow_c_stream__"):
+        return from_stream(source, name, max_cells)
+    kind = type(source).__name__
+    hint = "call .collect() on it first" if kind == "LazyFrame" else "pandas.DataFrame(...) makes one"
+    raise DataError(
+        f"Prices are a {kind}, which is no table. Pass a path, a frame of pandas or polars, or a table of pyarrow or "
+        f"DuckDB ({hint})."
     )
-    if not numbered:
-        names.insert(0, "date" if frame.index.name is None else str(frame.index.name))
-        columns.insert(0, _arrow(frame.index.to_series()))
-    return Columns(tuple(names), tuple(columns), 0, (), source, "")
-
-
-def _missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))
-
-
-def _arrow(column: pd.Series) -> pa.ChunkedArray:
-    """Numbers and times as they are, everything else as text."""
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind == "f":
-        array = pa.array(column.to_numpy(dtype=np.float64))
-    elif isinstance(dtype, np.dtype) and dtype.kind in "iub":
-        array = pa.array(column.to_numpy())
-    elif isinstance(dtype, pd.DatetimeTZDtype) or (isinstance(dtype, np.dtype) and dtype.kind == "M"):
-        array = pa.Array.from_pandas(column)
-    else:
-        array = pa.array([None if _missing(v) or v is pd.NaT or v is pd.NA else str(v) for v in column], pa.string())
-    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
 # ------------------------------------------------------------------------------------------ columns to wide
 
 
-def _check(source: Columns, start: Day | None, end: Day | None, today: Day | None, max_cells: int) -> PriceData:
+def _check(
+    source: Columns, start: Day | None, end: Day | None, today: Day | None, calendar: str, max_cells: int
+) -> PriceData:
     first, last, now = _day(start, "start"), _day(end, "end"), _day(today, "today")
     if first is not None and last is not None and first > last:
         raise DataError(f"start {first} is after end {last}. Give a start on or before the end.")
@@ -211,7 +225,8 @@ def _check(source: Columns, start: Day | None, end: Day | None, today: Day | Non
         raise DataError(
             f"Prices {shown(source.name)} have {len(wide.tickers)} ticker "
             f"({shown(', '.join(wide.tickers))}); a pair "
-            "needs two. Add the closes of at least one more ticker."
+            "needs two. Add the closes of at least one more ticker, or put the files of several into one folder and "
+            "give the folder."
         )
     notes = [*source.notes, *notes]
     whole = {
@@ -223,8 +238,12 @@ def _check(source: Columns, start: Day | None, end: Day | None, today: Day | Non
         "last_date": str(wide.days[-1]),
     }
     kept = between(wide, first, last)
-    refuse_bad_values(kept)
     notes += _cut_notes(wide.days, first, last)
+    if calendar:
+        kept, more = keep_sessions(kept, calendar)
+        notes += more
+    refuse_bad_values(kept)
+    notes += carried_forward(kept.values, kept.days, calendar)
     notes += _day_notes(kept.days, now) + suspect_prices(kept.values, kept.days, kept.tickers)
     return PriceData(_frame(kept), tuple(notes), whole)
 

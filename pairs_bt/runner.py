@@ -21,11 +21,12 @@ from pairs_bt.folder_run import Work, run_in_folder
 from pairs_bt.loading import load_run
 from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, Progress, WindowResult, scan_window, threaded
 from pairs_bt.portfolio import compound
-from pairs_bt.prices import check_prices
+from pairs_bt.prices import PriceData
+from pairs_bt.prices_in_folder import own_prices
 from pairs_bt.results import Run
 from pairs_bt.scan_table import ScanTable, scan_table
 from pairs_bt.selection import choose
-from pairs_bt.study import Study, check_tradeable, prepare
+from pairs_bt.study import Study, check_tradeable, from_source, prepare
 from pairs_bt.validation import short_blocks
 
 __all__ = ["SCAN_CHUNK", "TRADE_CHUNK", "expected_chance", "load_run", "open_study", "run", "scan_all", "scan_windows"]
@@ -38,7 +39,7 @@ def _silent(text: str) -> None:
 def run(
     config: Config | str | Path | None = None,
     *,
-    prices: pd.DataFrame | None = None,
+    prices: Any = None,
     out: str | Path | None = None,
     jobs: int | None = None,
     scan_chunk: int = SCAN_CHUNK,
@@ -55,9 +56,10 @@ def run(
     ----------
     config : Config, path or None
         A config, the path of one, or None for the built-in demo.
-    prices : DataFrame, optional
-        Adjusted closes, dates x tickers, in place of the file that the config names. The config's ``data.start`` and
-        ``data.end`` cut them, and a note says what that leaves out; those of the demo (None) do not.
+    prices : DataFrame, path or any other source of :func:`pairs_bt.read_prices`, optional
+        Prices in place of those that the config names. The config's ``data.start`` and ``data.end`` cut them, and a
+        note says what that leaves out; those of the demo (None) do not. Prices in memory are kept in `out` as
+        ``prices.parquet``, and the config that is written there names them, so that it replays the run.
     out : path, optional
         Folder to write. None keeps everything in memory. A run that was interrupted there is gone on with, a
         finished one is checked, and made again where it is damaged; the bytes are those of an uninterrupted run.
@@ -89,20 +91,19 @@ def run(
         When a window failed or the disk is full; the finished windows are kept in `out`.
     """
     config = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
+    config, data = own_prices(config, prices, None if out is None else Path(out))
     engine = engine or LocalEngine(jobs, scan_chunk, trade_chunk)
     if out is not None:
         work = Work(engine, report, progress, say)
-        return run_in_folder(config, lambda: open_study(config, prices), Path(out), fresh=fresh, work=work)
-    study = open_study(config, prices)
+        return run_in_folder(config, lambda: open_study(config, data), Path(out), fresh=fresh, work=work)
+    study = open_study(config, data)
     windows = engine.windows(study, list(range(len(study.windows))), refusals=find_refusals(engine, study))
     return _in_memory(study, list(_with_progress(study, windows, progress)))
 
 
-def open_study(config: Config, prices: pd.DataFrame | None = None) -> Study:
-    """Read or check the prices, resolve the config on them, and refuse what cannot be traded."""
-    data = None
-    if prices is not None:
-        data = check_prices(prices, start=config.data.start, end=config.data.end)
+def open_study(config: Config, prices: Any = None) -> Study:
+    """Read the prices (the config's, unless others are given), resolve the config, refuse what cannot be traded."""
+    data = prices if prices is None or isinstance(prices, PriceData) else from_source(config, prices)
     study = prepare(config, data)
     check_tradeable(study)
     short = short_blocks(config)

@@ -29,16 +29,20 @@ _TIME = (
 _ISO = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})" + _TIME, re.ASCII)
 _COMPACT = re.compile(r"(\d{4})()(\d{2})(\d{2})" + _TIME, re.ASCII)
 _LOCAL = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})" + _TIME, re.ASCII)
+_NAMED = re.compile(r"(\d{1,2})([-/ ])([A-Za-z]{3,9})\2(\d{4})" + _TIME, re.ASCII)  # 02-Jan-2008
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+           "november", "december")  # fmt: skip
+_EPOCH = re.compile(r"\d{19}", re.ASCII)  # nanoseconds since 1970, as databento writes: no date has 19 digits
 _WRITE_ISO = "Write dates as YYYY-MM-DD."
 
 
 def looks_like_date(text: str) -> bool:
     """Whether `parse_stamps` could take the text for a date."""
-    return any(pattern.fullmatch(text.strip()) for pattern in (_ISO, _COMPACT, _LOCAL))
+    return any(pattern.fullmatch(text.strip()) for pattern in (_ISO, _COMPACT, _LOCAL, _NAMED, _EPOCH))
 
 
 def parse_stamps(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
-    """Read a column of dates: a date type, or YYYY-MM-DD, YYYYMMDD, m/d/Y or d/m/Y, with or without time.
+    """Read a column of dates: a date type, or YYYY-MM-DD, YYYYMMDD, m/d/Y, d/m/Y or d-Mon-Y, with or without time.
 
     Parameters
     ----------
@@ -66,7 +70,11 @@ def parse_stamps(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
         return parse_stamps(pc.cast(column, kind.value_type))
     if pa.types.is_integer(kind):
         return parse_stamps(pc.cast(column, pa.string()))
+    if pa.types.is_string_view(kind):
+        return parse_stamps(pc.cast(column, pa.string()))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        if len(column) and _EPOCH.fullmatch(str(column[0].as_py()).strip()):
+            return _nanoseconds(column)
         encoded = column.combine_chunks().dictionary_encode()
         codes = encoded.indices.to_numpy()
         moments, notes = _parse_unique(encoded.dictionary.to_pylist(), codes)
@@ -101,6 +109,20 @@ def _typed(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
     return stamps, [Note("repaired", "time_zone", "", "", len(column), text)]
 
 
+def _nanoseconds(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
+    other = pc.index(pc.match_substring_regex(pc.utf8_trim_whitespace(column), r"^[0-9]{19}$"), False).as_py()
+    if other >= 0:
+        raise DataError(
+            f"Dates are written in two ways: {shown(str(column[0].as_py()))} and {shown(str(column[other].as_py()))}. "
+            f"One file must use one format. {_WRITE_ISO}"
+        )
+    try:
+        counts = pc.cast(pc.utf8_trim_whitespace(column), pa.int64())
+    except pa.ArrowInvalid:
+        raise DataError(f"The date column holds numbers of 19 digits that are no times. {_WRITE_ISO}") from None
+    return _typed(pc.cast(counts, pa.timestamp("ns", "UTC")))
+
+
 def _parse_unique(texts: list[str], codes: np.ndarray) -> tuple[np.ndarray, list[Note]]:
     stamps = [_stamp(text.strip(), code, codes) for code, text in enumerate(texts)]
     if not stamps:
@@ -133,16 +155,27 @@ class _Stamp:
 
 
 def _stamp(text: str, code: int, codes: np.ndarray) -> _Stamp:
-    for family, pattern in (("iso", _ISO), ("compact", _COMPACT), ("local", _LOCAL)):
+    for family, pattern in (("iso", _ISO), ("compact", _COMPACT), ("local", _LOCAL), ("named", _NAMED)):
         match = pattern.fullmatch(text)
         if match:
             a, separator, b, c, hour, minute, second, half, zone = match.groups()
+            if family == "named":
+                a, b, c = c, _month(b), a
+                if b is None:
+                    continue
             seconds = _seconds(hour, minute, second, half)
             if seconds is None:
                 raise DataError(f"{_place(code, codes)}: {shown(text)} has a time that no clock shows. {_WRITE_ISO}")
             return _Stamp(family, int(a), int(b), int(c), separator, seconds, _zone_minutes(zone))
     hint = "The first column must hold the dates. " if code == 0 else ""
     raise DataError(f"{_place(code, codes)} has {shown(text)} where a date is expected. {hint}{_WRITE_ISO}")
+
+
+def _month(name: str) -> str | None:
+    """Number of an English month written out or cut to three letters (Sept, too)."""
+    low = name.lower()
+    found = [k for k, month in enumerate(_MONTHS, 1) if low in (month, month[:3]) or (low == "sept" and k == 9)]
+    return str(found[0]) if found else None
 
 
 def _seconds(hour: str | None, minute: str | None, second: str | None, half: str | None) -> int | None:

@@ -27,6 +27,7 @@ from pairs_bt.config_io import fingerprint, to_json, to_toml
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.identity import FORMAT, config_differences, differences
 from pairs_bt.parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
+from pairs_bt.prices_in_folder import PRICES
 
 MANIFEST = "manifest.json"
 TIMING = "timing.json"
@@ -35,7 +36,8 @@ SUMMARY = "summary.csv"
 TABLES = ("tests", "half_lives", "trades", "fills", "returns")
 _IDENTITY = "run.json"
 CONFIGS = ("config.toml", "config.resolved.json")
-_OURS = {MANIFEST, TIMING, REPORT, SUMMARY, SPREADS, PARTS, *CONFIGS, *(f"{name}.parquet" for name in TABLES)}
+_TABLE_FILES = tuple(f"{name}.parquet" for name in TABLES)
+_OURS = {MANIFEST, TIMING, REPORT, SUMMARY, SPREADS, PARTS, PRICES, *CONFIGS, *_TABLE_FILES}
 
 State = Literal["absent", "empty", "complete", "unfinished", "foreign"]
 
@@ -124,15 +126,22 @@ def begin(folder: Path, config: Config, identity: dict[str, Any]) -> None:
 
 
 def write_configs(folder: Path, config: Config) -> None:
-    """Write the config as it was resolved, for people and for programs."""
+    """Write the config as it was resolved, for people and for programs; prices beside it go by their name alone."""
+    if config.data.path and Path(config.data.path) == (folder / PRICES).absolute():
+        config = config.model_copy(update={"data": config.data.model_copy(update={"path": PRICES})})
     write_text(folder / "config.toml", to_toml(config))
     write_text(folder / "config.resolved.json", to_json(config))
 
 
-def clear(folder: Path) -> None:
-    """Remove what runs make from a folder and nothing else, the manifest first: no half passes for a whole."""
+def clear(folder: Path, keep: str = "") -> None:
+    """Remove what runs make from a folder and nothing else, the manifest first: no half passes for a whole.
+
+    `keep` is the path of the prices that the next run reads: they stay where they are in the folder itself.
+    """
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in sorted(_OURS):
+        if keep and Path(keep) == (folder / name).absolute():
+            continue
         path = folder / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -169,7 +178,7 @@ def drop_parts(folder: Path) -> None:
 
 def checksums(folder: Path, labels: list[str]) -> dict[str, str]:
     """sha256 of every file of a run but the manifest and the clock, by relative path."""
-    names = [*CONFIGS, REPORT, SUMMARY, *(f"{name}.parquet" for name in TABLES), *map(spreads_path, labels)]
+    names = [*CONFIGS, PRICES, REPORT, SUMMARY, *_TABLE_FILES, *map(spreads_path, labels)]
     return {name: sha256_of(folder / name) for name in sorted(names) if (folder / name).is_file()}
 
 

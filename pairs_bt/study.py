@@ -220,8 +220,22 @@ def load_prices(config: Config) -> PriceData:
             raise ConfigError(f"data.synthetic: {error}") from None
         return check_prices(market.prices, start=data.start, end=data.end, source="synthetic universe")
     if not data.path:
-        raise ConfigError("data.path is empty: name a CSV or Parquet file of adjusted closes (or data.synthetic).")
-    return read_prices(data.path, start=data.start, end=data.end, max_bytes=data.max_bytes, max_cells=data.max_cells)
+        raise ConfigError("data.path is empty: name a file or folder of adjusted closes (or data.synthetic).")
+    return from_source(config, data.path)
+
+
+def from_source(config: Config, source: Any) -> PriceData:
+    """Read any source of prices as the config's `[data]` says: its dates, field, calendar and limits."""
+    data = config.data
+    return read_prices(
+        source,
+        field=data.field or None,
+        start=data.start,
+        end=data.end,
+        calendar=data.calendar,
+        max_bytes=data.max_bytes,
+        max_cells=data.max_cells,
+    )
 
 
 @reads(
@@ -253,7 +267,7 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
             f"hedge.market = {config.hedge.market!r}: the prices have no such ticker. Name one of their "
             f"{len(tickers)} columns, or leave it empty for the mean of all."
         )
-    windows = split_windows(pd.DatetimeIndex(prices.index), config.windows)
+    windows = split_windows(pd.DatetimeIndex(prices.index), config.windows, config.data.calendar)
     pair_i, pair_j = resolve_pairs(_universe(config, tickers), tickers)
     days = prices.index.to_numpy().astype("datetime64[D]")
     return Study(

@@ -9,7 +9,7 @@ import numpy as np
 
 from pairs_bt.cells import Note, counted, shown
 
-__all__ = ["suspect_names", "suspect_prices"]
+__all__ = ["carried_forward", "suspect_names", "suspect_prices"]
 
 _RULES = ("gap", "starts_late", "ends_early", "spike", "split", "jump", "stale", "whole_numbers", "coarse_tick")
 BLOCK = 64  # tickers looked at together: bounds the memory, and stays in the cache
@@ -20,6 +20,7 @@ COARSE_TICK = 0.005  # smallest change ever seen, as a share of the mean price
 SPLIT_RATIOS = (2, 3, 4, 5, 10)
 SPLIT_TOLERANCE = 0.05  # in logs: the day's own return
 SPIKE, JUMP = np.log(1.8), np.log(3.0)
+HOLIDAY_SHARE, HOLIDAY_TICKERS = 0.95, 3  # a row that repeats the one before in so many tickers
 REVERSAL = 0.3  # a spike comes back to within this share of its own height (in logs)
 
 # Cyrillic and Greek letters that are drawn like Latin ones.
@@ -50,6 +51,34 @@ def suspect_names(names: list[str]) -> list[Note]:
             text = f"tickers {shown(other)} and {shown(ticker)} differ only in case; they are kept as two"
             notes.append(Note("flagged", "case_collision", ticker, "", 1, text))
     return notes
+
+
+def carried_forward(values: np.ndarray, days: np.ndarray, calendar: str) -> list[Note]:
+    """Flag rows that equal the row before in nearly all tickers: holidays on which a price was carried forward.
+
+    Parameters
+    ----------
+    values : ndarray, shape (days, tickers)
+        NaN where there is no price.
+    days : ndarray
+        datetime64[D], sorted.
+    calendar : str
+        Calendar that was used already; empty when there is none.
+    """
+    with np.errstate(invalid="ignore"):
+        same = (values[1:] == values[:-1]).sum(axis=1)
+    both = (~np.isnan(values[1:]) & ~np.isnan(values[:-1])).sum(axis=1)
+    found = days[1:][(both >= HOLIDAY_TICKERS) & (same >= HOLIDAY_SHARE * both)]
+    if not len(found):
+        return []
+    meaning = (
+        f"prices carried forward on days on which {calendar} was open"
+        if calendar
+        else "holidays carried forward; data.calendar, such as 'XNYS', drops the days on which the exchange was closed"
+    )
+    rows = f"{counted(len(found), 'row')} equal to the row before in nearly all tickers"
+    text = f"{rows}, the first {found[0]}: {meaning}"
+    return [Note("flagged", "holiday", "", str(found[0]), len(found), text)]
 
 
 def suspect_prices(values: np.ndarray, days: np.ndarray, tickers: list[str]) -> list[Note]:

@@ -18,21 +18,25 @@ __all__ = ["REMEDY", "check_size", "read_csv", "to_utf8"]
 
 # First bytes of what people pass for a price table, and how to make one of it.
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "a zip archive (an Excel .xlsx file is one too)", "Unpack it, or save it as CSV."),
-    (b"PK\x05\x06", "an empty zip archive", "Unpack the right one, or save it as CSV."),
-    (b"\x1f\x8b", "a gzip archive", "Unpack it first."),
+    (b"PK\x03\x04", "a zip archive in an archive", "Unpack it first."),
+    (b"PK\x05\x06", "an empty zip archive", "Pack the table anew, or save it as CSV."),
+    (b"\x1f\x8b", "a gzip archive in an archive", "Unpack it first."),
     (b"BZh", "a bzip2 archive", "Unpack it first."),
     (b"\xfd7zXZ", "an xz archive", "Unpack it first."),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", "Unpack it first."),
     (b"7z\xbc\xaf", "a 7z archive", "Unpack it first."),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "Save it as CSV."),
     *(
-        (bytes([0x80, n]), "a Python pickle, which is never opened", "Write it with DataFrame.to_parquet.")
+        (
+            bytes([0x80, n]),
+            "a Python pickle, which is never opened, because a pickle can run any code",
+            "If you made it yourself: pandas.read_pickle(...).to_parquet('prices.parquet').",
+        )
         for n in (2, 3, 4, 5)
     ),
     (b"%PDF", "a PDF document", "Export the table as CSV."),
     (b"\x89HDF", "an HDF5 file", "Write it with DataFrame.to_parquet."),
-    (b"ARROW1", "an Arrow or Feather file", "Write it with DataFrame.to_parquet."),
+    (b"FEA1", "a Feather file of version 1", "Write it anew with DataFrame.to_feather."),
     (b"SQLite format 3", "an SQLite database", "Export the table as CSV."),
     (b"\x89PNG", "a picture", "Pass the table of prices."),
     (b"version https://git-lfs", "a Git LFS pointer", "Fetch the real file with `git lfs pull`."),
@@ -81,7 +85,8 @@ def to_utf8(file: Path, data: bytes) -> tuple[bytes, list[Note]]:
     if "\x00" in text:
         raise DataError(f"Prices file {name} is not a table but binary data (it has NUL bytes). {REMEDY}")
     start = text[:200].lstrip()
-    if start.startswith("<"):
+    # Stooq's header begins with <TICKER>,<PER>.
+    if start.startswith("<") and not re.match(r"<\w+>[,;\t|]<", start):
         raise DataError(
             f"Prices file {name} is not a table but HTML or XML (it starts with {shown(start[:20])}), "
             "perhaps the error page of a download. Download the table itself."

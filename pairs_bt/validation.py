@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from dataclasses import dataclass
 
 import click
+import pandas as pd
 
 from pairs_bt.cells import Note, counted
 from pairs_bt.config import Config, split_period
 from pairs_bt.hedge import variants
+from pairs_bt.prices import PriceData
 from pairs_bt.selection import STANDING, standing
 from pairs_bt.study import Study
 
@@ -80,11 +83,50 @@ def short_blocks(config: Config, block: int | None = None) -> Note | None:
     return Note("flagged", "block", "", "", block, text)
 
 
+# A line of `pairs-bt validate`, the rules that it sums up, and what it says when there are none.
+_SUMMED = (
+    ("gaps", ("gap",), "none of more than 5 bars"),
+    ("holidays", ("holiday", "calendar"), "no rows carried forward"),
+    ("splits", ("split",), "none suspected"),
+)
+_NAMES = 12
+
+
+def bars_a_year(dates: pd.DatetimeIndex) -> float:
+    """Bars per calendar year of a history; NaN for a single date."""
+    days = (dates[-1] - dates[0]).days
+    return (len(dates) - 1) / days * 365.25 if days else math.nan
+
+
+def show_prices(data: PriceData) -> None:
+    """Print what a source of prices holds: tickers, dates, field, gaps, holidays, splits, who is dead and when."""
+    prices, notes = data.prices, data.notes
+    dates = pd.DatetimeIndex(prices.index)
+    days = f"{dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
+    click.echo(
+        f"prices   {prices.shape[1]} tickers, {days}, {len(dates):,} dates, about {bars_a_year(dates):.0f} a year"
+    )
+    field = next((note.text for note in notes if note.rule == "field"), "one price for each ticker")
+    click.echo(f"field    {field}")
+    for label, rules, none in _SUMMED:
+        found = [note for note in notes if note.rule in rules]
+        tickers = [note.ticker for note in found if note.ticker]
+        whole = [note.text for note in found if not note.ticker]
+        lines = whole or ([f"in {counted(len(tickers), 'ticker')}: {_some(tickers)}"] if tickers else [none])
+        for line in lines:
+            click.echo(f"{label:<8} {line}")
+    dead = [f"{note.ticker} {note.date}" for note in notes if note.rule == "ends_early"]
+    text = f"{counted(len(dead), 'ticker')}, with the last price: {_some(dead)}" if dead else "none before the end"
+    click.echo(f"dead     {text}")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
+
+
 def show_validation(study: Study) -> None:
     """Print what a run would do, what the data door has noticed, who takes part, and what it would cost."""
     windows, pairs = study.windows, study.pair_i.size
-    days = f"{study.dates[0]:%Y-%m-%d} to {study.dates[-1]:%Y-%m-%d}"
-    click.echo(f"prices   {len(study.tickers)} tickers, {days}, {len(study.dates):,} dates")
     ends = f"{windows[0].label} to {windows[-1].label}"
     click.echo(f"windows  {len(windows)}, test ends {ends}, about {windows[-1].n_train} train bars")
     click.echo(f"pairs    {pairs:,} a window, {pairs * len(windows):,} tests")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from pairs_bt.config import Windows, split_period
 from pairs_bt.errors import DataError
+from pairs_bt.sessions import sessions
 
 # A data set that starts on the first trading day of a period starts a few holidays late.
 _LATE_START_WEEKDAYS = 5
@@ -98,7 +99,7 @@ def test_ends(first: np.datetime64, last: np.datetime64, options: Windows) -> li
 test_ends.__test__ = False  # type: ignore[attr-defined]  # a name of the field, not a test
 
 
-def split_windows(index: pd.DatetimeIndex, options: Windows) -> list[Window]:
+def split_windows(index: pd.DatetimeIndex, options: Windows, calendar: str = "") -> list[Window]:
     """Resolve the rolling windows on a calendar of bars.
 
     Parameters
@@ -107,6 +108,8 @@ def split_windows(index: pd.DatetimeIndex, options: Windows) -> list[Window]:
         Dates of the bars, sorted and unique.
     options : Windows
         Lengths of train and trade window, the step, and how long entries are allowed.
+    calendar : str
+        Exchange whose sessions say whether a trade period has ended; empty counts weekdays.
 
     Returns
     -------
@@ -127,7 +130,7 @@ def split_windows(index: pd.DatetimeIndex, options: Windows) -> list[Window]:
         late = int(np.busday_count(train_from, days[0])) if days[0] > train_from else 0
         if late > _LATE_START_WEEKDAYS:
             continue
-        window = _resolve(days, end, train_from, options)
+        window = _resolve(days, end, train_from, options, calendar)
         if window.n_trade > 0 and window.n_train > 0:
             windows.append(window)
     if not windows:
@@ -139,11 +142,19 @@ def split_windows(index: pd.DatetimeIndex, options: Windows) -> list[Window]:
     return windows
 
 
-def _resolve(days: np.ndarray, end: np.datetime64, train_from: np.datetime64, options: Windows) -> Window:
+def _resolve(
+    days: np.ndarray, end: np.datetime64, train_from: np.datetime64, options: Windows, calendar: str
+) -> Window:
     trade_end = add_period(end + 1, options.trade) - 1
     entry_end = min(add_period(end + 1, options.entry_within) - 1, trade_end)
     first = int(np.searchsorted(days, train_from, side="left"))
     split, stop, entry_stop = (int(np.searchsorted(days, day, side="right")) for day in (end, trade_end, entry_end))
-    # A trade period has ended when no weekday of it is still to come: known from the calendar, not from later data.
-    closed = stop < len(days) or int(np.busday_count(days[-1] + 1, trade_end + 1)) == 0
+    closed = stop < len(days) or not _to_come(days[-1] + 1, trade_end, calendar)
     return Window(end, first, split, stop, entry_stop, closed)
+
+
+def _to_come(first: np.datetime64, last: np.datetime64, calendar: str) -> int:
+    """Bars that a trade period may still have: sessions of the calendar, else weekdays; never read from later data."""
+    if last < first:
+        return 0
+    return len(sessions(calendar, first, last)) if calendar else int(np.busday_count(first, last + 1))

@@ -127,7 +127,8 @@ def _no_config(folder: Path) -> list[str]:
 
 @_made("config is a folder", 2, "is a folder, not a config")
 def _folder_config(folder: Path) -> list[str]:
-    return [str(folder)]
+    (folder / "configs").mkdir()
+    return [str(folder / "configs")]
 
 
 @_made("config is a symbolic link loop", 2, "cannot be read")

@@ -9,6 +9,7 @@ unchanged and without a note about it.
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import re
@@ -111,6 +112,13 @@ def _cell(value: str) -> Callable[[str], str]:
     return edit
 
 
+def _zip_of(name: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), "not a workbook")
+    return packed.getvalue()
+
+
 def _dates(form: str) -> Callable[[str], str]:
     def edit(text: str) -> str:
         return good_frame().to_csv(date_format=form)
@@ -144,7 +152,7 @@ def _missing(folder: Path) -> Path:
     return folder / "nothing.csv"
 
 
-@_add("directory", "file", "refused", "is a directory", "Name the file")
+@_add("folder without price files", "file", "refused", "no price files", "Name the folder")
 def _directory(folder: Path) -> Path:
     return folder
 
@@ -162,11 +170,12 @@ def _pipe(folder: Path) -> Path:
     return folder / "pipe.csv"
 
 
-@_add("zip posing as csv", "file", "refused", "zip archive", "save it as CSV")
+@_add("zip of several files", "file", "refused", "zip archive of 2 files", "python -m zipfile -e")
 def _zip(folder: Path) -> Path:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("prices.csv", good_frame().to_csv())
+        archive.writestr("more.csv", good_frame().to_csv())
     (folder / "prices.csv").write_bytes(packed.getvalue())
     return folder / "prices.csv"
 
@@ -210,6 +219,13 @@ _text(
 )
 _text("prose", "file", "refused", "not a table", "one column only", edit=lambda t: "These are not prices.\nNo.\n")
 _text("HTML named .csv", "file", "refused", "HTML", "Download the table", edit=lambda t: "<!DOCTYPE html><html>")
+_text(
+    "HTML that names no tickers",
+    "file",
+    "refused",
+    "HTML",
+    edit=lambda t: "<html><body>Too many requests</body></html>",
+)
 _text("JSON named .csv", "file", "refused", "JSON", "Pass a CSV", edit=lambda t: '{"A": [1, 2]}')
 _text(
     "pickle named .csv",
@@ -219,7 +235,23 @@ _text(
     "to_parquet",
     edit=lambda t: b"\x80\x04\x95\x00cbuiltins\n",
 )
-_text("gzip named .csv", "file", "refused", "gzip", "Unpack", edit=lambda t: b"\x1f\x8b\x08\x00")
+_text(
+    "gzip cut short",
+    "file",
+    "refused",
+    "cannot be unpacked",
+    "Download it again",
+    edit=lambda t: gzip.compress(t.encode(), mtime=0)[:-20],
+)
+_text("gzip named .csv", "file", "kept", edit=lambda t: gzip.compress(t.encode(), mtime=0))
+_text(
+    "Excel workbook that is none",
+    "file",
+    "refused",
+    "cannot be read",
+    "Save the sheet as CSV",
+    edit=lambda t: _zip_of("xl/workbook.xml"),
+)
 _text("Git LFS pointer", "file", "refused", "LFS", "git lfs pull", edit=lambda t: "version https://git-lfs.github.com")
 _text("binary", "file", "refused", "not a table", "CSV or Parquet", edit=lambda t: b"date,A,B\n\x00\x01\x02,1,2\n")
 _text("Latin-1 text", "file", "refused", "0xfc", "UTF-8", edit=lambda t: t.replace("A", "M\xfcller").encode("latin-1"))
@@ -380,6 +412,7 @@ _text(
     "YYYY-MM-DD",
     edit=lambda t: "date,A,B\n1.2.2020,1,2\n2.13.2020,2,3\n",
 )
+_text("dates with the month's name", "dates", "kept", edit=_dates("%d-%b-%Y"))
 _text("European dates", "dates", "kept", edit=_dates("%d.%m.%Y"))
 _text("compact dates", "dates", "kept", edit=_dates("%Y%m%d"))
 _text(
@@ -467,6 +500,15 @@ _text("NA for no price", "prices", "kept", edit=_cell("#N/A"))
 _text("space around a price", "prices", "kept", edit=_cell(" 50.1 "))
 _frame("NaN run", "prices", "flagged", "2020-01-15", "gap of", rule="gap", edit=_set(10, np.nan, stop=20))
 _frame("late start", "prices", "flagged", "first price", rule="starts_late", edit=_set(0, np.nan, stop=20))
+_frame(
+    "holidays carried forward",
+    "prices",
+    "flagged",
+    "2020-01-15",
+    "data.calendar",
+    rule="holiday",
+    edit=lambda f: f.mask(np.outer(np.arange(60) == 10, np.ones(3, dtype=bool))).ffill(),
+)
 _frame("delisting", "prices", "flagged", "last price", rule="ends_early", edit=_set(40, np.nan, stop=60))
 _frame("column without prices", "prices", "left_out", "no price at all", rule="empty", edit=_set(0, np.nan, stop=60))
 _frame("constant column", "prices", "left_out", "never changes", rule="constant", edit=_set(0, 7.0, stop=60))
@@ -520,7 +562,39 @@ _frame(
     "refused",
     "levels",
     "frame['Close']",
-    edit=lambda f: pd.concat({"Close": f}, axis=1),
+    edit=lambda f: pd.concat({"x": f}, axis=1),
+)
+_frame(
+    "bars of one ticker",
+    "tickers",
+    "refused",
+    "bars of one ticker",
+    "folder",
+    edit=lambda f: pd.DataFrame({"Open": f["A"], "High": f["A"] + 1, "Low": f["A"] - 1, "Close": f["A"]}),
+)
+_frame(
+    "fields beside prices",
+    "tickers",
+    "refused",
+    "mix fields",
+    "frame.drop(columns=['A High', 'A Low'])",
+    edit=lambda f: f.assign(**{"A High": f["A"] + 1, "A Low": f["A"] - 1}),
+)
+_frame(
+    "fields in no order",
+    "tickers",
+    "refused",
+    "high >= close >= low holds in only 0 of 60 rows",
+    "rename them",
+    edit=lambda f: f.assign(**{"A High": f["A"] - 1, "A Low": f["A"] + 1}),
+)
+_frame(
+    "close of every ticker among its fields",
+    "tickers",
+    "taken",
+    "'Close' was taken",
+    rule="field",
+    edit=lambda f: pd.concat({"Close": f, "High": f + 1, "Low": f - 1}, axis=1),
 )
 
 

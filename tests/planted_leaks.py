@@ -203,8 +203,8 @@ def windows_counted_back_from_the_last_day(patch: Patch) -> None:
     """Train windows of five-day weeks, whose last week is the sample's last."""
     original = study.split_windows
 
-    def leaky(index: pd.DatetimeIndex, options: Windows) -> list[Window]:
-        return [replace(window, first=window.first + index.size % 5) for window in original(index, options)]
+    def leaky(index: pd.DatetimeIndex, options: Windows, calendar: str) -> list[Window]:
+        return [replace(window, first=window.first + index.size % 5) for window in original(index, options, calendar)]
 
     patch.setattr(study, "split_windows", leaky)
 

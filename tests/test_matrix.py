@@ -300,7 +300,7 @@ def test_the_same_bar_twice_is_refused_and_changes_nothing():
         (lambda p: -p.iloc[50], "negative price"),
         (lambda p: p.iloc[50].astype(object).replace(p.iloc[50, 0], "abc"), "abc"),
         (lambda p: p.iloc[[50, 50]], "Duplicate dates"),
-        (lambda p: 3.0, "not a DataFrame"),
+        (lambda p: 3.0, "which is no table"),
     ],
 )
 def test_rows_that_cannot_be_used_are_refused_and_change_nothing(rows, message):

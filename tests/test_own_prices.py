@@ -79,9 +79,12 @@ def test_what_a_config_cuts_is_one_line(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["prices.csv", "prices.PARQUET"])
-def test_prices_in_place_of_a_config_are_told_where_they_go(name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"--set data\.path={name} --set signal\.entry=1\.5"):
-        Config.load(name, ["signal.entry=1.5"])
+def test_prices_in_place_of_a_config_take_the_demos_method(name: str, tmp_path) -> None:
+    config = Config.load(tmp_path / name, ["signal.entry=1.5"])
+    demo = Config.load(None, ["signal.entry=1.5"])
+    assert config.data.path == str(tmp_path / name)
+    assert (config.data.start, config.data.end) == (None, None)
+    assert config.model_copy(update={"data": demo.data}) == demo
 
 
 @pytest.mark.parametrize(("block", "noted"), [(13, False), (9, True)])

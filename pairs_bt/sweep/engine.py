@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pairs_bt.config import Config
 from pairs_bt.config_io import load_config
@@ -17,8 +16,8 @@ from pairs_bt.engine_dask import DaskEngine
 from pairs_bt.errors import ConfigError
 from pairs_bt.lock import taken
 from pairs_bt.pipeline import Progress
-from pairs_bt.prices import PriceData, check_prices
-from pairs_bt.study import load_prices
+from pairs_bt.prices import PriceData
+from pairs_bt.study import from_source, load_prices
 from pairs_bt.sweep import folder as files
 from pairs_bt.sweep.analysis import SweepResult, analyse
 from pairs_bt.sweep.grid import Grid, make_grid
@@ -37,7 +36,7 @@ def sweep(
     config: Config | str | Path | None = None,
     grid: Mapping[str, Sequence[Any]] | None = None,
     *,
-    prices: pd.DataFrame | None = None,
+    prices: Any = None,
     out: str | Path | None = None,
     jobs: int | None = None,
     engine: Engine | None = None,
@@ -93,7 +92,7 @@ def sweep(
     if prices is None:
         data = load_prices(config)
     else:
-        data = check_prices(prices, start=config.data.start, end=config.data.end)
+        data = from_source(config, prices)
     if target is None:
         return _sweep(config, made, data, None, jobs, engine, progress, say)
     with taken(target):
