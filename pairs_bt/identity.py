@@ -17,7 +17,7 @@ from pairs_bt.config import Config
 from pairs_bt.config_io import fingerprint, to_json
 from pairs_bt.study import Study
 
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("numpy", "pandas", "numba", "scipy", "statsmodels", "pykalman", "pyarrow", "matplotlib", "jinja2")
 _TABLES = (("universe", "pairs"), ("universe", "membership"), ("execution", "borrow_table"))
 

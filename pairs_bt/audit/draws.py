@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pairs_bt.atomic import write_text
 from pairs_bt.audit.measure import Measure, measure
@@ -25,7 +25,7 @@ from pairs_bt.null import NullKind, null_market
 from pairs_bt.prices import PriceData, fingerprint_frame
 from pairs_bt.study import Study, prepare
 
-KINDS: tuple[NullKind, ...] = get_args(NullKind)
+KINDS: tuple[NullKind, ...] = ("circular_shift", "block_bootstrap", "gaussian")
 JOURNAL = "null_draws.jsonl"
 BLOCK = 20
 
