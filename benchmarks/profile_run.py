@@ -26,7 +26,7 @@ STAGES = (
     ("arrays to frames", "pipeline.py", "collect"),
     ("parts and spreads to disk", "parts.py", "write"),
     ("parts to tables on disk", "store.py", "write_table"),
-    ("chance rate of the selection", "chance.py", "chance_rate"),
+    ("chance rate of the selection", "chance.py", "simulate_chance"),
     ("comparison of the variants (bootstrap)", "compare.py", "compare_variants"),
     ("report, comparison included", "report.py", "write_report"),
     ("the whole run", "runner.py", "run"),

@@ -77,7 +77,7 @@ def loosen() -> None:
 
     for module in (ledger, trading):
         vars(module)["np"] = Records()
-    vars(chance)["WALKS"] = 12
+    vars(chance).update(BUDGET=60, FEWEST=2)
 
 
 def prices(folder: Path) -> None:

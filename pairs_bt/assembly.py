@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pairs_bt.chance import chance_rate
+from pairs_bt.chance import simulate_chance
 from pairs_bt.hedge import variants
 from pairs_bt.limits import limited
 from pairs_bt.netting import savings
@@ -76,8 +77,6 @@ def _read(table: pd.DataFrame | Callable[[], pd.DataFrame]) -> pd.DataFrame:
     return table() if callable(table) else table
 
 
-def expected_chance(study: Study) -> dict[str, float]:
-    """Chance rate of the selection at the median train length of the study's windows."""
-    lengths = sorted(window.n_train for window in study.windows)
-    found = chance_rate(study.config.selection, lengths[len(lengths) // 2], seed=study.config.run.seed)
-    return {"rate": found.rate, "std_error": found.std_error, "pairs": found.pairs}
+def expected_chance(study: Study) -> dict[str, Any]:
+    """What chance alone would select in a study's windows, as the manifest has it; see `pairs_bt.chance.Chance`."""
+    return asdict(simulate_chance(study))

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DataError
+from .johansen_tail import last_pvalues, max_eig_pvalues, trace_pvalues
 from .kernels import cointegration as kernel
 from .kernels.cointegration import ScanInputs
 
@@ -75,6 +76,16 @@ class Johansen(NamedTuple):
     trace: Floats
     max_eig: Floats
     vector: Floats
+
+    @property
+    def trace_pvalue(self) -> Floats:
+        """P-values of the trace statistics, for rank 0 and rank <= 1."""
+        return np.array([float(trace_pvalues(self.trace[0])), float(last_pvalues(self.trace[1]))])
+
+    @property
+    def max_eig_pvalue(self) -> Floats:
+        """P-values of the maximum-eigenvalue statistics, for rank 0 and rank <= 1."""
+        return np.array([float(max_eig_pvalues(self.max_eig[0])), float(last_pvalues(self.max_eig[1]))])
 
 
 class ScanResult(NamedTuple):
@@ -272,7 +283,8 @@ def johansen(y: npt.ArrayLike, x: npt.ArrayLike, k_ar_diff: int = 1) -> Johansen
     Returns
     -------
     Johansen
-        `trace` (2,) for rank 0 and rank <= 1, `max_eig` (2,), `vector` (2,): (1, -b), y - b x the most stationary.
+        `trace` (2,) for rank 0 and rank <= 1, `max_eig` (2,), `vector` (2,): (1, -b), y - b x the most stationary;
+        `trace_pvalue` and `max_eig_pvalue` (2,) by the limit laws of :mod:`pairs_bt.johansen_tail`.
 
     Raises
     ------

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from pairs_bt.results import Run
 from pairs_bt.scan_writer import ScanSummary
 from pairs_bt.store import REPORT
-from pairs_bt.wording import in_ascii, text_table
+from pairs_bt.wording import against_chance, in_ascii, text_table
 
 MAX_NOTES = 12
 # Under so many trades the standard error of a Sharpe ratio is as large as any that one hopes for.
@@ -133,20 +134,16 @@ def chance_line(run: Run) -> str:
     return chance_words(counts, len(run.windows), run.config.selection.method, run.chance)
 
 
-def chance_words(counts: Mapping[str, int], windows: int, method: str, chance: Mapping[str, float]) -> str:
-    """The chance line from its numbers: pairs ``tested``, ``passed`` and ``selected``, and the simulated rate."""
+def chance_words(counts: Mapping[str, int], windows: int, method: str, chance: Mapping[str, Any]) -> str:
+    """The chance line from its numbers: pairs ``tested``, ``passed`` and ``selected``, and the simulated band."""
     tested = counts["tested"]
     if method != "cointegration":
         return (
             f"{counts['selected']:,} pairs taken by {method} out of {tested:,} in {windows} "
             "windows; no test decides, so chance alone would fill every place."
         )
-    expected, error = chance["rate"] * tested, chance["std_error"] * tested
-    digits = 0 if expected >= 10 else 1
-    return (
-        f"{counts['passed']:,} candidates in {tested:,} tests of {windows} windows; "
-        f"independent random walks would give about {expected:,.{digits}f}, simulated to +/- {error:,.{digits}f}."
-    )
+    found = counts["passed"]
+    return f"{found:,} candidates in {tested:,} tests of {windows} windows. {against_chance(found, chance)}"
 
 
 def show_run(run: Run) -> None:
@@ -163,7 +160,7 @@ def show_run(run: Run) -> None:
         click.echo(f"Report: {page}" if page.exists() else f"Folder: {run.folder}")
 
 
-def show_scan(found: ScanSummary, method: str, chance: Mapping[str, float], out: Path | None) -> None:
+def show_scan(found: ScanSummary, method: str, chance: Mapping[str, Any], out: Path | None) -> None:
     """Candidates by window, what happened to the rest, and what chance alone would give."""
     click.echo("test end    selected  pairs (y/x)")
     click.echo("\n".join(found.lines))

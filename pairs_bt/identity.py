@@ -17,7 +17,7 @@ from pairs_bt.config import PATH_KEYS, Config
 from pairs_bt.config_io import fingerprint, to_json
 from pairs_bt.study import Study
 
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("numpy", "pandas", "numba", "scipy", "statsmodels", "pykalman", "pyarrow", "matplotlib", "jinja2")
 
 

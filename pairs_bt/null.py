@@ -9,9 +9,9 @@ import pandas as pd
 
 from pairs_bt.walks import NULL_STREAMS, FloatArray, Seed, require, stream
 
-__all__ = ["NullKind", "null_market"]
+__all__ = ["NullKind", "flip_signs", "null_market"]
 
-NullKind = Literal["circular_shift", "block_bootstrap", "gaussian"]
+NullKind = Literal["circular_shift", "block_bootstrap", "gaussian", "sign_flip"]
 
 
 def null_market(prices: pd.DataFrame, kind: NullKind, *, seed: Seed, block: int = 20) -> pd.DataFrame:
@@ -25,15 +25,17 @@ def null_market(prices: pd.DataFrame, kind: NullKind, *, seed: Seed, block: int 
     - ``block_bootstrap``: blocks of ``block`` consecutive returns, wrapped circularly, with uniform starts,
       laid end to end (Politis and Romano 1992, the circular block bootstrap), less their mean, plus mean(r). The
       tails stay, and the dependence within a block.
+    - ``sign_flip``: r*_i = s_i r_i, s_i -1 or 1 with equal chance. Every return keeps its size and its day:
+      volatility clusters stay where they were, also those that all tickers share; autocorrelation and drift go.
     - ``gaussian``: r*_i = mean(r) + sd(r) (u_i - mean(u)) / sd(u), u standard normal.
 
-    Every kind keeps the ticker's last price, and so its drift.
+    Every kind but ``sign_flip`` keeps the ticker's last price, and so its drift.
 
     Parameters
     ----------
     prices : DataFrame, (n, k)
         Positive prices; NaN where there is none.
-    kind : {'circular_shift', 'block_bootstrap', 'gaussian'}
+    kind : {'circular_shift', 'block_bootstrap', 'gaussian', 'sign_flip'}
         Which null, as above.
     seed : int or sequence of int
         >= 0. A ticker's draws depend on the seed and on the ticker's position only, so that they are the
@@ -53,11 +55,12 @@ def null_market(prices: pd.DataFrame, kind: NullKind, *, seed: Seed, block: int 
 
     Notes
     -----
-    The mean return is kept exactly. Without drift the critical values of a cointegration test with a constant would
-    be others (Hansen 1992). And a drawn mean around the sample's mean would double the variance of drifts: prices
-    of a null universe would run away farther than those of a real one in which there is as little to find, held
-    ratios would lose more there, and the real one would look too good (its p-values on random walks average 0.38 to
-    0.42 then, not 0.5). Given mean and variance of its returns, a Gaussian walk is one draw of ``gaussian``.
+    The others keep the mean return exactly. Without drift the critical values of a cointegration test with a
+    constant would be others (Hansen 1992). And a drawn mean around the sample's mean would double the variance
+    of drifts: prices of a null universe would run away farther than those of a real one in which there is as
+    little to find, held ratios would lose more there, and the real one would look too good (its p-values on
+    random walks average 0.38 to 0.42 then, not 0.5). Given mean and variance of its returns, a Gaussian walk is
+    one draw of ``gaussian``.
 
     Two shifts that fall within L bars of each other leave a pair nearly aligned; on m returns that happens to
     a share of about 2L/m of the pairs (L = 20, m = 4,500: 0.9%). The bootstrap has no such remainder.
@@ -96,6 +99,8 @@ def _null_returns(returns: FloatArray, kind: NullKind, block: int, rng: np.rando
     m = returns.size
     if kind == "circular_shift":
         return np.roll(returns, -int(rng.integers(m)))
+    if kind == "sign_flip":
+        return flip_signs(returns[None], rng)[0]
     if kind == "block_bootstrap":
         width = min(block, m)
         starts = rng.integers(m, size=-(-m // width))
@@ -103,3 +108,20 @@ def _null_returns(returns: FloatArray, kind: NullKind, block: int, rng: np.rando
         return returns.mean() + (drawn - drawn.mean())
     shape = rng.standard_normal(m)
     return returns.mean() + returns.std() * ((shape - shape.mean()) / shape.std())
+
+
+def flip_signs(returns: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Give every return of each ticker a random sign; NaN becomes 0.
+
+    About zero, not about the mean: where volatility comes in clusters the mean is that of the wild days, and taking it
+    from the calm ones would make them drift.
+
+    Parameters
+    ----------
+    returns : (tickers, m)
+        Log returns, NaN where a ticker has none.
+    rng : numpy.random.Generator
+        Where the signs come from.
+    """
+    signs = 2.0 * rng.integers(0, 2, size=returns.shape, dtype=np.int8) - 1.0
+    return np.where(np.isfinite(returns), returns * signs, 0.0)

@@ -10,13 +10,14 @@ from pairs_bt.config_io import fingerprint, to_toml
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
 from pairs_bt.plots import pairs as pairs_plots
 from pairs_bt.results import Run
-from pairs_bt.wording import number, percent
+from pairs_bt.wording import against_chance, number, percent
 
 MAX_LEFT_OUT = 40
 REASONS = {
     "engle_granger": "Engle-Granger: no cointegration",
     "johansen": "Johansen: not rank one",
     "no test passed": "no test passed",
+    "multiplicity": "passed alone, but not among so many tests",
     "max_pairs": "passed, but beyond selection.max_pairs",
 }
 
@@ -43,15 +44,13 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     rows += [row("passed the tests", passed), row("selected", selected, "total")]
     method = run.config.selection.method
     if method == "cointegration":
-        rows.append(row("expected of independent random walks", run.expected_by_chance))
-    error = run.chance["std_error"] * tested
-    text = (
-        f"{passed:,} pairs passed. If every ticker were an independent random walk, about "
-        f"{number(run.expected_by_chance, 0)}, simulated to \N{PLUS-MINUS SIGN} {number(error, 0)} on "
-        f"{run.chance['pairs']:,.0f} pairs of walks, would have passed the same tests. The command "
-        "`pairs-bt audit CONFIG` runs this config on such walks and shows what it earns there."
-    )
-    if method != "cointegration":
+        rows.append(row("expected by chance", run.expected_by_chance))
+        text = (
+            f"{passed:,} pairs passed. {against_chance(passed, run.chance)} There every return has its size and day, "
+            "and a random sign; what such walks have in common is when they are calm and when wild. The command "
+            "`pairs-bt audit CONFIG` runs this config on null universes and shows what it earns there."
+        )
+    else:
         text = (
             f"Pairs are taken by {method}, so no test decides: every pair that could be tested passes, and chance "
             "alone would fill every place."

@@ -75,7 +75,8 @@ class Run:
     summary : DataFrame
         One row a variant.
     chance : dict
-        ``rate``, ``std_error``, ``pairs``: share of independent random-walk pairs that pass the tests.
+        What would pass if no two tickers had anything to do with each other: ``expected``, the 95% band of one
+        universe ``low`` to ``high``, ``null``; see :class:`pairs_bt.chance.Chance`.
     source : dict
         Fingerprint of the prices.
     notes : list of str
@@ -95,7 +96,7 @@ class Run:
     fills: pd.DataFrame = field(repr=False)
     returns: ReturnsTable = field(repr=False)
     summary: pd.DataFrame
-    chance: dict[str, float]
+    chance: dict[str, Any]
     source: dict[str, Any]
     notes: list[str]
     folder: Path | None = None
@@ -199,8 +200,8 @@ class Run:
 
     @property
     def expected_by_chance(self) -> float:
-        """Pairs that would pass the tests if every ticker were an independent random walk."""
-        return float(self.chance["rate"] * self.windows["tested"].sum())
+        """Pairs that would pass the tests if no two tickers had anything to do with each other."""
+        return float(self.chance["expected"])
 
     @cached_property
     def cohort_returns(self) -> pd.DataFrame:

@@ -12,9 +12,7 @@ import pandas as pd
 from pairs_bt.config import PairGroups, Selection, Universe, reads
 from pairs_bt.distance import MEASURES, ranking
 from pairs_bt.errors import ConfigError, DataError
-
-# MacKinnon, Haug and Michelis (1999), 95%, two series, constant outside the relation (det_order 0).
-TRACE_95 = (15.4943, 3.8415)
+from pairs_bt.johansen_tail import last_pvalues, trace_pvalues
 
 # Of a table of pairs, members or borrow rates.
 MAX_TABLE_BYTES = 200_000_000
@@ -209,11 +207,9 @@ def standing_reasons(codes: np.ndarray, tickers: list[str], i: np.ndarray, j: np
 def choose(scan: ScanColumns, options: Selection) -> Choice:
     """Apply the rules of `[selection]` to one window's scan.
 
-    The p-value of a pair is the smaller of its two Engle-Granger p-values, doubled under ``two_way =
-    "bonferroni"`` because both were looked at; `multiplicity` then adjusts it over the window's tested pairs
-    (Benjamini-Hochberg or -Yekutieli). ``johansen = "rank_one"`` asks trace0 above and trace1 below its 95%
-    value; ``"book"`` asks both above, which is rank two: two stationary series. Best first: by p-value (by trace0
-    when Engle-Granger is not among the tests), ties by trace0, then by the order of the universe.
+    Each test gives a pair one p-value (:func:`engle_granger_pvalue`, :func:`johansen_pvalue`), the tests together
+    give one (:func:`pair_pvalue`), and a pair passes where that is at most `alpha`. Best first: by the Engle-Granger
+    p-value (by trace0 when it is not among the tests), ties by trace0, then by the order of the universe.
 
     Under ``method = "distance"`` or ``"correlation"`` no test decides: every tested pair passes, and the nearest, or
     the most correlated, are taken.
@@ -221,24 +217,21 @@ def choose(scan: ScanColumns, options: Selection) -> Choice:
     if options.method != "cointegration":
         return _nearest(scan, options)
     tested = scan.tested
-    pvalue = pair_pvalue(scan, options)
-    passes, failures = [], []
-    if "engle_granger" in options.tests:
-        passes.append(pvalue <= options.alpha)
-        failures.append("engle_granger")
-    if "johansen" in options.tests:
-        passes.append(johansen_accepts(scan, options.johansen))
-        failures.append("johansen")
-    ok = np.logical_and.reduce(passes) if options.combine == "all" else np.logical_or.reduce(passes)
-    passed = tested & ok
+    single = _single(scan, options)
+    passed = tested & (_joint(single, tested, options) <= options.alpha)
 
     reason = scan.reason.astype(object)
-    for name, accepted in zip(reversed(failures), reversed(passes), strict=True):
-        reason[tested & ~passed & ~accepted] = name
-    if options.combine == "any" and len(passes) > 1:
-        reason[tested & ~passed] = "no test passed"
+    failed = tested & ~passed
+    accepted = {name: pvalue <= options.alpha for name, pvalue in single.items()}
+    # What is left after the tests' own reasons passed them, and failed for the number of pairs that were looked at.
+    reason[failed] = "multiplicity"
+    if options.combine == "any" and len(single) > 1:
+        reason[failed & ~np.logical_or.reduce(list(accepted.values()))] = "no test passed"
+    else:
+        for name in reversed(accepted):
+            reason[failed & ~accepted[name]] = name
 
-    key = pvalue if "engle_granger" in options.tests else np.zeros_like(pvalue)
+    key = single.get("engle_granger", np.zeros(passed.size))
     candidates = np.flatnonzero(passed)
     ranked = candidates[np.lexsort((-scan.trace0[candidates], key[candidates]))]
     return _best(ranked, passed, reason, options.max_pairs)
@@ -262,22 +255,67 @@ def _best(ranked: np.ndarray, passed: np.ndarray, reason: np.ndarray, most: int)
     return Choice(selected, passed, reason, ranked[:most])
 
 
-def pair_pvalue(scan: ScanColumns, options: Selection) -> np.ndarray:
-    """The p-value that a pair is judged by; NaN where it was not tested."""
+def accepts(scan: ScanColumns, options: Selection) -> np.ndarray:
+    """Whether the tests accept each pair, before `max_pairs`."""
+    return np.asarray(scan.tested & (pair_pvalue(scan, options) <= options.alpha))
+
+
+def engle_granger_pvalue(scan: ScanColumns, options: Selection) -> np.ndarray:
+    """The smaller of the two p-values of each pair, doubled under ``two_way = "bonferroni"``: both were looked at.
+
+    NaN where the pair was not tested.
+    """
     pvalue = np.fmin(scan.eg_pvalue_12, scan.eg_pvalue_21)
-    if options.two_way == "bonferroni":
-        pvalue = np.minimum(1.0, 2.0 * pvalue)
-    tested = scan.tested
-    if options.multiplicity != "none" and tested.any():
+    return np.minimum(1.0, 2.0 * pvalue) if options.two_way == "bonferroni" else pvalue
+
+
+def johansen_pvalue(scan: ScanColumns, options: Selection) -> np.ndarray:
+    """The p-value of the trace test's rule, under the null that the pair has no relation.
+
+    ``johansen = "rank_one"`` asks for one relation: the p-value of rank 0, and 1 where rank <= 1 is rejected at
+    `alpha` too. ``"book"`` asks that both ranks be rejected, which is two stationary series: the larger of both.
+    Setting a p-value to 1 or taking the larger of two never makes it too small under the null. NaN where the pair
+    was not tested.
+    """
+    none, one = trace_pvalues(scan.trace0), last_pvalues(scan.trace1)
+    if options.johansen == "book":
+        return np.maximum(none, one)
+    return np.where(one <= options.alpha, 1.0, none)
+
+
+_PVALUES = {"engle_granger": engle_granger_pvalue, "johansen": johansen_pvalue}
+
+
+def pair_pvalue(scan: ScanColumns, options: Selection) -> np.ndarray:
+    """The p-value that a pair is judged by; NaN where it was not tested.
+
+    With p of each of the tests that are asked for:
+
+    - ``combine = "all"``: the larger. Both must reject, so it is a p-value of the null whatever they have in common.
+    - ``combine = "any"``: the smaller. That is a p-value only after Bonferroni, so `multiplicity` adjusts twice the
+      smaller. Without `multiplicity` it is compared as it is: each test at its own level, as the rule says.
+
+    `multiplicity` then adjusts it over the window's tested pairs (Benjamini-Hochberg or -Yekutieli).
+    """
+    return _joint(_single(scan, options), scan.tested, options)
+
+
+def _single(scan: ScanColumns, options: Selection) -> dict[str, np.ndarray]:
+    return {name: pvalue(scan, options) for name, pvalue in _PVALUES.items() if name in options.tests}
+
+
+def _joint(single: dict[str, np.ndarray], tested: np.ndarray, options: Selection) -> np.ndarray:
+    columns = list(single.values())
+    adjusts = options.multiplicity != "none"
+    if options.combine == "all":
+        pvalue = np.maximum.reduce(columns)
+    else:
+        pvalue = np.minimum.reduce(columns)
+        if adjusts:
+            pvalue = np.minimum(1.0, len(columns) * pvalue)
+    if adjusts and tested.any():
         from statsmodels.stats.multitest import multipletests
 
         pvalue = pvalue.copy()
         pvalue[tested] = multipletests(pvalue[tested], method=f"fdr_{options.multiplicity}")[1]
     return pvalue
-
-
-def johansen_accepts(scan: ScanColumns, rule: str) -> np.ndarray:
-    """Whether the trace statistics accept a pair under 'rank_one' or 'book'."""
-    above0 = scan.trace0 > TRACE_95[0]
-    above1 = scan.trace1 > TRACE_95[1]
-    return np.asarray(above0 & above1 if rule == "book" else above0 & ~above1 & np.isfinite(scan.trace1))

@@ -20,7 +20,7 @@ Bar = int | str | pd.Timestamp
 BARS_PER_YEAR = 252
 _LOWEST_SHARE = 0.1
 # no two generators may share draws under one seed: each puts its own number first in its streams' keys
-WALK_STREAMS, MARKET_STREAMS, NULL_STREAMS = 0, 1, 2
+WALK_STREAMS, MARKET_STREAMS, NULL_STREAMS, CHANCE_STREAMS = 0, 1, 2, 3
 
 
 def require(condition: bool, message: str) -> None:

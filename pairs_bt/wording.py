@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 NOTHING = "\N{EN DASH}"
+# The null universes behind the chance line.
+NULLS = {"sign_flip": "Independent walks with these tickers' own volatility"}
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -106,3 +108,19 @@ def minus(text: str) -> str:
     if text.startswith("-"):
         return "\N{MINUS SIGN}" + text[1:] if any(c in "123456789" for c in text) else text[1:]
     return text
+
+
+def against_chance(found: int, chance: Mapping[str, Any]) -> str:
+    """What chance would give, and where the count found lies, in one sentence."""
+    expected, low, high = chance["expected"], chance["low"], chance["high"]
+    place = "above" if found > high else "below" if found < low else "inside"
+    verdict = {
+        "inside": f"{found:,} lies inside, so chance alone could have given it",
+        "above": f"{found:,} lies above",
+        "below": f"{found:,} lies below, so chance alone would have given more",
+    }[place]
+    about = number(expected, 0 if expected >= 10 else 1)
+    return (
+        f"{NULLS[chance['null']]} would give about {about}, and {low:,} to {high:,} in 95 of 100 such universes: "
+        f"{verdict}."
+    )

@@ -21,7 +21,7 @@ from pairs_bt.audit import evidence
 from pairs_bt.audit.draws import KINDS, DrawName, null_draws
 from pairs_bt.audit.measure import Measure, measure, measure_of_run, rejections
 from pairs_bt.audit.study import check_folder, run_audit
-from pairs_bt.chance import chance_rate
+from pairs_bt.chance import Chance, simulate_chance
 from pairs_bt.cli import cli
 from pairs_bt.config import Config, Selection
 from pairs_bt.config_io import builtin
@@ -52,7 +52,7 @@ def study() -> Study:
 
 @pytest.fixture(autouse=True)
 def no_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chance rate is simulated from a seed and knows no price; leaving it out halves a run."""
+    """The chance band plays no part in what is tested here; leaving it out halves a run."""
     monkeypatch.setattr(assembly, "expected_chance", lambda study: {"rate": 0.0, "std_error": 0.0, "pairs": 0})
 
 
@@ -271,6 +271,12 @@ def rules(**changes: object) -> Selection:
     return Selection.model_validate({**book, **changes})
 
 
+def chance_of(selection: Selection) -> Chance:
+    """On Gaussian walks, train windows of two years."""
+    config = Config.from_dict({"data": {"path": "walks"}, "selection": selection.model_dump(), "run": {"seed": 3}})
+    return simulate_chance(prepare(config, check_prices(random_walks(20, 1600, seed=5))))
+
+
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [
@@ -283,13 +289,13 @@ def rules(**changes: object) -> Selection:
 )
 def test_the_books_rules_select_what_they_select_from_random_walks(selection: Selection, expected: float) -> None:
     """Rates known from another program, which carry a sampling error and a rounding of their own."""
-    found = chance_rate(selection, 504, seed=3, batches=12)
+    found = chance_of(selection)
     assert abs(found.rate - expected) < 3 * found.std_error + 0.0015
 
 
 def test_the_mended_engle_granger_rule_has_its_nominal_size() -> None:
     mended = Selection(tests=("engle_granger",))
-    found = chance_rate(mended, 504, seed=3, batches=12)
+    found = chance_of(mended)
     assert abs(found.rate - 0.05) < 3 * found.std_error + 0.003
 
 

@@ -94,7 +94,7 @@ def test_the_other_commands_refuse_alike(command, name, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["report", "verify"])
-@pytest.mark.parametrize("content", [None, "", "{}", "[]", "nonsense", '{"format": 1}', '{"format": 99}'])
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", "nonsense", '{"format": 2}', '{"format": 99}'])
 def test_a_folder_that_is_no_run_is_refused(command, content, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()

@@ -43,7 +43,7 @@ def config() -> Config:
 
 @pytest.fixture(autouse=True)
 def no_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chance rate is simulated from a seed and knows no price; leaving it out halves a run."""
+    """The chance band plays no part in what is tested here; leaving it out halves a run."""
     monkeypatch.setattr(assembly, "expected_chance", lambda study: {"rate": 0.0, "std_error": 0.0, "pairs": 0})
 
 

@@ -59,7 +59,7 @@ def test_a_run_prints_variants_as_columns_chance_verdict_and_report(finished) ->
                 "mean trade, net", "annual return, net", "volatility",
                 "Sharpe, net", "maximum drawdown", "cost drag"):  # fmt: skip
         assert row in text
-    assert "independent random walks would give about" in text
+    assert "Independent walks with these tickers' own volatility would give about" in text
     assert f"{out / 'report.html'}" in text
     assert max(map(len, text.split("\n\n")[0].splitlines())) <= 120
 

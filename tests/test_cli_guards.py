@@ -102,7 +102,7 @@ def test_a_scan_has_heads_and_the_chance_line(place):
     assert "  rejected  reason" in lines
     ran = call("run", place / "c.toml", "--out", place / "run")
     assert lines[-1] in ran.out.splitlines()
-    assert "simulated to +/- " in lines[-1]
+    assert " in 95 of 100 such universes: " in lines[-1]
 
 
 def test_the_table_has_a_legend_and_says_what_it_cannot_say(place, tmp_path):

@@ -199,3 +199,15 @@ def test_nonsense_is_refused(change, says):
     with pytest.raises(ValueError) as caught:
         null_market(options.pop("prices"), options.pop("kind"), **options)
     assert says in str(caught.value)
+
+
+def test_sign_flips_keep_the_size_and_day_of_every_return():
+    null = null_market(PRICES, "sign_flip", seed=5)
+    pd.testing.assert_frame_equal(null.isna(), PRICES.isna())
+    for name in PRICES.columns.drop("EMPTY"):
+        real, drawn = log_returns(PRICES[name]), log_returns(null[name])
+        np.testing.assert_allclose(np.abs(drawn), np.abs(real), atol=1e-12)
+        turned = np.mean(np.sign(drawn) != np.sign(real))
+        assert abs(turned - 0.5) < 4 * 0.5 / np.sqrt(real.size)
+    corr = np.log(null.drop(columns="EMPTY")).diff().corr().to_numpy()
+    assert np.sqrt((corr[np.triu_indices_from(corr, 1)] ** 2).mean()) < 2.5 / np.sqrt(1000)

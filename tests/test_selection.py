@@ -8,12 +8,15 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 import pairs_bt
-from pairs_bt.chance import chance_rate
+from benchmarks.chance_band import FAMILIES, RULES, coverage, study_of, trial, walks
+from pairs_bt import chance
 from pairs_bt.config import PairGroups, Selection, Universe
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.selection import (
     ScanColumns,
+    accepts,
     choose,
+    johansen_pvalue,
     pair_pvalue,
     read_membership,
     resolve_pairs,
@@ -72,7 +75,7 @@ def test_multiplicity_is_statsmodels_over_the_tested_pairs(method: str) -> None:
     p = rng.uniform(size=40) ** 3
     reason = np.where(np.arange(40) % 7 == 0, "constant: A", "")
     some = scan(np.where(reason == "", p, np.nan), np.where(reason == "", 1.0, np.nan), p, p, reason)
-    ours = pair_pvalue(some, Selection(multiplicity=method))
+    ours = pair_pvalue(some, Selection(multiplicity=method, tests=("engle_granger",)))
     expected = multipletests(np.minimum(1, 2 * p[reason == ""]), method=f"fdr_{method}")[1]
     np.testing.assert_allclose(ours[reason == ""], expected, rtol=1e-12)
     assert np.isnan(ours[reason != ""]).all()
@@ -151,13 +154,103 @@ def test_identical_and_constant_series_are_left_out_with_a_reason(short_config, 
     assert run.notes
 
 
-def test_chance_rate_is_near_the_nominal_size(short_config) -> None:
-    one_way = Selection(tests=("engle_granger",), two_way="none")
-    found = chance_rate(one_way, 504, seed=3)
+def test_at_five_percent_the_trace_test_is_that_of_the_critical_values() -> None:
+    rng = np.random.default_rng(3)
+    trace1 = np.concatenate([rng.uniform(0, 12, 20_000), [3.8414589, 3.84147, 3.8415, 3.8416]])
+    trace0 = trace1 + np.concatenate([rng.uniform(0, 25, 20_000), [13.0, 13.0, 13.0, 13.0]])
+    n = trace0.size
+    some = scan(np.ones(n), np.ones(n), trace0, trace1)
+    for rule, expected in (
+        ("rank_one", (trace0 > 15.4943) & ~(trace1 > 3.8415)),
+        ("book", (trace0 > 15.4943) & (trace1 > 3.8415)),
+    ):
+        found = accepts(some, Selection(tests=("johansen",), johansen=rule))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_alpha_applies_to_the_trace_test() -> None:
+    # between the 99%, 95% and 90% values of rank 0
+    three = scan([1, 1, 1], [1, 1, 1], [20.0, 17.0, 14.0], [0.1, 0.1, 0.1])
+    for alpha, expected in ((0.01, [1, 0, 0]), (0.05, [1, 1, 0]), (0.10, [1, 1, 1])):
+        assert accepts(three, Selection(tests=("johansen",), alpha=alpha)).tolist() == [bool(x) for x in expected]
+
+
+@pytest.mark.parametrize("method", ["bh", "by"])
+def test_multiplicity_adjusts_both_tests_under_any(method: str) -> None:
+    rng = np.random.default_rng(5)
+    p, trace0 = rng.uniform(size=200), rng.uniform(0, 14, 200)
+    trace0[0], trace0[1] = 17.0, 60.0
+    options = Selection(combine="any", multiplicity=method, two_way="none")
+    some = scan(p, np.ones(200), trace0, np.full(200, 0.1))
+    johansen = johansen_pvalue(some, options)
+    expected = multipletests(np.minimum(1, 2 * np.minimum(p, johansen)), method=f"fdr_{method}")[1]
+    np.testing.assert_allclose(pair_pvalue(some, options), expected, rtol=1e-12)
+    choice = choose(some, options)
+    # 17 is above the 95% value and passed unadjusted before; one in 200 such is what chance gives
+    assert not choice.passed[0]
+    assert choice.passed[1]
+    assert choice.reason[0] == "multiplicity"
+    alone = np.minimum(p, johansen) <= 0.05
+    assert set(choice.reason[alone & ~choice.passed]) == {"multiplicity"}
+    assert set(choice.reason[~alone]) == {"no test passed"}
+
+
+def test_reasons_under_multiplicity_name_the_test_that_failed() -> None:
+    some = scan([0.04, 0.5, 0.04, 0.9], [1, 1, 1, 1], [16, 16, 2, 2], [1, 1, 1, 1])
+    choice = choose(some, Selection(two_way="none", multiplicity="by"))
+    assert choice.reason.tolist() == ["multiplicity", "engle_granger", "johansen", "engle_granger"]
+
+
+def chance_of(prices: pd.DataFrame, seed: int = 3, **rules: object) -> chance.Chance:
+    return chance.simulate_chance(study_of(prices, rules, seed))
+
+
+def test_the_expected_rate_is_near_the_nominal_size() -> None:
+    prices = walks("gaussian", 20, 800, 1)
     # The smaller of two p-values at 5% passes in about 9% of independent walks, the doubled one in about 5%.
+    found = chance_of(prices, tests=["engle_granger"], two_way="none")
     assert 0.075 < found.rate < 0.105
-    assert 0.03 < chance_rate(Selection(tests=("engle_granger",)), 504, seed=3).rate < 0.06
-    assert chance_rate(one_way, 504, seed=3) == found
+    assert 0.035 < chance_of(prices, tests=["engle_granger"]).rate < 0.06
+    windows = len(study_of(prices, {}, 3).windows)
+    assert found.expected == pytest.approx(found.rate * 190 * windows)
+    assert found.low < found.expected < found.high
+
+
+def test_the_band_is_the_same_twice_and_knows_its_seed() -> None:
+    prices = walks("gaussian", 6, 700, 1)
+    found = chance_of(prices)
+    vars(chance)["_MEMORY"].clear()
+    assert chance_of(prices) == found
+    assert chance_of(prices, seed=4) != found
+
+
+def test_multiplicity_is_simulated_on_the_runs_own_family() -> None:
+    """With two tickers there is one test to adjust for, and as many pass as without; not a 780th of them."""
+    prices = walks("gaussian", 2, 2_000, 1)
+    rules = {"tests": ["engle_granger"], "alpha": 0.2}
+    alone, adjusted = chance_of(prices, **rules), chance_of(prices, multiplicity="bh", **rules)
+    assert adjusted.expected == pytest.approx(alone.expected, rel=1e-9)
+    assert alone.rate > 0.1
+
+
+def test_the_band_of_a_count_is_its_quantiles() -> None:
+    from scipy.stats import nbinom, poisson
+
+    assert chance.band(356.0, 80.0**2) == tuple(
+        nbinom.ppf([0.025, 0.975], 356.0**2 / (80.0**2 - 356.0), 356.0 / 80.0**2).astype(int)
+    )
+    assert chance.band(7.0, 6.0) == tuple(poisson.ppf([0.025, 0.975], 7.0).astype(int))
+    assert chance.band(0.0, 0.0) == (0, 0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_band_holds_the_count_of_universes_without_a_relation(family: str, monkeypatch) -> None:
+    """A quick form of `benchmarks/chance_band.py`: of 12 counts with 95% each, fewer than 9 is a 1 in 5,000 event."""
+    monkeypatch.setattr(chance, "BUDGET", 4_000)
+    trials = [trial(family, RULES["default"], 8, 1100, seed) for seed in range(12)]
+    assert coverage(trials)[1] * 12 >= 9
+    # and it is not so wide that it says nothing
+    assert np.mean([(band.high - band.low) / max(band.expected, 1.0) for _, band in trials]) < 3.0
 
 
 @pytest.mark.parametrize("seed", [1, 2])

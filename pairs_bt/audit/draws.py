@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pairs_bt.audit.measure import Measure, measure
 from pairs_bt.checkpoints import Checkpoints
@@ -24,7 +24,7 @@ from pairs_bt.pipeline import Progress
 from pairs_bt.prices import PriceData, fingerprint_frame
 from pairs_bt.study import Study, prepare
 
-KINDS: tuple[NullKind, ...] = get_args(NullKind)
+KINDS: tuple[NullKind, ...] = ("circular_shift", "block_bootstrap", "gaussian")
 DRAWS = "null_draws"
 BLOCK = 20
 

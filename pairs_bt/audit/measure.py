@@ -15,7 +15,7 @@ from pairs_bt.performance import annual_return, mean_trade_bp, sharpe
 from pairs_bt.pipeline import TRADE_CHUNK, pick, scan_window, serial, trade_window
 from pairs_bt.portfolio import Cohort, add_blocks, portfolio_returns
 from pairs_bt.results import Run
-from pairs_bt.selection import ScanColumns, choose, pair_pvalue
+from pairs_bt.selection import ScanColumns, choose, engle_granger_pvalue
 from pairs_bt.study import Study
 from pairs_bt.tasks import Candidates
 
@@ -159,8 +159,7 @@ def _assemble(
 
 def scan_pvalues(scan: ScanColumns, options: Selection) -> np.ndarray:
     """Engle-Granger p-values of a window's tested pairs, corrected for both ways but not for multiplicity."""
-    plain = options.model_copy(update={"multiplicity": "none"})
-    return pair_pvalue(scan, plain)[scan.tested]
+    return engle_granger_pvalue(scan, options)[scan.tested]
 
 
 def rejections(pvalues: np.ndarray, alpha: float, method: str) -> int:

@@ -217,11 +217,11 @@ def plot_scatter(run: Run) -> Figure:
 
 @base.drawn
 def plot_candidates(run: Run) -> Figure:
-    """Candidates found in every window, against the number that independent random walks would give."""
+    """Candidates found in every window, against the number that chance would give."""
     table = run.windows
     if table.empty:
         return base.nothing("No window was scanned.")
-    names = ["passed the tests", "expected of independent random walks"]
+    names = ["passed the tests", "expected by chance"]
     figure, (axis,) = base.panels(["Pairs that passed, by window"], [190], legend=base.legend_rows(names))
     dates = table.index.to_numpy()
     step = float(np.median(np.diff(dates).astype("timedelta64[D]").astype(float))) if len(dates) > 1 else 90.0
