@@ -114,7 +114,7 @@ def test_every_panel_is_there_in_one_self_contained_file(made: Run, html: str) -
     assert made.comparison.verdict in page.text
     for label in made.labels.values():
         assert label in page.text
-    for words in ("Holm", "Model Confidence Set", "Breaks even", "Funnel", "independent random walks", "Best: "):
+    for words in ("Holm", "Highest Sharpe ratio?", "Breaks even", "Funnel", "independent random walks", "Best: "):
         assert words in page.text, words
     assert "prefers-color-scheme:dark" in html
     assert "@media print" in html
