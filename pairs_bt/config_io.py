@@ -321,11 +321,6 @@ def _form_rules(get: Any) -> list[str]:
                 f"signal.z = {chosen!r}: cannot be had for hedge.variants {others}; {why}. "
                 f"Take some of {list(allowed)}."
             )
-    if get("filter", "smooth") == "none" and get("filter", "spread_on") == "filtered":
-        problems.append(
-            "filter.smooth = 'none': leaves nothing for filter.spread_on = 'filtered'; take 'raw', or give the noise "
-            "of the local level filter."
-        )
     return problems
 
 

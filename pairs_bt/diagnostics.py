@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.config import Smooth
+from pairs_bt.config import Filter, Smooth
 from pairs_bt.errors import DataError
 from pairs_bt.kernels.kalman import PATH, STATE, factor_state, hedge_path, hedge_paths_each
 from pairs_bt.kernels.likelihood import KAPPA
 from pairs_bt.noise import BURN, FLAGS, settled
-from pairs_bt.signals import filter_noise, filter_start
+from pairs_bt.reverting_spread import FLAGS as SPREAD_FLAGS
+from pairs_bt.signals import Levels, filter_noise, filter_pairs, filter_start
 from pairs_bt.study import Study
 
 #: Autocorrelations in the Ljung-Box statistic.
@@ -79,11 +80,11 @@ def diagnostics(study: Study, test_end: Any = None, pairs: Iterable[tuple[str, s
     k = _window(study, test_end)
     iy, ix = _rows(study, k, pairs)
     levels, options = study.context(k).levels, study.config.filter
-    noise = filter_noise(levels, iy, ix, options)
     n_train = study.windows[k].n_train
-    train = np.ascontiguousarray(levels.filtered[:, :n_train])
-    beta, _, innovation, variance = _paths(train, iy, ix, noise.q, noise.r, filter_start(levels, iy, ix, options))
-    burn_in = _burn_in(train, iy, ix, noise.q, noise.r, beta)
+    if options.model == "reverting_spread":
+        innovation, variance, burn_in, used = _reverting(levels, iy, ix, n_train, options)
+    else:
+        innovation, variance, burn_in, used = _random_walk(levels, iy, ix, n_train, options)
     first = BURN
     if isinstance(options.smooth, Smooth):
         first += settled(options.smooth.transition_cov, options.smooth.observation_cov)
@@ -91,11 +92,35 @@ def diagnostics(study: Study, test_end: Any = None, pairs: Iterable[tuple[str, s
     rows = []
     for p in range(iy.size):
         z = scores[p][np.isfinite(scores[p])]
-        state = "fixed" if options.noise == "fixed" else FLAGS[int(noise.flag[p])] or "fitted"
         name = (pd.Timestamp(study.windows[k].test_end), study.tickers[iy[p]], study.tickers[ix[p]], z.size)
-        used = (noise.q[p, 0], noise.q[p, 1], noise.r[p], noise.log_likelihood[p], state)
-        rows.append((*name, *ljung_box(z), *jarque_bera(z), *_size(z), burn_in[p] / n_train, *used))
+        rows.append((*name, *ljung_box(z), *jarque_bera(z), *_size(z), burn_in[p] / n_train, *used[p]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+Fitted = tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[Any, ...]]]
+
+
+def _random_walk(levels: Levels, iy: np.ndarray, ix: np.ndarray, n_train: int, options: Filter) -> Fitted:
+    """Innovations, their variances, bars of the start, and the noise of the filter on levels."""
+    noise = filter_noise(levels, iy, ix, options)
+    train = np.ascontiguousarray(levels.filtered[:, :n_train])
+    beta, _, innovation, variance = _paths(train, iy, ix, noise.q, noise.r, filter_start(levels, iy, ix, options))
+    burn_in = _burn_in(train, iy, ix, noise.q, noise.r, beta)
+    states = ["fixed" if options.noise == "fixed" else FLAGS[int(flag)] or "fitted" for flag in noise.flag]
+    used = [(noise.q[p, 0], noise.q[p, 1], noise.r[p], noise.log_likelihood[p], states[p]) for p in range(iy.size)]
+    return innovation, variance, burn_in, used
+
+
+def _reverting(levels: Levels, iy: np.ndarray, ix: np.ndarray, n_train: int, options: Filter) -> Fitted:
+    """The same of the model with the spread in it, whose intercept stands still and whose start knows nothing."""
+    made = filter_pairs(levels, iy, ix, options).spreads
+    assert made is not None
+    used = [
+        (made.step_var[p], 0.0, made.shock_var[p], made.log_likelihood[p], SPREAD_FLAGS[int(made.flag[p])] or "fitted")
+        for p in range(iy.size)
+    ]
+    train = slice(None, n_train)
+    return made.innovation[:, train], made.innovation_var[:, train], np.full(iy.size, BURN), used
 
 
 def _size(z: np.ndarray) -> tuple[float, float, float]:

@@ -96,6 +96,8 @@ class PairSpreads:
         In bars; inf where the spread does not revert.
     flag : numpy.ndarray of int8, shape (pairs,)
         Index into `FLAGS`.
+    step_var, shock_var, log_likelihood : numpy.ndarray, shape (pairs,)
+        As in :class:`SpreadFit`.
     """
 
     beta: np.ndarray
@@ -106,6 +108,9 @@ class PairSpreads:
     deviation: np.ndarray
     half_life: np.ndarray
     flag: np.ndarray
+    step_var: np.ndarray
+    shock_var: np.ndarray
+    log_likelihood: np.ndarray
 
 
 def _two_rows(y: Any, x: Any) -> np.ndarray:
@@ -235,7 +240,10 @@ def pair_spreads(levels: np.ndarray, iy: np.ndarray, ix: np.ndarray, n_train: in
     centred = train - train.mean(axis=1, keepdims=True)
     deviation = np.sqrt((centred * centred).mean(axis=1)) if train.shape[1] > 1 else np.full(iy.size, np.nan)
     life = np.where(flag == kernel.FITTED, -math.log(2.0) / np.log(phi), np.inf)
-    return PairSpreads(beta, alpha, spread, innovation, variance * shock[:, None], deviation, life, flag)
+    return PairSpreads(
+        beta, alpha, spread, innovation, variance * shock[:, None], deviation, life, flag,
+        step_var=g * shock, shock_var=shock, log_likelihood=np.where(good, found[:, 3], np.nan),
+    )  # fmt: skip
 
 
 def _fit(

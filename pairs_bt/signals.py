@@ -89,17 +89,17 @@ class SignalSet:
 def prefilter(filled: np.ndarray, options: Filter) -> np.ndarray:
     """Filter each ticker's whole history from its first price (what ``spread_on = "filtered"`` asks for).
 
-    Causal: row values up to a bar depend on prices up to that bar only. NaN where there is no price.
+    Causal: row values up to a bar depend on prices up to that bar only. NaN where there is no price. Where the
+    regression filter sees unsmoothed prices (``smooth = "none"``), the noise is the default of the local level filter.
     """
-    if not isinstance(options.smooth, Smooth):
-        return filled
+    smooth = options.smooth if isinstance(options.smooth, Smooth) else Smooth()
     out = np.full_like(filled, np.nan)
     for k in range(filled.shape[0]):
         priced = np.flatnonzero(np.isfinite(filled[k]))
         if priced.size:
             row = np.ascontiguousarray(filled[k : k + 1, priced[0] :])
             level = np.empty_like(row)
-            local_level_paths(row, options.smooth.transition_cov, options.smooth.observation_cov, 0.0, 1.0, level)
+            local_level_paths(row, smooth.transition_cov, smooth.observation_cov, 0.0, 1.0, level)
             out[k, priced[0] :] = np.where(np.isfinite(row[0]), level[0], np.nan)
     return out
 

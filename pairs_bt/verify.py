@@ -13,6 +13,7 @@ import numpy as np
 
 from pairs_bt.config import RULES, Config, HedgeFilter, Smooth
 from pairs_bt.hedge import HEDGE_RULES, FilterPath
+from pairs_bt.kalman import local_level_filter
 from pairs_bt.signals import Levels, filter_pairs, make_signals
 from pairs_bt.study import Study
 from pairs_bt.tasks import scan_task
@@ -155,11 +156,13 @@ def _compare_filters(study: Study, k: int, at: int) -> Iterator[tuple[str, float
     )
     signal = config.signal.model_copy(update={"z": "rolling"})
     config = config.model_copy(update={"filter": options, "signal": signal})
-    smooth, hedge = config.filter.smooth, config.filter.hedge
+    hedge = config.filter.hedge
+    # the kernel is checked whether or not this config smooths its prices
+    smooth = config.filter.smooth if isinstance(config.filter.smooth, Smooth) else Smooth()
     for row in rows:
-        if isinstance(smooth, Smooth):
-            theirs = _level_oracle(levels.space[row], smooth.transition_cov, smooth.observation_cov)
-            yield "local level filter", _of_path(levels.filtered[row], theirs)
+        noise = {"transition_cov": smooth.transition_cov, "observation_cov": smooth.observation_cov}
+        prices = levels.space[row]
+        yield "local level filter", _of_path(local_level_filter(prices, **noise), _level_oracle(prices, **noise))
     iy, ix = rows[:1], rows[1:]
     path = filter_pairs(levels, iy, ix, config.filter)
     beta, alpha = _hedge_oracle(levels.filtered[rows[0]], levels.filtered[rows[1]], hedge)

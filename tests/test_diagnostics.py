@@ -15,7 +15,12 @@ from pairs_bt.study import Study, prepare
 
 
 def study_of(prices: pd.DataFrame, *changes: str) -> Study:
-    config = Config.from_dict({"windows": {"train": "1Y"}, "filter": {"smooth": "none"}}).with_changes(*changes)
+    config = Config.from_dict(
+        {
+            "windows": {"train": "1Y"},
+            "filter": {"model": "random_walk", "smooth": "none", "start": "given", "noise": "fixed"},
+        }
+    ).with_changes(*changes)
     return prepare(config, check_prices(prices))
 
 

@@ -21,13 +21,15 @@ from pairs_bt.selection import choose
 from pairs_bt.study import Study, load_prices, prepare
 from pairs_bt.sweep.stages import StageKeys, stage_keys
 from pairs_bt.tasks import pair_paths, rule_signals, trade_book
+from tests.book_filter import BOOK_FILTER
 
 STAGES = ("study", "scan", "choice", "filter", "signals", "ledger")
 # What a sweep does not vary, or what changes no return.
 FIXED = {"data.path", "data.synthetic", "data.start", "data.end", "data.max_bytes", "data.max_cells"}
 BASES = (
     ("selection.alpha=0.3",),
-    ("selection.combine=any", "filter.noise=mle", "filter.price_space=log", "portfolio.sizing=volatility",
+    ("selection.alpha=0.3", *BOOK_FILTER),
+    ("selection.combine=any", "filter.model=random_walk", "filter.noise=mle", "filter.price_space=log", "portfolio.sizing=volatility",
      'hedge.rehedge=["daily"]', 'hedge.variants=["rolling_ols", "beta", "dynamic"]', "signal.stop=3.0"),
 )  # fmt: skip
 
@@ -49,6 +51,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "universe.pairs": {"left": ["AAPL", "KO", "PEP"], "right": ["XOM", "CVX", "JPM"]},
         "universe.membership": str(folder / "members.csv"),
         "execution.borrow_table": str(folder / "rates.csv"),
+        "filter.smooth": {"transition_cov": 0.1},
         "hedge.market": "AAPL",
         "hedge.variants": ["fixed_last"],
         "hedge.rehedge": [{"band": 0.1}],
