@@ -133,7 +133,7 @@ def test_the_folder_page_lists_every_value_of_the_reasons() -> None:
     text = sections("run_folder.md")
     refused = {reason for reason in cointegration.REASONS.values() if reason}
     standing = {f"{name}: TICKER" for name in STANDING if name}
-    chosen = {"engle_granger", "johansen", "no test passed", "max_pairs"}
+    chosen = {"engle_granger", "johansen", "no test passed", "multiplicity", "max_pairs"}
     assert set(first_cells(text["tests"])[2]) == refused | standing | chosen
     assert set(first_cells(text["half_lives"])[1]) == {name for name in REFUSALS if name}
     assert set(first_cells(text["trades"])[1]) == set(EXITS)
