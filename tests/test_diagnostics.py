@@ -126,3 +126,19 @@ def test_a_run_gives_its_own_diagnostics(prices: pd.DataFrame) -> None:
     config = Config.from_dict({"windows": {"train": "1Y"}, "selection": {"method": "distance", "max_pairs": 2}})
     made = run(config.with_changes("comparison.draws=100"), prices=prices)
     pd.testing.assert_frame_equal(made.diagnostics(), diagnostics(prepare(config, check_prices(prices))))
+
+
+def test_the_model_with_the_spread_in_it_is_described(prices: pd.DataFrame) -> None:
+    """Its innovations on a pair of its own kind are white and of unit variance; on white noise phi has little to say."""
+    rng = np.random.default_rng(3)
+    u = np.zeros(len(prices))
+    for t in range(1, u.size):
+        u[t] = 0.93 * u[t - 1] + rng.normal()
+    own = prices.assign(V=30.0 + 0.8 * prices["X"] + u)
+    study = study_of(own, "filter.model=reverting_spread", "filter.start=diffuse")
+    row = diagnostics(study, pairs=[("V", "X")]).iloc[0]
+    assert row["noise"] == "fitted"
+    assert row["ljung_box_pvalue"] > 0.01
+    assert row["variance"] == pytest.approx(1.0, abs=0.1)
+    wrong = study_of(own, "filter.hedge.delta=1e-6", "filter.start=diffuse")
+    assert diagnostics(wrong, pairs=[("V", "X")]).iloc[0]["ljung_box_pvalue"] < 1e-6
