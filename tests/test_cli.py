@@ -54,7 +54,7 @@ def test_importing_the_package_loads_neither_pandas_nor_numba() -> None:
 def test_a_run_prints_variants_as_columns_chance_verdict_and_report(finished) -> None:
     text, out = finished
     head = text.splitlines()[0].split()
-    assert head == ["dynamic-frozen", "dynamic-rehedged", "fixed_first", "averaged", "fixed_last"]
+    assert head == ["dynamic-frozen", "dynamic-rehedged", "fixed_first", "averaged", "fixed_last", "ols"]
     for row in ("trades", "closed at the exit level", "the mean caught up", "mean trade, gross",
                 "mean trade, net", "annual return, net", "volatility",
                 "Sharpe, net", "maximum drawdown", "cost drag"):  # fmt: skip

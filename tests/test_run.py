@@ -12,6 +12,7 @@ import pytest
 import pairs_bt
 from pairs_bt import hedge, tables
 from pairs_bt.config import Config
+from tests.book_filter import BOOK_FILTER
 
 VARIANTS = ("dynamic", "fixed_first", "averaged", "fixed_last")
 
@@ -27,7 +28,7 @@ def test_tables_have_the_columns_that_other_programs_read(run) -> None:
     assert list(run.spreads.columns) == list(tables.SPREADS)
     assert list(run.trades.columns) == list(tables.TRADES)
     assert list(run.returns.columns) == list(tables.RETURNS)
-    assert set(run.trades["variant"]) == {*VARIANTS, "dynamic-rehedged"}
+    assert set(run.trades["variant"]) == {*VARIANTS, "ols", "dynamic-rehedged"}
 
 
 def test_trades_add_up(run) -> None:
@@ -105,7 +106,7 @@ NOISE = Config.from_dict(
         "hedge": {"rehedge": ["never", "daily"]},
         "windows": {"step": "6M"},
     }
-)
+).with_changes(*BOOK_FILTER)
 
 
 def test_independent_walks_earn_nothing_but_the_naive_pnl_says_otherwise() -> None:

@@ -30,7 +30,8 @@ BASES = (
     ("selection.alpha=0.3",),
     ("selection.alpha=0.3", *BOOK_FILTER),
     ("selection.combine=any", "filter.model=random_walk", "filter.noise=mle", "filter.price_space=log",
-     "portfolio.sizing=volatility", 'hedge.rehedge=["daily"]', 'hedge.variants=["rolling_ols", "beta", "dynamic"]', "signal.stop=3.0"),
+     "portfolio.sizing=volatility", 'hedge.rehedge=["daily"]', 'hedge.variants=["rolling_ols", "beta", "dynamic"]',
+     "signal.stop=3.0"),
 )  # fmt: skip
 
 

@@ -49,6 +49,9 @@ LOW = np.log(3e-5)  # of rho
 HIGH = np.log(30.0)
 ROWS = 6
 ROUNDS = 10
+POLISH = 60
+MARGIN = 0.1  # in log-likelihood
+CLOSE = 3e-5  # in log half-life and log rho: so near that rounding in prices does not show in a ratio
 SHRINK = 0.6
 BAD = -1e300
 # where each quantity of the lanes begins
@@ -241,7 +244,15 @@ def _try(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _search(
-    y: Floats, x: Floats, power: float, first_cov: Floats, longest: float, still: Floats, moving: Floats, work: Floats
+    y: Floats,
+    x: Floats,
+    power: float,
+    first_cov: Floats,
+    longest: float,
+    gain: float,
+    still: Floats,
+    moving: Floats,
+    work: Floats,
 ) -> None:
     """Best place with a ratio that stands still, and with one that moves: (value, log half-life, log rho) each."""
     low = np.log(SHORTEST)
@@ -254,7 +265,7 @@ def _search(
             places[1, i] = LOW
         _try(y, x, power, first_cov, places, work, still, True)
     width = wide
-    while width > 2e-3:
+    while width > CLOSE:
         first = max(still[1] - width, low)
         last = min(still[1] + width, longest)
         width = (last - first) / (LANES - 1)
@@ -269,7 +280,12 @@ def _search(
         _try(y, x, power, first_cov, places, work, moving, False)
     along = 0.5 * (longest - low) / (LANES - 1)
     across = 0.5 * tall
-    for _ in range(ROUNDS):
+    for k in range(POLISH):
+        # a ratio that stands still will be taken: how well the moving one could be placed does not matter
+        if k == ROUNDS and moving[0] < still[0] + gain - MARGIN:
+            return
+        if max(along, across) < CLOSE:
+            return
         at = moving.copy()
         for i in range(LANES):
             # the eight neighbours on a grid of three by three
@@ -338,7 +354,7 @@ def fit_pairs(
         y = levels[iy[p], :n_train]
         x = levels[ix[p], :n_train]
         power = start_covariance(y, x, n_train, first_cov)
-        _search(y, x, power, first_cov, longest, still, moving, work)
+        _search(y, x, power, first_cov, longest, gain, still, moving, work)
         moves = moving[0] > still[0] + gain
         log_life = moving[1] if moves else still[1]
         phi = np.exp(-LN2 / np.exp(log_life))
