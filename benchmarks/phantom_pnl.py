@@ -57,9 +57,18 @@ def book_config(spread_on: str = "raw") -> Config:
     """The notebook's filter, half-life and entry rules, on the side that reversion asks for and without costs."""
     return Config.from_dict(
         {
-            "filter": {"price_space": "raw", "spread_on": spread_on},
+            "filter": {
+                "price_space": "raw",
+                "spread_on": spread_on,
+                "model": "random_walk",
+                "start": "given",
+                "burn_in": 1,
+                "noise": "fixed",
+                "intercept": "keep",
+                "smooth": {},
+            },
             "hedge": {"reject_negative": False},
-            "signal": {"half_life": "book", "entry": 2.0, "exit": 0.0},
+            "signal": {"half_life": "book", "window_half_lives": 2.0, "entry": 2.0, "exit": 0.0},
             "execution": {"cost_bps": 0.0, "borrow_bps": 0.0},
         }
     )

@@ -72,6 +72,8 @@ class SpreadPath:
         y - beta x - alpha; NaN on a bar without both prices.
     innovation, innovation_var : numpy.ndarray
         What the bar brought that was not expected, and its variance; NaN on a bar without both prices.
+    beta_var : numpy.ndarray
+        Variance of beta given all bars so far.
     """
 
     beta: np.ndarray
@@ -79,6 +81,7 @@ class SpreadPath:
     spread: np.ndarray
     innovation: np.ndarray
     innovation_var: np.ndarray
+    beta_var: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class PairSpreads:
 
     Attributes
     ----------
-    beta, alpha, spread, innovation, innovation_var : numpy.ndarray, shape (pairs, bars)
+    beta, alpha, spread, innovation, innovation_var, beta_var : numpy.ndarray, shape (pairs, bars)
         As in :class:`SpreadPath`.
     deviation : numpy.ndarray, shape (pairs,)
         Standard deviation of the filtered spread over the train bars that count. It is below the stationary one where
@@ -105,6 +108,7 @@ class PairSpreads:
     spread: np.ndarray
     innovation: np.ndarray
     innovation_var: np.ndarray
+    beta_var: np.ndarray
     deviation: np.ndarray
     half_life: np.ndarray
     flag: np.ndarray
@@ -213,8 +217,8 @@ def reverting_spread_filter(y: Any, x: Any, *, phi: float, step_var: float, shoc
         raise ValueError("shock_var is 0; without shocks there is no spread: it must be above 0")
     first = np.zeros(1, np.int64)
     out = _filter(rows, first, first + 1, rows.shape[1], np.array([phi]), np.array([step_var / shock_var]))
-    beta, alpha, spread, innovation, variance = (part[0] for part in out)
-    return SpreadPath(beta, alpha, spread, innovation, variance * shock_var)
+    beta, alpha, spread, innovation, variance, beta_var = (part[0] for part in out)
+    return SpreadPath(beta, alpha, spread, innovation, variance * shock_var, beta_var * shock_var)
 
 
 def pair_spreads(levels: np.ndarray, iy: np.ndarray, ix: np.ndarray, n_train: int, first: int) -> PairSpreads:
@@ -234,14 +238,14 @@ def pair_spreads(levels: np.ndarray, iy: np.ndarray, ix: np.ndarray, n_train: in
     found, flag = _fit(levels, iy, ix, n_train, GAIN)
     good = flag != kernel.FAILED
     phi, g = np.where(good, found[:, 0], 0.5), np.where(good, found[:, 1], 0.0)
-    beta, alpha, spread, innovation, variance = _filter(levels, iy, ix, n_train, phi, g)
+    beta, alpha, spread, innovation, variance, beta_var = _filter(levels, iy, ix, n_train, phi, g)
     shock = np.where(good, found[:, 2], np.nan)
     train = np.ascontiguousarray(spread[:, first:n_train])
     centred = train - train.mean(axis=1, keepdims=True)
     deviation = np.sqrt((centred * centred).mean(axis=1)) if train.shape[1] > 1 else np.full(iy.size, np.nan)
     life = np.where(flag == kernel.FITTED, -math.log(2.0) / np.log(phi), np.inf)
     return PairSpreads(
-        beta, alpha, spread, innovation, variance * shock[:, None], deviation, life, flag,
+        beta, alpha, spread, innovation, variance * shock[:, None], beta_var * shock[:, None], deviation, life, flag,
         step_var=g * shock, shock_var=shock, log_likelihood=np.where(good, found[:, 3], np.nan),
     )  # fmt: skip
 
@@ -258,6 +262,6 @@ def _fit(
 def _filter(
     levels: np.ndarray, iy: np.ndarray, ix: np.ndarray, n_train: int, phi: np.ndarray, g: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    out = tuple(np.empty((iy.size, levels.shape[1])) for _ in range(5))
+    out = tuple(np.empty((iy.size, levels.shape[1])) for _ in range(6))
     kernel.filter_pairs(levels, iy, ix, n_train, phi, g, *out)
     return out

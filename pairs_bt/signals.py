@@ -9,7 +9,15 @@ import numpy as np
 from pairs_bt.config import Config, Filter, Smooth
 from pairs_bt.hedge import FILTER_RULES, HEDGE_RULES, FilterPath, PairPrices
 from pairs_bt.hedge_rules import market_returns
-from pairs_bt.kernels.kalman import hedge_paths, hedge_paths_each, local_level_paths
+from pairs_bt.kernels.kalman import (
+    PATH,
+    STATE,
+    factor_state,
+    hedge_path,
+    hedge_paths,
+    hedge_paths_each,
+    local_level_paths,
+)
 from pairs_bt.kernels.likelihood import KAPPA
 from pairs_bt.kernels.rolling import SpreadRules, spread_signals
 from pairs_bt.noise import BURN, PairNoise, pair_noise, settled
@@ -149,6 +157,21 @@ def filter_pairs(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter
         np.array(options.hedge.initial_mean), np.array(options.hedge.initial_cov), beta, alpha,
     )  # fmt: skip
     return FilterPath(beta, alpha, y, x, first=first)
+
+
+def ratio_with_error(levels: Levels, options: Filter) -> tuple[np.ndarray, np.ndarray]:
+    """Filtered ratio of the first row on the second, and its standard deviation: the path that the rules read."""
+    iy, ix = np.zeros(1, np.int64), np.ones(1, np.int64)
+    if options.model == "reverting_spread":
+        made = filter_pairs(levels, iy, ix, options).spreads
+        assert made is not None
+        return made.beta[0], np.sqrt(made.beta_var[0])
+    noise = filter_noise(levels, iy, ix, options)
+    mean, cov = filter_start(levels, iy, ix, options)
+    state, path = np.empty(STATE), np.empty((PATH, levels.filtered.shape[1]))
+    factor_state(mean[0], cov[0], state)
+    hedge_path(levels.filtered[0], levels.filtered[1], *noise.q[0], noise.r[0], False, state, path)
+    return path[0], np.sqrt(path[2])
 
 
 def filter_start(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter) -> tuple[np.ndarray, np.ndarray]:

@@ -258,7 +258,12 @@ LEAKS = (
     Leak("universe chosen with the future", "universe", universe_chosen_with_the_future),
     Leak("universe chosen with the future, by config", "universe", nothing, ("universe.complete_over=sample",)),
     Leak("back-filled gap", "gap filling", back_filled_gap),
-    Leak("RTS smoother for the price filter", "price filter", smoothed_prices),
+    Leak(
+        "RTS smoother for the price filter",
+        "price filter",
+        smoothed_prices,
+        ("filter.smooth={transition_cov=0.05,observation_cov=1.0}",),
+    ),
     Leak("RTS smoother for the hedge filter", "hedge ratio", smoothed_hedge_ratio),
     Leak("fill at the signal's own close", "fills", filled_at_the_signals_close),
     Leak("the same, stamped a bar earlier", "fills", filled_at_the_signals_close_and_stamped_a_bar_earlier),

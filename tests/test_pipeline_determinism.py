@@ -22,6 +22,7 @@ from pairs_bt.ledger import BLOCK
 from pairs_bt.pipeline import TABLES, run_windows
 from pairs_bt.runner import open_study
 from pairs_bt.signals import REFUSALS, SignalSet, filter_pairs, make_signals, prefilter, window_levels
+from tests.book_filter import BOOK_FILTER
 
 SMALL = {
     "data": {"synthetic": {"left": 20, "right": 13, "cointegrated_share": 0.1}, "end": "2017-09-29"},
@@ -161,7 +162,7 @@ def test_the_fused_kernel_equals_stage_by_stage_to_the_bit(space, half_life, neg
                 "signal": {"half_life": half_life},
                 "hedge": {"reject_negative": negative, "max_leg_share": leg},
             }
-        )
+        ).with_changes(*BOOK_FILTER)
         levels = window_levels(raw, prefilter(raw, config.filter) if spread_on == "filtered" else raw, config.filter)
         path = filter_pairs(levels, iy, ix, config.filter)
         for rule in ("dynamic", "fixed_first", "averaged", "fixed_last"):

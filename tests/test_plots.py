@@ -109,7 +109,7 @@ def test_the_wandering_ratio_starts_at_zero(made: Run) -> None:
     name, paths, held = found
     assert name == "dynamic"
     assert (paths[:, 0] == 0.0).all()
-    assert set(held) == {"fixed_first", "averaged", "fixed_last"}
+    assert set(held) == {"fixed_first", "averaged", "fixed_last", "ols"}
 
 
 def test_pairs_are_found_in_either_order_and_missed_with_a_reason(made: Run) -> None:

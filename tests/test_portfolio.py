@@ -15,6 +15,7 @@ from pairs_bt.plots.money import plot_costs
 from pairs_bt.portfolio import Cohort, portfolio_returns
 from pairs_bt.study import cohort_slots, prepare
 from pairs_bt.summary import COST_CURVE_BPS, _employed_metrics
+from tests.book_filter import BOOK_FILTER
 from tests.test_ledger import run as six_bars
 
 
@@ -300,7 +301,7 @@ def test_the_cost_curve_passes_through_the_run_itself(config) -> None:
 
 def test_break_even_is_where_the_curve_of_returns_is_zero(config) -> None:
     """The number, the curve and a run at that cost say the same, with a quoted spread and a cash rate too."""
-    gentle = ("signal.entry=1.5", "execution.borrow_bps=0", "hedge.variants=['dynamic','fixed_first']")
+    gentle = (*BOOK_FILTER, "signal.entry=1.5", "execution.borrow_bps=0", "hedge.variants=['dynamic','fixed_first']")
     for changes in ((), ("execution.spread=0.01", "portfolio.cash_rate=0.01")):
         made = pairs_bt.run(config.with_changes(*gentle, *changes))
         curve = {bps: made.summary[f"cost_{bps}bp_annual_return"].to_numpy() for bps in COST_CURVE_BPS}

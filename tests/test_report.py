@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,20 +13,20 @@ import pytest
 
 from pairs_bt import Config, load_run, run
 from pairs_bt.exits import gap_parts
-from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
 from pairs_bt.panels_concentration import decisive
-from pairs_bt.panels_scan import fixed_first_note
+from pairs_bt.panels_held import held_notes
 from pairs_bt.panels_trades import ranking
 from pairs_bt.planted import PlantedPair
 from pairs_bt.report import render_report, write_report
 from pairs_bt.results import Run
 from pairs_bt.synthetic import make_market
 from pairs_bt.wording import NOTHING, interval, money, number, percent, span, why_not
+from tests.book_filter import BOOK_FILTER
 from tests.cli_tools import call
 
 VOID = {"meta", "br", "path", "use", "rect", "link"}
 SECTIONS = (
-    "metrics", "evidence", "equity", "money", "costs", "cohorts", "calendar", "trades", "pairs", "scan", "data",
+    "metrics", "evidence", "held", "equity", "money", "costs", "cohorts", "calendar", "trades", "pairs", "scan", "data",
 )  # fmt: skip
 
 
@@ -338,25 +339,45 @@ def test_a_run_without_spreads_or_prices_says_so(tmp_path: Path) -> None:
     assert "no longer those of this run" in text
 
 
-@pytest.mark.parametrize("space", ["normalised", "log", "raw"])
-def test_the_note_on_fixed_first_is_what_the_rule_holds(space: str) -> None:
-    config = Config.from_dict(QUICK | {"filter": {"price_space": space}})
-    result = run(config, prices=market())
-    note = fixed_first_note(result)
-    assert "fixed_first holds the first value" in note
-    row = result.spreads[result.spreads["variant"] == "fixed_first"].iloc[0]
-    window = pd.Timestamp(row["test_end"]) + pd.Timedelta(days=1) - pd.DateOffset(years=1)
-    first = result.prices[result.prices.index >= window].iloc[0]
-    y, x = first[row["y"]], first[row["x"]]
-    if space == "raw":
-        levels = [local_level_filter(np.array([price])) for price in (y, x)]
-        expected = hedge_ratio_filter(*levels).beta[0]
-        assert row["hedge_ratio"] == pytest.approx(expected, rel=1e-12)
-        assert row["hedge_ratio"] == pytest.approx(y / x, rel=0.2)
-    else:
-        shown = float(re.search(r"that is ([0-9.]+) for every pair", note)[1])  # type: ignore[index]
-        held = row["hedge_ratio"] if space == "log" else row["hedge_ratio"] * x / y
-        assert held == pytest.approx(shown, abs=6e-4)
+def test_the_notes_say_what_is_held() -> None:
+    """Under the copied notebook's filter the ratio is the price quotient; the defaults hold what the tests accept."""
+    copied = run(Config.from_dict(QUICK).with_changes(*BOOK_FILTER), prices=market())
+    notes = held_notes(copied)
+    assert "price quotient" in notes[0]
+    assert "averaged" in notes[0]
+    assert "before any price has changed" in notes[-1]
+    assert (copied.held.loc[["averaged", "fixed_last"], "near_quotient"] >= 0.9).all()
+    plain = run(Config.from_dict(QUICK), prices=market())
+    notes = held_notes(plain)
+    assert "price quotient" not in notes[0]
+    assert "after 63 train bars" in notes[-1]
+    text = render_report(plain)
+    assert "What was held" in text
+
+
+def test_what_was_held_is_what_pandas_makes_of_the_spreads() -> None:
+    result = run(Config.from_dict(QUICK), prices=market())
+    lives = result.half_lives
+    row = lives[(lives["variant"] == "averaged") & (lives["reason"] == "")].iloc[0]
+    own = result.spreads.query("variant == 'averaged' and y == @row.y and x == @row.x and test_end == @row.test_end")
+    assert row["ratio"] == own["hedge_ratio"].iloc[0]
+    start = pd.Timestamp(row["test_end"]) + pd.Timedelta(days=1) - pd.DateOffset(years=1)
+    train = result.prices[(result.prices.index >= start) & (result.prices.index <= row["test_end"])]
+    y, x = train[row["y"]], train[row["x"]]
+    assert row["to_quotient"] == pytest.approx(row["ratio"] * x.iloc[-1] / y.iloc[-1], rel=1e-12)
+    assert row["to_ols"] == pytest.approx(row["ratio"] / np.polyfit(x, y, 1)[0], rel=1e-6)
+    from statsmodels.tsa.stattools import adfuller
+
+    spread = y - row["ratio"] * x
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        stat = adfuller(spread - spread.mean(), regression="n", autolag="AIC")[0]
+    assert row["adf_stat"] == pytest.approx(stat, rel=1e-8)
+    returns = train.pct_change().iloc[1:]
+    both = y.iloc[-1] + abs(row["ratio"]) * x.iloc[-1]
+    position = (y.iloc[-1] * returns[row["y"]] - row["ratio"] * x.iloc[-1] * returns[row["x"]]) / both
+    everything = returns.mean(axis=1)
+    assert row["market_beta"] == pytest.approx(np.polyfit(everything, position, 1)[0], rel=1e-6)
 
 
 def test_the_funnel_counts_every_pair_once(made: Run, html: str) -> None:

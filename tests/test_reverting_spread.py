@@ -24,7 +24,7 @@ def planted(seed, half_life=15.0, n=504, walk=0.0):
 
 
 def value_at(y, x, phi, g):
-    start, out = np.empty(2), np.empty((5, y.size))
+    start, out = np.empty(2), np.empty((6, y.size))
     kernel.start_covariance(y, x, y.size, start)
     value, s2 = kernel.path(y, x, phi, g, start, y.size, out)
     return value, s2, out

@@ -22,6 +22,7 @@ from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.performance import sharpe
 from pairs_bt.prices import check_prices
 from pairs_bt.sweep import folder, outcomes, stages, sweep
+from pairs_bt.sweep.analysis import SweepResult
 from pairs_bt.sweep.grid import Parameter, make_grid, parse_options
 from pairs_bt.sweep.page import render
 from pairs_bt.sweep.plateau import find_plateau
@@ -29,6 +30,7 @@ from pairs_bt.sweep.trials import TrialCost, cost_of_trying, superiority
 from pairs_bt.sweep.verdict import VerdictInputs, sweep_verdict
 from pairs_bt.sweep.walk_forward import choose_settings
 from pairs_bt.windows import add_period
+from tests.book_filter import BOOK_FILTER
 
 GRID = {"signal.entry": [1.5, 2.0, 2.5], "signal.exit": [0.0, 0.5]}
 
@@ -358,8 +360,7 @@ def test_trying_nothing_costs_nothing() -> None:
     assert "too few" in few.reason
 
 
-@pytest.mark.parametrize("seed", [1, 4])
-def test_a_sweep_over_random_walks_finds_nothing(seed: int) -> None:
+def sweep_of_walks(seed: int) -> SweepResult:
     rng = np.random.default_rng(seed)
     dates = pd.bdate_range("2010-01-01", "2017-12-29", name="date")
     values = 200.0 + np.cumsum(rng.normal(size=(len(dates), 14)), axis=0)
@@ -373,11 +374,18 @@ def test_a_sweep_over_random_walks_finds_nothing(seed: int) -> None:
             "sweep": {"partitions": 10},
         }
     )
-    result = sweep(config, {"signal.entry": [1.25, 1.5, 2.0, 2.5], "signal.exit": [0.0, 0.5, 1.0]}, prices=prices)
-    assert result.table["trades"].min() > 0
-    assert result.costs["all"].deflated < 0.95
-    assert "cannot be told from luck" in result.verdict
-    assert result.costs["all"].superior > 0.05
+    return sweep(config, {"signal.entry": [1.25, 1.5, 2.0, 2.5], "signal.exit": [0.0, 0.5, 1.0]}, prices=prices)
+
+
+def test_sweeps_over_random_walks_find_nothing() -> None:
+    found = [sweep_of_walks(seed) for seed in range(8)]
+    assert all(result.table["trades"].min() > 0 for result in found)
+    assert all(result.costs["all"].superior > 0.05 for result in found)
+    # a rule with a level of 5% errs now and then: twice in eight is where it would be wrong, not unlucky
+    called = [result for result in found if result.costs["all"].deflated >= 0.95]
+    assert len(called) <= 2
+    for result in found:
+        assert ("cannot be told from luck" in result.verdict) == (result.costs["all"].deflated < 0.95)
 
 
 # --------------------------------------------------------------------------------------------- plateau and verdict
@@ -455,7 +463,7 @@ def test_equal_settings_are_one_trial() -> None:
 
 
 def test_a_key_that_a_variant_does_not_read_is_no_trial(config: Config) -> None:
-    only = config.with_changes('hedge.variants=["ols", "dynamic"]', 'hedge.rehedge=["never"]')
+    only = config.with_changes(*BOOK_FILTER, 'hedge.variants=["ols", "dynamic"]', 'hedge.rehedge=["never"]')
     result = sweep(only, {"filter.hedge.delta": [1e-4, 1e-3, 1e-2], "signal.entry": [1.5, 2.0]})
     assert (result.costs["ols"].trials, result.costs["ols"].equal) == (2, 4)
     assert result.costs["dynamic"].equal == 0
@@ -523,7 +531,7 @@ def test_the_folder_holds_what_the_sweep_found(stored, swept) -> None:
     result, out = stored
     assert set(folder.FILES) | {"manifest.json", "base.json"} == {p.name for p in out.iterdir() if p.is_file()}
     table = pd.read_csv(out / "sweep.csv")
-    assert len(table) == 6 * 5
+    assert len(table) == 6 * 6
     assert_allclose(table["net_sharpe"], swept.table["net_sharpe"])
     returns = pd.read_parquet(out / "returns.parquet")
     own = returns[(returns["setting"] == "1") & (returns["variant"] == "averaged")]

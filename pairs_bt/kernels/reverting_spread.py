@@ -104,11 +104,11 @@ def _advance(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def path(y: Floats, x: Floats, phi: float, g: float, first_cov: Floats, count: int, out: Floats) -> tuple[float, float]:
-    """(log-likelihood, s2) of the first ``count`` bars of y, x (n,), and the state after each bar to ``out`` (5, n).
+    """(log-likelihood, s2) of the first ``count`` bars of y, x (n,), and the state after each bar to ``out`` (6, n).
 
     ``first_cov`` (2,): variances of beta and alpha before the first bar over s2. Rows of ``out`` (none: nothing is
-    kept): beta, alpha, u_t = y_t - beta_t x_t - alpha_t, innovation, its variance over s2; the last three NaN on a bar
-    without a price.
+    kept): beta, alpha, u_t = y_t - beta_t x_t - alpha_t, innovation, its variance over s2, that of beta; the third to
+    the fifth NaN on a bar without a price.
     """
     beta = alpha = c = 0.0
     a = first_cov[0]
@@ -141,6 +141,7 @@ def path(y: Floats, x: Floats, phi: float, g: float, first_cov: Floats, count: i
             out[2, t] = u
             out[3, t] = e
             out[4, t] = s
+            out[5, t] = a
     s2 = squares / max(counted, 1)
     if not s2 > 0.0 or not np.isfinite(logs):
         return BAD, np.nan
@@ -385,13 +386,15 @@ def filter_pairs(
     spread: Floats,
     innovation: Floats,
     variance: Floats,
+    beta_var: Floats,
 ) -> None:
     """Run the filter of rows ``iy[p]`` on ``ix[p]`` of ``levels`` (k, n) with each pair's phi, g into (p, n) outputs.
 
-    The start is in units of the first ``n_train`` bars. ``variance`` is that of the innovation over s2.
+    The start is in units of the first ``n_train`` bars. ``variance`` and
+    ``beta_var`` are over s2.
     """
     first_cov = np.empty(2)
-    out = np.empty((5, levels.shape[1]))
+    out = np.empty((6, levels.shape[1]))
     for p in range(iy.shape[0]):
         y = levels[iy[p]]
         x = levels[ix[p]]
@@ -403,3 +406,4 @@ def filter_pairs(
             spread[p, t] = out[2, t]
             innovation[p, t] = out[3, t]
             variance[p, t] = out[4, t]
+            beta_var[p, t] = out[5, t]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,9 +75,8 @@ def pair_view(run: Run, y: str, x: str, test_end: Any) -> PairView:
 
 
 def _levels(run: Run, y: str, x: str, test_end: pd.Timestamp) -> tuple[pd.DataFrame | None, str]:
-    from pairs_bt.kalman import hedge_ratio_filter
     from pairs_bt.prices import fill_gaps
-    from pairs_bt.signals import prefilter, window_levels
+    from pairs_bt.signals import prefilter, ratio_with_error, window_levels
     from pairs_bt.windows import split_windows
 
     try:
@@ -86,24 +85,21 @@ def _levels(run: Run, y: str, x: str, test_end: pd.Timestamp) -> tuple[pd.DataFr
         return None, str(error)
     options = run.config
     filled = fill_gaps(prices[[y, x]], options.data.fill_limit)
-    windows = split_windows(pd.DatetimeIndex(prices.index), options.windows)
+    windows = split_windows(pd.DatetimeIndex(prices.index), options.windows, options.data.calendar)
     window = next(w for w in windows if pd.Timestamp(w.test_end) == test_end)
     bars = slice(window.first, window.stop)
     whole = np.ascontiguousarray(filled.to_numpy(dtype=np.float64).T)
     source = prefilter(whole, options.filter) if options.filter.spread_on == "filtered" else whole
     levels = window_levels(np.ascontiguousarray(whole[:, bars]), np.ascontiguousarray(source[:, bars]), options.filter)
-    path = hedge_ratio_filter(
-        levels.filtered[0], levels.filtered[1],
-        delta=options.filter.hedge.delta, observation_cov=options.filter.hedge.observation_cov,
-    )  # fmt: skip
+    beta, sigma = ratio_with_error(replace(levels, n_train=window.n_train), options.filter)
     # From the normalised space back to shares: y/y0 - b x/x0 = (y - (b y0/x0) x) / y0
     scale = float(levels.spread[0, 0] / levels.spread[1, 0]) if options.filter.price_space == "normalised" else 1.0
     frame = pd.DataFrame(
         {
             "y": levels.raw[0],
             "x": levels.raw[1],
-            "beta": path.beta * scale,
-            "sigma": np.sqrt(np.maximum(path.beta_var, 0.0)) * abs(scale),
+            "beta": beta * scale,
+            "sigma": sigma * abs(scale),
         },
         index=pd.DatetimeIndex(filled.index[bars], name="date"),
     )
