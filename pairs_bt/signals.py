@@ -170,7 +170,8 @@ def ratio_with_error(levels: Levels, options: Filter) -> tuple[np.ndarray, np.nd
     mean, cov = filter_start(levels, iy, ix, options)
     state, path = np.empty(STATE), np.empty((PATH, levels.filtered.shape[1]))
     factor_state(mean[0], cov[0], state)
-    hedge_path(levels.filtered[0], levels.filtered[1], *noise.q[0], noise.r[0], False, state, path)
+    q_beta, q_alpha = noise.q[0]
+    hedge_path(levels.filtered[0], levels.filtered[1], q_beta, q_alpha, noise.r[0], False, state, path)
     return path[0], np.sqrt(path[2])
 
 

@@ -172,8 +172,8 @@ def _draw_ratios(axis: Axes, run: Run, view: PairView) -> list[Any]:
         moving = [n for n, v in enumerate(run.variants) if v.rule in MOVING_RULES]
         color = variant_color(moving[0]) if moving else MUTED
         dates, beta, sigma = view.levels.index.to_numpy(), view.levels["beta"], view.levels["sigma"]
-        # The filter starts from 0 and needs some bars; its first ones would set the scale.
-        skip = slice(min(20, len(dates) // 10), None)
+        # The filter still finds its start; its first values would set the scale.
+        skip = slice(min(max(run.config.filter.burn_in, 20), len(dates) // 4), None)
         axis.fill_between(dates[skip], (beta - sigma)[skip], (beta + sigma)[skip], color=color, alpha=0.22, linewidth=0)
         axis.plot(dates[skip], beta[skip], color=color, linewidth=1.0)
         _shade(axis, view.levels, view.test_end)
