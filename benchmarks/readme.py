@@ -43,6 +43,13 @@ def figure(run: object) -> bytes:
     return out.getvalue()
 
 
+def quotient() -> str:
+    """What the copied filter's ratio is, on the demo's candidates."""
+    from benchmarks import price_quotient
+
+    return "\n".join(f"    {line}".rstrip() for line in price_quotient.text(price_quotient.table()).splitlines())
+
+
 def phantom() -> str:
     """The random-walk table of the phantom P&L."""
     command = [sys.executable, str(ROOT / "benchmarks" / "phantom_pnl.py")]
@@ -58,7 +65,7 @@ def speed() -> str:
     return bench.text(kept, markdown=True).strip()
 
 
-BLOCKS = {"demo": demo, "phantom": phantom, "speed": speed}
+BLOCKS = {"demo": demo, "quotient": quotient, "phantom": phantom, "speed": speed}
 
 
 def filled(text: str, name: str, block: str) -> str:

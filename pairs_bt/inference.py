@@ -3,7 +3,7 @@
 Daily strategy returns are dependent: a position is held for weeks, and two cohorts that trade at once share
 half a year. A block (126 days by default) is the time over which days belong together. The interval of a
 Sharpe ratio gets its error from movements that are slower than a block, and it knows how few blocks there are.
-`benchmarks/coverage.py` measures how often this and other intervals hold the truth.
+`benchmarks/interval_coverage.py` measures how often this and other intervals hold the truth.
 
 References
 ----------

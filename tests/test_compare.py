@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from scipy.signal import lfilter
 from scipy.stats import t as student
 
-from benchmarks import coverage
+from benchmarks import interval_coverage as coverage
 from pairs_bt import compare
 from pairs_bt.inference import sharpe_contributions, stationary_bootstrap_indices
 from pairs_bt.ledoit_wolf import holm

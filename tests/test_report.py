@@ -307,7 +307,7 @@ def test_one_trade_is_best_median_and_worst() -> None:
     prices = market()[["P01Y", "P01X"]]
     config = Config.from_dict(
         QUICK | {"hedge": {"variants": ["averaged"]}, "signal": {"entry": 1.8, "time_stop": 50.0}}
-    ).with_changes("data.end=2016-06-24", "windows.entry_within=1M")
+    ).with_changes(*BOOK_FILTER, "data.end=2016-06-24", "windows.entry_within=1M")
     result = run(config, prices=prices.loc[:"2016-06-24"])
     assert len(result.trades) == 1
     text = self_contained(render_report(result)).text
@@ -344,9 +344,9 @@ def test_the_notes_say_what_is_held() -> None:
     copied = run(Config.from_dict(QUICK).with_changes(*BOOK_FILTER), prices=market())
     notes = held_notes(copied)
     assert "price quotient" in notes[0]
-    assert "averaged" in notes[0]
-    assert "before any price has changed" in notes[-1]
-    assert (copied.held.loc[["averaged", "fixed_last"], "near_quotient"] >= 0.9).all()
+    assert "dynamic and fixed_last" in notes[0]
+    assert "before a price change has been seen" in notes[-1]
+    assert (copied.held.loc[["dynamic", "fixed_last"], "near_quotient"] >= 0.9).all()
     plain = run(Config.from_dict(QUICK), prices=market())
     notes = held_notes(plain)
     assert "price quotient" not in notes[0]
