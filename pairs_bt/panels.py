@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 # More variants than this and two tables of them no longer fit beside each other.
-MAX_BESIDE = 6
+MAX_BESIDE = 5
 
 
 @dataclass(frozen=True)
