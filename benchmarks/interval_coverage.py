@@ -1,6 +1,6 @@
 """How often an interval of a Sharpe ratio holds the truth, and how wide it is, on returns whose truth is known.
 
-Run ``python benchmarks/interval_coverage.py [--quick] [SEED]`` from the project's folder; it prints the table of docs/method.md.
+Run ``python benchmarks/interval_coverage.py [--quick] [SEED]`` from the project's folder: it prints method.md's table.
 The true ratio is 1 a year, blocks have 126 days. A cell is coverage in per cent and mean width in Sharpe ratios a year.
 """
 

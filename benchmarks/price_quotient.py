@@ -1,8 +1,8 @@
 """What a widely copied Kalman hedge ratio is: the quotient of the two prices, on the demo's candidates.
 
-The copied filter starts at ratio and intercept 0, with a covariance of ones: on prices indexed to 100 that is to be sure
-of an intercept near 0, and a line through the origin has the slope y / x. The table sets its ratio beside the one that
-the defaults find, on the same candidates: over the quotient of the prices, over the least squares slope (the relation
+The copied filter starts at ratio and intercept 0, with a covariance of ones: on prices indexed to 100 that is to be
+sure of an intercept near 0, and a line through the origin has the slope y / x. The table sets its ratio beside that of
+the defaults, on the same candidates: over the quotient of the prices, over the least squares slope (the relation
 that the test accepted), and how often the spread that it makes is stationary in its own train window.
 
     python benchmarks/price_quotient.py

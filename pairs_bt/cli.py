@@ -229,6 +229,10 @@ def _exit_code() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _fail("Interrupted.", INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # no command: the help as it is read, and the exit code of a usage that lacks something
+        click.echo(error.format_message())
+        return 2
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except BrokenPipeError:

@@ -27,6 +27,8 @@ def _as_tuple(value: Any) -> Any:
 
 
 def _check_period(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"a period has a unit: '{value}D' for {value} calendar days, '1Y' for a year")
     if isinstance(value, str) and not _PERIOD.match(value):
         raise ValueError("a period is a whole number and a unit, Y, M, W or D: '2Y', '6M', '90D'")
     return value

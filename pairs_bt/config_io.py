@@ -41,6 +41,7 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = (), *, own_p
 
     With `own_prices` the prices are given in memory: without a file, the demo's dates are not theirs.
     """
+    overrides = as_list(overrides)
     prices = None if path is None else price_source(path)
     if prices is not None:
         # A price file where a config stands: the demo's method on it.
@@ -139,7 +140,7 @@ def _is_path(table: str, key: str, value: Any) -> bool:
 def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Apply ``a.b=value`` assignments; a value that is not TOML is taken as text."""
     out = _copy(tables)
-    for item in overrides:
+    for item in as_list(overrides):
         key, sign, text = item.partition("=")
         parts = [part.strip() for part in key.split(".")]
         if not sign or not all(parts):
@@ -154,6 +155,11 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[st
             value = os.path.abspath(expanded(value))
         node[parts[-1]] = value
     return out
+
+
+def as_list(overrides: Sequence[str] | str) -> list[str]:
+    """Overrides as a list; one text is one override, not its letters."""
+    return [overrides] if isinstance(overrides, str) else list(overrides)
 
 
 def _copy(node: Any) -> Any:

@@ -37,7 +37,7 @@ def _silent(text: str) -> None:
 
 
 def run(
-    config: Config | str | Path | None = None,
+    config: Config | str | Path | Any | None = None,
     *,
     prices: Any = None,
     out: str | Path | None = None,
@@ -54,8 +54,9 @@ def run(
 
     Parameters
     ----------
-    config : Config, path or None
-        A config, the path of one, or None for the built-in demo.
+    config : Config, path, prices or None
+        A config, the path of one, or None for the built-in demo. Anything else is taken for prices: ``run(frame)`` is
+        ``run(prices=frame)``.
     prices : DataFrame, path or any other source of :func:`pairs_bt.read_prices`, optional
         Prices in place of those that the config names. The config's ``data.start`` and ``data.end`` cut them, and a
         note says what that leaves out; those of the demo (None) do not. Prices in memory are kept in `out` as
@@ -90,6 +91,8 @@ def run(
     PartialError
         When a window failed or the disk is full; the finished windows are kept in `out`.
     """
+    if prices is None and config is not None and not isinstance(config, (Config, str, Path)):
+        config, prices = None, config
     config = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
     config, data = own_prices(config, prices, None if out is None else Path(out))
     engine = engine or LocalEngine(jobs, scan_chunk, trade_chunk)

@@ -10,6 +10,7 @@ from pairs_bt import Config, run
 from pairs_bt.exits import causes, endings, gap_parts
 from pairs_bt.results import Run
 from pairs_bt.tables import TRADES, empty
+from tests.book_filter import BOOK_FILTER
 
 ONE_PAIR = {
     "windows": {"train": "1Y", "trade": "6M", "step": "6M", "entry_within": "6M"},
@@ -36,7 +37,7 @@ def traded(after: list[float], **tables: object) -> Run:
     spread[live:] = path + ripple
     x = 100.0 * np.exp(np.cumsum(np.append(0.0, 0.01 * rng.normal(size=len(days) - 1))))
     prices = pd.DataFrame({"AAA": x + spread, "BBB": x}, index=days)
-    return run(Config.from_dict(ONE_PAIR | tables), prices=prices)
+    return run(Config.from_dict(ONE_PAIR | tables).with_changes("signal.window_half_lives=2"), prices=prices)
 
 
 def the_trade(made: Run) -> pd.Series:
@@ -132,7 +133,7 @@ def test_a_gap_that_was_open_again_at_the_fill_has_no_cause() -> None:
 
 @pytest.mark.parametrize("space", ["raw", "normalised", "log"])
 def test_the_parts_are_the_gap_fill_to_fill(short_config: Config, space: str) -> None:
-    config = short_config.with_changes(f"filter.price_space={space}", "execution.lag=2")
+    config = short_config.with_changes(*BOOK_FILTER, f"filter.price_space={space}", "execution.lag=2")
     made = run(config)
     trades = made.trades
     parts = gap_parts(trades, config)
@@ -179,3 +180,13 @@ def test_every_trade_is_in_one_row(short_config: Config) -> None:
     assert set(table.loc[table["cause"] == "ratio", "variant"]) <= {"dynamic", "dynamic-rehedged"}
     assert (table.loc[~level, "cause"] == "").all()
     assert endings(empty(TRADES), short_config).empty
+
+
+def test_the_model_s_own_mean_stands_still(short_config: Config) -> None:
+    """Where the model has the spread in it, z is the spread about 0: no mean can catch up with it."""
+    made = run(short_config.with_changes("run.spreads=none"))
+    own = made.trades[made.trades["variant"] == "dynamic"]
+    assert len(own) > 5
+    scale = own["entry_y"].abs()
+    assert (own[["mean_entry", "mean_exit"]].abs().max(axis=1) < 1e-9 * scale).all()
+    assert not (causes(made.trades, made.config)[own.index] == "mean").any()

@@ -196,13 +196,16 @@ def _draw_spreads(axis: Axes, run: Run, view: PairView) -> None:
 def plot_pair_signals(run: Run, view: PairView) -> Figure:
     """Spread of a pair, and its z-score with entries and exits, under every variant in the trade window."""
     names = list(run.labels)
+    if view.spreads.empty or view.spreads["z_score"].isna().all():
+        reasons = "; ".join(f"{run.labels[name]}: {view.refusals.get(name) or 'no z-score was kept'}" for name in names)
+        return base.nothing(f"No variant traded this pair. {reasons}.")
     titles = [SPREAD_TITLE, *(f"{run.labels[name]}: z-score" for name in names)]
     heights = [96, *[max(44, min(80, 340 // len(names) - 24))] * len(names)]
     figure, axes = base.panels(titles, heights, share_x=True, legend=base.legend_rows(MARKS))
     _draw_spreads(axes[0], run, view)
     handles: list[Any] = []
     for number, (axis, name) in enumerate(zip(axes[1:], names, strict=True)):
-        handles = _draw_signals(axis, run, view, name, number)
+        handles = _draw_signals(axis, run, view, name, number) or handles
     base.date_axis(axes[-1], short=True)
     base.legend(figure, handles, MARKS)
     return figure
@@ -212,6 +215,14 @@ def _draw_signals(axis: Axes, run: Run, view: PairView, name: str, number: int) 
     own = view.spreads[view.spreads["variant"] == name]
     trades = view.trades[view.trades["variant"] == name]
     entry = run.config.signal.entry
+    if own.empty or own["z_score"].isna().all():
+        why = view.refusals.get(name) or "no z-score was kept"
+        axis.yaxis.set_visible(False)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+        axis.tick_params(bottom=False)
+        axis.text(0.0, 0.5, f"not traded: {why}", transform=axis.transAxes, ha="left", va="center", color=MUTED)
+        return []
     z = pd.Series(own["z_score"].to_numpy(dtype=float), index=own["date"].to_numpy())
     axis.plot(z.index.to_numpy(), z.to_numpy(), color=variant_color(number), linewidth=1.2)
     for level in (-entry, run.config.signal.exit, entry):
@@ -219,9 +230,6 @@ def _draw_signals(axis: Axes, run: Run, view: PairView, name: str, number: int) 
     reach = max(entry * 1.35, float(np.nanmax(np.abs(z.to_numpy()))) * 1.15 if z.notna().any() else 0.0)
     axis.set_ylim(-reach, reach)
     axis.locator_params(axis="y", nbins=4)
-    if z.isna().all():
-        why = view.refusals.get(name) or "no z-score was kept"
-        axis.text(0.5, 0.5, f"not traded: {why}", transform=axis.transAxes, ha="center", va="center", color=MUTED)
     signals = trades["signal_date"].to_numpy()
     handles = axis.plot(
         signals, z.reindex(signals).to_numpy(), "o", color=INK, markersize=5, markerfacecolor="none",
@@ -274,8 +282,11 @@ def plot_pair(run: Run, y: str, x: str, test_end: Any = None) -> Figure:
     _draw_spreads(spreads, run, view)
     marks: list[Any] = []
     for number, (axis, name) in enumerate(zip(signals, run.labels, strict=True)):
-        marks = _draw_signals(axis, run, view, name, number)
+        marks = _draw_signals(axis, run, view, name, number) or marks
     for axis in (ratios, spreads, *signals):
-        base.date_axis(axis)
-    base.legend(figure, [*handles, *marks], labels)
+        if axis.lines or axis.collections:
+            base.date_axis(axis)
+        else:
+            axis.xaxis.set_visible(False)
+    base.legend(figure, [*handles, *marks], labels if marks else list(run.labels.values()))
     return figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pairs_bt.errors import DataError
 from pairs_bt.performance import drawdown, equity, rolling_sharpe
 from pairs_bt.plots import base
 from pairs_bt.style import GAIN, LOSS, MUTED, variant_color
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pairs_bt.results import Run
+
+
+#: Columns of the returns that can be drawn as a curve.
+CURVES = ("net", "gross", "net_employed", "gross_employed")
 
 
 def claim(run: Run) -> str:
@@ -32,12 +37,21 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
     run : Run
         A finished run.
     column : str
-        ``'net'``, ``'gross'``, ``'net_employed'`` or ``'gross_employed'``.
+        ``'net'``, ``'gross'``, ``'net_employed'`` or ``'gross_employed'``; or the name of a variant, as the tables
+        print it, whose net curve is then drawn alone.
+
+    Raises
+    ------
+    DataError
+        A name that is neither.
     """
-    wide = run.wide(column)
+    only = _variant_named(run, column)
+    wide = run.wide("net")[[only]] if only else run.wide(column)
+    column = "net" if only else column
     if not wide.to_numpy().any():
         return base.nothing("No trade was made: nothing grew or fell.")
-    labels = list(run.labels.values())
+    places = [list(run.labels).index(name) for name in wide.columns]
+    labels = [run.labels[name] for name in wide.columns]
     what = f"{column.removesuffix('_employed')}, fully invested" if "_" in column else f"{column} on committed capital"
     figure, (top, bottom) = base.panels(
         [f"Growth of 1, {what}{claim(run)}", "Drawdown"],
@@ -47,7 +61,7 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
     )
     dates = wide.index.to_numpy()
     handles = []
-    for number, name in enumerate(wide.columns):
+    for number, name in zip(places, wide.columns, strict=True):
         values = wide[name].to_numpy()
         for axis, series in ((top, equity(values)), (bottom, drawdown(values))):
             at = base.thin(np.asarray(series))
@@ -59,6 +73,19 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
     base.date_axis(bottom)
     base.legend(figure, handles, labels)
     return figure
+
+
+def _variant_named(run: Run, name: str) -> str:
+    """Key of the variant that is called so, '' for a column of the returns; an error that lists both otherwise."""
+    if name in CURVES:
+        return ""
+    for key, label in run.labels.items():
+        if name in (key, label):
+            return key
+    raise DataError(
+        f"{name!r} is neither a variant of this run ({', '.join(run.labels.values())}) nor a kind of return "
+        f"({', '.join(CURVES)})."
+    )
 
 
 @base.drawn

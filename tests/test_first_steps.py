@@ -1,0 +1,77 @@
+"""What a person types first: no command, a frame where a config stands, one override as a text, a number of days."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pairs_bt
+from pairs_bt import Config
+from pairs_bt.errors import ConfigError, DataError
+from tests.cli_tools import call
+
+
+@pytest.fixture(scope="module")
+def prices() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    days = pd.bdate_range("2014-01-01", periods=700, name="date")
+    x = 100.0 + np.cumsum(rng.normal(size=700))
+    spread = np.zeros(700)
+    for t in range(1, 700):
+        spread[t] = 0.9 * spread[t - 1] + rng.normal()
+    return pd.DataFrame({"AAA": 20.0 + 0.8 * x + spread, "BBB": x, "CCC": 90.0 + np.cumsum(rng.normal(size=700))}, days)
+
+
+def test_no_command_prints_the_help_as_lines() -> None:
+    done = subprocess.run([sys.executable, "-m", "pairs_bt.cli"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert r"\n" not in done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Usage:")
+    assert any(line.strip().startswith("run ") for line in lines)
+
+
+def test_a_frame_where_a_config_stands_is_prices(prices: pd.DataFrame) -> None:
+    one, other = pairs_bt.run(prices), pairs_bt.run(prices=prices)
+    pd.testing.assert_frame_equal(one.trades, other.trades)
+    pd.testing.assert_frame_equal(one.tests, other.tests)
+
+
+def test_one_override_as_a_text_is_one_override() -> None:
+    assert Config.load(None, "signal.entry=1.5").signal.entry == 1.5
+    with pytest.raises(ConfigError, match="'signal' is not of the form"):
+        Config.load(None, "signal")
+
+
+def test_a_number_of_days_is_told_its_unit() -> None:
+    with pytest.raises(ConfigError, match=r"windows.train = 252: .*'252D' for 252 calendar days, '1Y' for a year"):
+        Config.load(None, ["windows.train=252"])
+    assert "'252D'" in call("validate", "--set", "windows.train=252").err
+
+
+def test_a_variant_s_curve_is_drawn_by_the_name_that_the_tables_print(prices: pd.DataFrame) -> None:
+    made = pairs_bt.run(prices)
+    assert not made.trades.empty
+    for name in ("fixed_last", "dynamic", "dynamic-frozen", "net_employed"):
+        figure = made.plot.equity(name)
+        assert len(figure.axes[0].lines) >= 2
+    alone = made.plot.equity("dynamic-frozen")
+    assert [text.get_text() for text in alone.legends[0].get_texts()] == ["dynamic-frozen"]
+    with pytest.raises(DataError, match=r"neither a variant of this run .*fixed_last"):
+        made.plot.equity("fixedlast")
+
+
+def test_a_refused_variant_takes_no_axis_of_1970(prices: pd.DataFrame) -> None:
+    made = pairs_bt.run(Config.from_dict({"hedge": {"max_leg_share": 0.5001}}), prices=prices)
+    row = made.half_lives.iloc[0]
+    assert set(made.half_lives["reason"]) <= {"leg share", "no reversion"}
+    figure = made.plot.pair(row["y"], row["x"], row["test_end"])
+    words = " ".join(text.get_text() for axis in figure.axes for text in axis.texts)
+    words += " ".join(text.get_text() for text in figure.texts)
+    assert "leg share" in words
+    ticks = [tick.get_text() for axis in figure.axes for tick in axis.get_xticklabels()]
+    assert not any("1970" in tick for tick in ticks)
