@@ -1,6 +1,6 @@
 """CPU seconds of what `bench.py` does not measure: the morning's matrix, fitted noise, a sweep of a hundred settings.
 
-    python benchmarks/features.py [matrix] [noise] [sweep]      # without a name: all three, about a minute
+    python benchmarks/features.py [matrix] [noise] [model] [sweep]      # without a name: all of them, about a minute
 
 Every part is done once before it is measured, so that kernels are compiled and modules imported. CPU time is of the
 whole process, all threads together; other programs on the machine do not enter it.
@@ -102,6 +102,31 @@ def measure_noise() -> Iterator[Line]:
         yield f"noise {model}, a pair", cpu(lambda: fit(PAIRS)) / PAIRS, f"{TRAIN} bars, mean of {PAIRS} pairs of walks"
 
 
+def measure_model() -> Iterator[Line]:
+    """The default model of ratio and spread, a pair: the fit on the train window, and the filter over both windows."""
+    from pairs_bt.kernels import reverting_spread as kernel
+    from pairs_bt.reverting_spread import GAIN
+
+    bars = TRAIN + 126
+    levels = np.ascontiguousarray(walks(bars, 2 * PAIRS).to_numpy().T)
+    levels = 100.0 * levels / levels[:, :1]
+    iy, ix = np.arange(PAIRS), np.arange(PAIRS, 2 * PAIRS)
+    found, flag = np.empty((PAIRS, 5)), np.empty(PAIRS, np.int8)
+    out = [np.empty((PAIRS, bars)) for _ in range(6)]
+
+    def fit(count: int) -> None:
+        kernel.fit_pairs(levels, iy[:count], ix[:count], TRAIN, GAIN, found[:count], flag[:count])
+
+    def run(count: int) -> None:
+        phi, g = found[:count, 0].copy(), found[:count, 1].copy()
+        kernel.filter_pairs(levels, iy[:count], ix[:count], TRAIN, phi, g, *(part[:count] for part in out))
+
+    fit(2)
+    run(2)
+    yield "reverting spread, fit, a pair", cpu(lambda: fit(PAIRS)) / PAIRS, f"{TRAIN} bars, {PAIRS} pairs of walks"
+    yield "reverting spread, filter, a pair", cpu(lambda: run(PAIRS)) / PAIRS, f"{bars} bars, {PAIRS} pairs of walks"
+
+
 def measure_sweep() -> Iterator[Line]:
     """A hundred settings over the demo, with page and tables."""
     settings = int(np.prod([len(values) for values in GRID.values()]))
@@ -112,7 +137,8 @@ def measure_sweep() -> Iterator[Line]:
 
 
 PARTS: dict[str, Callable[[], Iterator[Line]]] = {
-    "matrix": measure_matrix, "noise": measure_noise, "sweep": measure_sweep,
+    "matrix": measure_matrix, "noise": measure_noise,
+    "model": measure_model, "sweep": measure_sweep,
 }  # fmt: skip
 
 
