@@ -20,6 +20,7 @@ _MOST_NOTES = 10
 @click.argument("prices", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the matrix.")
 @click.option("--update", type=click.Path(path_type=Path), help="New bars: move the matrix in --out by them.")
+@click.option("--backtest", type=click.Path(path_type=Path), help="Measure how well every rule hedges these prices.")
 @click.option("--space", type=click.Choice(["levels", "log", "changes"]), help="What is regressed.  [default: levels]")
 @click.option("--start", metavar="DATE", help="First day of the prices to use (YYYY-MM-DD).")
 @click.option("--init-cov", type=float, help="Variance of ratio and intercept before the first bar.  [default: 1]")
@@ -32,6 +33,7 @@ def hedge(
     prices: Path | None,
     out: Path,
     update: Path | None,
+    backtest: Path | None,
     start: str | None,
     jobs: int | None,
     fresh: bool,
@@ -42,6 +44,8 @@ def hedge(
     Overnight:  pairs-bt hedge PRICES --out matrix/
 
     In the morning:  pairs-bt hedge --update TODAY.csv --out matrix/
+
+    Which ratio hedges:  pairs-bt hedge --backtest PRICES --out effectiveness/
 
     With neither PRICES nor --update the tables are made again from the states in the folder. PRICES and TODAY are
     a file or folder in any shape that `pairs-bt run` takes (docs/data.md).
@@ -58,6 +62,16 @@ def hedge(
     from pairs_bt.lock import taken
 
     given = {name: value for name, value in options.items() if value is not None}
+    if backtest is not None:
+        if prices is not None or update is not None or fresh or given:
+            raise ConfigError(
+                "--backtest measures the rules of a run over its own windows and takes only --out, --start and --jobs "
+                "beside it. Leave the other arguments out."
+            )
+        from pairs_bt.cli_hedge_backtest import backtest as measure
+
+        measure(backtest, out, start, jobs)
+        return
     if prices is not None and update is not None:
         raise ConfigError(
             f"Both PRICES ({prices}) and --update ({update}) are given. Pass PRICES to make the matrix, --update to "

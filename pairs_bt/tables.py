@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt import held
+from pairs_bt import effectiveness, held
 from pairs_bt.hedge import variants
 from pairs_bt.kernels.trading import FILL, FILL_KINDS, REASONS, TRADE
 from pairs_bt.signals import REFUSALS
@@ -21,6 +21,7 @@ TESTS = (
     "trace0", "trace1", "y", "x", "selected", "reason",
 )  # fmt: skip
 HALF_LIVES = ("test_end", "y", "x", "variant", "half_life", "window", "reason", *held.COLUMNS)
+HEDGE_EFFECTIVENESS = ("test_end", "y", "x", "variant", "horizon", *effectiveness.MEASURES)
 SPREADS = ("test_end", "date", "y", "x", "variant", "hedge_ratio", "spread", "z_score", "position")
 TRADES = (
     "test_end", "y", "x", "variant", "side", "signal_date", "entry_date", "exit_date", "exit_reason", "hedge_ratio",
@@ -54,6 +55,34 @@ def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequ
             **{name: np.concatenate([getattr(d, name) for d in described]) for name in held.COLUMNS},
         },
         HALF_LIVES,
+    )
+
+
+def hedge_effectiveness_frame(
+    study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]
+) -> pd.DataFrame:
+    """One row a candidate, variant and horizon: how its ratio hedged over the trade window."""
+    if not results:
+        return empty(HEDGE_EFFECTIVENESS)
+    parts = [
+        effectiveness_of_pairs(study, k, candidates, variant.name, [result.hedged[variant.rule] for result in results])
+        for variant in variants(study.config.hedge)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def effectiveness_of_pairs(
+    study: Study, k: int, candidates: Candidates, variant: str, blocks: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Rows of one variant: a pair's horizons together, pairs in the order of the candidates."""
+    rows = np.repeat(np.arange(candidates.y.size), len(effectiveness.HORIZONS))
+    return frame(
+        {
+            **_pair_columns(study, k, candidates, rows),
+            "variant": texts((variant,)).take(np.zeros(rows.size, dtype=np.int64)),
+            **effectiveness.rows_of(blocks),
+        },
+        HEDGE_EFFECTIVENESS,
     )
 
 
@@ -193,7 +222,7 @@ def join_records(study: Study, results: Sequence[TradeResult], part: str) -> tup
 
 _STAMPS = {"test_end", "date", "signal_date", "entry_date", "exit_date"}
 _TEXTS = {"s1", "s2", "y", "x", "variant", "reason", "exit_reason", "ticker", "kind"}
-_WHOLE = {"side", "window", "pairs_open"}
+_WHOLE = {"side", "window", "pairs_open", "horizon", "bars"}
 
 
 def empty(columns: Sequence[str]) -> pd.DataFrame:
