@@ -66,10 +66,8 @@ def hedge_backtest(
             candidates = every_ordered_pair(study, k)
             cuts = [(lo, min(lo + CHUNK, candidates.y.size)) for lo in range(0, candidates.y.size, CHUNK)]
             made = list(pool.map(lambda cut, k=k, c=candidates: _measured(study, k, c, *cut), cuts))
-            parts += [
-                effectiveness_of_pairs(study, k, candidates, rule, [block[rule] for block in made])
-                for rule in (rules if made else ())
-            ]
+            if made:
+                parts.append(effectiveness_of_pairs(study, k, candidates, made, list(rules)))
             if progress is not None:
                 progress(k + 1, len(study.windows))
     if not parts:

@@ -62,25 +62,23 @@ def hedge_effectiveness_frame(
     study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]
 ) -> pd.DataFrame:
     """One row a candidate, variant and horizon: how its ratio hedged over the trade window."""
-    if not results:
-        return empty(HEDGE_EFFECTIVENESS)
-    parts = [
-        effectiveness_of_pairs(study, k, candidates, variant.name, [result.hedged[variant.rule] for result in results])
-        for variant in variants(study.config.hedge)
-    ]
-    return pd.concat(parts, ignore_index=True)
+    rules = [variant.rule for variant in variants(study.config.hedge)]
+    return effectiveness_of_pairs(study, k, candidates, [result.hedged for result in results], rules)
 
 
 def effectiveness_of_pairs(
-    study: Study, k: int, candidates: Candidates, variant: str, blocks: Sequence[np.ndarray]
+    study: Study, k: int, candidates: Candidates, blocks: Sequence[dict[str, np.ndarray]], rules: Sequence[str]
 ) -> pd.DataFrame:
-    """Rows of one variant: a pair's horizons together, pairs in the order of the candidates."""
-    rows = np.repeat(np.arange(candidates.y.size), len(effectiveness.HORIZONS))
+    """Rows of every variant, whose rules are `rules`, of what blocks of candidates measured of each rule."""
+    if not blocks:
+        return empty(HEDGE_EFFECTIVENESS)
+    labels, horizons = _labels(study), len(effectiveness.HORIZONS)
+    rows = np.tile(np.repeat(np.arange(candidates.y.size), horizons), len(labels))
     return frame(
         {
             **_pair_columns(study, k, candidates, rows),
-            "variant": texts((variant,)).take(np.zeros(rows.size, dtype=np.int64)),
-            **effectiveness.rows_of(blocks),
+            "variant": texts(labels).take(np.repeat(np.arange(len(labels)), candidates.y.size * horizons)),
+            **effectiveness.rows_of([block[rule] for rule in rules for block in blocks]),
         },
         HEDGE_EFFECTIVENESS,
     )
