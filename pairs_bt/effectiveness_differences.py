@@ -22,8 +22,16 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.ledoit_wolf import holm
+from pairs_bt.superiority import model_confidence_set, superior_predictive_ability
 
-__all__ = ["NO_HEDGE", "diebold_mariano", "effectiveness_differences", "log_losses", "window_losses"]
+__all__ = [
+    "NO_HEDGE",
+    "diebold_mariano",
+    "effectiveness_differences",
+    "hedge_confidence_set",
+    "log_losses",
+    "window_losses",
+]
 
 #: The name of the position without a hedge among the rules.
 NO_HEDGE = "no hedge"
@@ -33,8 +41,8 @@ MIN_WINDOWS = 8
 def log_losses(table: pd.DataFrame, horizon: int = 1) -> pd.DataFrame:
     """Log variance of the hedge error: a row a pair-window, a column a rule, and `NO_HEDGE` last.
 
-    Only pair-windows for which every rule has a number are kept, so that all are judged on the same ones. Index
-    test_end, y, x.
+    Only pair-windows for which every rule has a number are kept, so that all are judged on the same ones. A variant
+    that has the ratios of one before it (the same rule, its shares re-hedged) is left out. Index test_end, y, x.
     """
     here = table[table["horizon"] == horizon]
     names = list(dict.fromkeys(here["variant"]))
@@ -42,6 +50,7 @@ def log_losses(table: pd.DataFrame, horizon: int = 1) -> pd.DataFrame:
         here = here.assign(loss=np.log(here["var_hedged"]), plain=np.log(here["var_unhedged"]))
     keys = ["test_end", "y", "x"]
     wide = here.pivot(index=keys, columns="variant", values="loss")[names]
+    wide = wide.loc[:, ~wide.T.duplicated().to_numpy()]
     wide[NO_HEDGE] = here.groupby(keys)["plain"].first()
     wide.columns.name = "variant"
     return wide[np.isfinite(wide.to_numpy(dtype=np.float64)).all(axis=1)]
@@ -117,3 +126,30 @@ def effectiveness_differences(table: pd.DataFrame, *, horizon: int = 1, lags: in
     names = ["first", "second", "pairs", "windows", "mean", "median", "statistic", "pvalue"]
     made = pd.DataFrame(rows, columns=names)
     return made.assign(pvalue_holm=holm(made["pvalue"].to_numpy(dtype=np.float64)))
+
+
+def hedge_confidence_set(
+    table: pd.DataFrame, *, horizon: int = 1, block: int = 2, draws: int = 1000, seed: int = 7
+) -> pd.DataFrame:
+    """Rules that are not shown to hedge worse than the best, and whether another rule is better than each.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `run.hedge_effectiveness`.
+    horizon : int
+        1, 5 or 21 bars.
+    block : int
+        Mean block of resampled windows: the cohorts that trade at once.
+    draws, seed : int
+        Resamples and seed.
+
+    Returns
+    -------
+    DataFrame, index rule (`NO_HEDGE` among them)
+        pvalue, included, reason of the model confidence set (Hansen, Lunde and Nason 2011) and better: the consistent
+        p-value of "no other rule is better" (Hansen 2005). The loss is that of `log_losses`, its mean over a window.
+    """
+    gains = -window_losses(log_losses(table, horizon))
+    made = model_confidence_set(gains, draws=draws, block=block, seed=seed)
+    return made.assign(better=superior_predictive_ability(gains, draws=draws, block=block, seed=seed)["consistent"])

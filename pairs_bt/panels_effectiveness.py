@@ -77,6 +77,9 @@ def effectiveness_words(run: Run) -> list[str]:
     ]  # fmt: skip
     best = str(against["mean"].idxmin())
     out.append(_lead(table, best, labels))
+    kept = [labels.get(str(name), str(name)) for name in run.hedge_set.index[run.hedge_set["included"]]]
+    if kept:
+        out.append(f"Not shown to be worse than the best (model confidence set, 5%): {', '.join(kept)}.")
     first = against.iloc[0]
     out.append(
         f"Diebold-Mariano tests of log variances over {int(first['windows'])} windows ({int(first['pairs'])} "

@@ -184,6 +184,17 @@ class Run:
 
         return effectiveness_differences(self.hedge_effectiveness, lags=cohort_slots(self.config.windows) - 1)
 
+    @cached_property
+    def hedge_set(self) -> pd.DataFrame:
+        """Ratios that are not shown to hedge the next bar worse than the best, on first use."""
+        from pairs_bt.effectiveness_differences import hedge_confidence_set
+        from pairs_bt.study import cohort_slots
+
+        options = self.config.comparison
+        return hedge_confidence_set(
+            self.hedge_effectiveness, block=cohort_slots(self.config.windows), draws=options.draws, seed=options.seed
+        )
+
     @property
     def variants(self) -> list[Variant]:
         """The variants that were compared."""

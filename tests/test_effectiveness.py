@@ -16,6 +16,7 @@ from pairs_bt.effectiveness_differences import (
     NO_HEDGE,
     diebold_mariano,
     effectiveness_differences,
+    hedge_confidence_set,
     log_losses,
 )
 from pairs_bt.errors import DataError
@@ -283,6 +284,23 @@ def test_a_planted_difference_is_found_and_chance_is_not_called_one() -> None:
         rejected += diebold_mariano((losses["a"] - losses["b"]).to_numpy(), 1)[1] < 0.05
     # the size of the test under overlap: 5%, with the error of 400 draws and of the estimate of the variance
     assert 0.02 <= rejected / 400 <= 0.11
+
+
+def test_the_confidence_set_holds_the_best_and_not_what_is_worse() -> None:
+    found = hedge_confidence_set(made_table(-0.3))
+    assert found["included"].to_dict() == {"a": True, "b": False, NO_HEDGE: False}
+    assert found.loc["a", "better"] > 0.2
+    assert found.loc["b", "better"] < 0.01
+    equal = hedge_confidence_set(made_table(0.0))
+    assert equal["included"].to_dict() == {"a": True, "b": True, NO_HEDGE: False}
+
+
+def test_a_rule_that_is_hedged_again_is_one_rule(run) -> None:
+    assert {"dynamic", "dynamic-rehedged"} <= set(run.hedge_effectiveness["variant"])
+    told = {*run.hedge_differences["first"], *run.hedge_differences["second"]}
+    assert "dynamic" in told
+    assert "dynamic-rehedged" not in told
+    assert "dynamic-rehedged" not in run.hedge_set.index
 
 
 def test_the_statistic_is_that_of_statsmodels() -> None:
