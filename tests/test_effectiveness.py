@@ -336,3 +336,10 @@ def test_a_config_of_thirteen_rules_has_a_row_for_each(short_config) -> None:
     made = pairs_bt.run(short_config.with_changes(f"hedge.variants={names!r}".replace("'", '"'), "data.end=2007-12-31"))
     assert isinstance(made.config, Config)
     assert set(made.hedge_effectiveness["variant"]) >= set(names)
+
+
+def test_a_run_without_candidates_has_tables_without_rows() -> None:
+    nothing = tables.empty(tables.HEDGE_EFFECTIVENESS)
+    assert effectiveness_summary(nothing).empty
+    assert effectiveness_differences(nothing).empty
+    assert not hedge_confidence_set(nothing)["included"].any()
