@@ -36,8 +36,9 @@ def assemble(
     cohorts : list of Cohort
         Daily dollars, one entry a window.
     tables : dict
-        tests, half_lives, trades and fills: frames, or functions that read them on first use. Trades are read, and
-        under `portfolio.netting` fills. Both are at the capital of their cohorts (`pairs_bt.portfolio.compound`).
+        tests, half_lives, hedge_effectiveness, trades and fills: frames, or functions that read them on first use.
+        Trades are read, and under `portfolio.netting` fills. Both are at the capital of their cohorts
+        (`pairs_bt.portfolio.compound`).
     folder : Path, optional
         Where the run is stored.
     spreads : callable, optional

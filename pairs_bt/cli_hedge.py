@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,31 +11,69 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from pairs_bt.matrix import HedgeMatrix
     from pairs_bt.prices import PriceData
 
 _MOST_NOTES = 10
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """The orders that are asked for."""
+
+    positions: Path
+    instruments: tuple[str, ...]
+    lot: float
+    smallest: float
+    best_over: int
+
+    def orders(self, matrix: HedgeMatrix) -> pd.DataFrame:
+        """Make them; an option outside its range is a mistake of the command."""
+        from pairs_bt.errors import ConfigError
+        from pairs_bt.positions import positions_from_csv
+
+        try:
+            return matrix.orders(
+                positions_from_csv(self.positions), instrument=self.instruments, lot=self.lot,
+                smallest=self.smallest, best_over=self.best_over,
+            )  # fmt: skip
+        except ValueError as error:
+            raise ConfigError(f"An option cannot be used: {error}.") from None
+
+
 @click.command(short_help="Hedge ratios of every y on every x, kept current bar by bar.")
 @click.argument("prices", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the matrix.")
 @click.option("--update", type=click.Path(path_type=Path), help="New bars: move the matrix in --out by them.")
+@click.option("--backtest", type=click.Path(path_type=Path), help="Measure how well every rule hedges these prices.")
 @click.option("--space", type=click.Choice(["levels", "log", "changes"]), help="What is regressed.  [default: levels]")
 @click.option("--start", metavar="DATE", help="First day of the prices to use (YYYY-MM-DD).")
 @click.option("--init-cov", type=float, help="Variance of ratio and intercept before the first bar.  [default: 1]")
 @click.option("--trans-cov", type=float, help="Variance of their step from bar to bar.  [default: 1]")
 @click.option("--obs-cov", type=float, help="Variance of the error, in squared units of y.  [default: 1]")
 @click.option("--window", type=int, help="Bars of the spread's z-score and half-life.  [default: 252]")
+@click.option("--positions", type=click.Path(path_type=Path), help="Inventory (ticker, shares): write orders.csv.")
+@click.option("--instrument", multiple=True, metavar="TICKER", help="What hedges it; of several, the best for each.")
+@click.option("--lot", type=float, default=1.0, show_default=True, help="Shares of a lot; 0 for fractions.")
+@click.option("--smallest", type=float, default=0.0, help="Dollars below which no order is made.  [default: 0]")
+@click.option("--best-over", type=int, default=63, show_default=True, help="Bars by which the best is chosen.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Threads.  [default: all processors]")
 @click.option("--fresh", is_flag=True, help="Let PRICES replace a matrix that is newer than they are, or damaged.")
 def hedge(
     prices: Path | None,
     out: Path,
     update: Path | None,
+    backtest: Path | None,
     start: str | None,
     jobs: int | None,
     fresh: bool,
+    positions: Path | None,
+    instrument: tuple[str, ...],
+    lot: float,
+    smallest: float,
+    best_over: int,
     **options: Any,
 ) -> None:
     """Filter a hedge ratio for every ordered pair of PRICES into the folder --out, or move it by new bars.
@@ -42,6 +81,10 @@ def hedge(
     Overnight:  pairs-bt hedge PRICES --out matrix/
 
     In the morning:  pairs-bt hedge --update TODAY.csv --out matrix/
+
+    And what to trade:  pairs-bt hedge --update TODAY.csv --positions inventory.csv --instrument SPY --out matrix/
+
+    Which ratio hedges:  pairs-bt hedge --backtest PRICES --out effectiveness/
 
     With neither PRICES nor --update the tables are made again from the states in the folder. PRICES and TODAY are
     a file or folder in any shape that `pairs-bt run` takes (docs/data.md).
@@ -57,7 +100,22 @@ def hedge(
     from pairs_bt.errors import ConfigError
     from pairs_bt.lock import taken
 
+    wanted = None
+    if positions is not None:
+        wanted = Wanted(positions, instrument, lot, smallest, best_over)
+    elif instrument:
+        raise ConfigError("--instrument says what hedges the inventory: name that with --positions, too.")
     given = {name: value for name, value in options.items() if value is not None}
+    if backtest is not None:
+        if prices is not None or update is not None or fresh or given or wanted:
+            raise ConfigError(
+                "--backtest measures the rules of a run over its own windows and takes only --out, --start and --jobs "
+                "beside it. Leave the other arguments out."
+            )
+        from pairs_bt.cli_hedge_backtest import backtest as measure
+
+        measure(backtest, out, start, jobs)
+        return
     if prices is not None and update is not None:
         raise ConfigError(
             f"Both PRICES ({prices}) and --update ({update}) are given. Pass PRICES to make the matrix, --update to "
@@ -76,11 +134,11 @@ def hedge(
         if not fresh:
             _check_newer(matrix, out)
         with taken(out):
-            _keep(matrix, out, notes)
+            _keep(matrix, out, notes, wanted=wanted)
     else:
         _existing(out)
         with taken(out):
-            _move(out, update, start, jobs)
+            _move(out, update, start, jobs, wanted)
 
 
 def _check_folder(out: Path) -> None:
@@ -133,15 +191,20 @@ def _fit(prices: Path, start: str | None, jobs: int | None, options: dict[str, A
         raise ConfigError(f"An option cannot be used: {error}.") from None
 
 
-def _move(out: Path, update: Path | None, start: str | None, jobs: int | None) -> None:
+def _move(out: Path, update: Path | None, start: str | None, jobs: int | None, wanted: Wanted | None) -> None:
     from copy import copy
 
     from pairs_bt.matrix import HedgeMatrix
     from pairs_bt.matrix_report import tables_are_current, write_tables
+    from pairs_bt.orders_file import drop_orders
     from pairs_bt.prices import read_prices
 
     matrix = HedgeMatrix.load(out)
     if update is None:
+        if wanted:
+            _keep(matrix, out, [], wanted=wanted)
+            return
+        drop_orders(out)
         write_tables(matrix, out)
         click.echo(f"tables of {matrix.last_bar} written again in {out}")
         return
@@ -151,16 +214,32 @@ def _move(out: Path, update: Path | None, start: str | None, jobs: int | None) -
     data = read_prices(update, start=start)
     earlier = copy(matrix)
     report = matrix.update(data, jobs=jobs)
-    _keep(matrix, out, [*report.lines, *_price_notes(data, new=True)], since=earlier)
+    _keep(matrix, out, [*report.lines, *_price_notes(data, new=True)], since=earlier, wanted=wanted)
 
 
-def _keep(matrix: HedgeMatrix, out: Path, notes: Sequence[str], since: HedgeMatrix | None = None) -> None:
+def _keep(
+    matrix: HedgeMatrix,
+    out: Path,
+    notes: Sequence[str],
+    since: HedgeMatrix | None = None,
+    wanted: Wanted | None = None,
+) -> None:
     from pairs_bt.matrix_report import write_tables
+    from pairs_bt.orders_file import drop_orders, order_lines, orders_section, write_orders
 
+    # before anything is written: an inventory that cannot be used leaves all as it was
+    orders = wanted.orders(matrix) if wanted else None
+    drop_orders(out)
     matrix.save(out)
-    write_tables(matrix, out, since=since, notes=notes)
+    section = None if orders is None else orders_section(orders, matrix.last_bar)
+    write_tables(matrix, out, since=since, notes=notes, orders=section)
+    if orders is not None:
+        write_orders(orders, out)
+        notes = [*notes, *order_lines(orders)]
     for note in notes:
         click.echo(f"note: {note}", err=True)
+    if section is not None:
+        click.echo(section.text)
     k = len(matrix.tickers)
     click.echo(
         f"{k:,} tickers, {k * (k - 1):,} hedge ratios, {matrix.state.bars:,} bars to {matrix.last_bar}, in {out}"

@@ -231,6 +231,7 @@ class Hedge(Table):
     variants: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = RULES  # type: ignore[assignment]
     rehedge: Annotated[tuple[Rehedge, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("never",)
     rolling_window: Annotated[int, Field(ge=3, le=10_000)] = 126
+    average_window: Annotated[int, Field(ge=1, le=10_000)] | None = None
     market: str = ""
     reject_negative: bool = True
     max_leg_share: Share = 1.0

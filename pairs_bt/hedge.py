@@ -121,7 +121,8 @@ def fixed_first(path: FilterPath, n_train: int) -> np.ndarray:
 def averaged(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the mean over the train window, and never over the trade window: that would look ahead.
 
-    Bars before the state counts are left out: one value of a filter that knows nothing yet would be the mean.
+    Bars before the state counts are left out: one value of a filter that knows nothing yet would be the mean. Under
+    `hedge.average_window` only the last bars of the train window count.
     """
     # numpy's pairwise sum depends on the row alone, so a pair gets the same mean in any chunk.
     return _held(path.beta[:, path.first : n_train].mean(axis=1), path)

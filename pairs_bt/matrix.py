@@ -9,6 +9,7 @@ longer history.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,53 @@ class HedgeMatrix:
         days = off_diagonal(state.last_day).astype("datetime64[D]").astype("datetime64[s]")
         days[off_diagonal(state.last) < 0] = np.datetime64("NaT")
         return columns | {"last_date": days}
+
+    def orders(
+        self,
+        positions: Any,
+        *,
+        instrument: str | Sequence[str] | None = None,
+        lot: float = 1.0,
+        smallest: float = 0.0,
+        best_over: int = 63,
+    ) -> pd.DataFrame:
+        """Orders that bring the hedges of an inventory to today's ratios: one a hedge instrument.
+
+        Parameters
+        ----------
+        positions : DataFrame, Series or mapping
+            Columns ticker and shares (below 0 for a short), and where wanted instrument and date; or shares by ticker.
+            What is held of an instrument is its present hedge, not a position to be hedged.
+        instrument : str or sequence of str, optional
+            What positions that name none are hedged with. Of several, each takes the one that would have hedged it
+            best over the last `best_over` bars, at today's ratio.
+        lot : float
+            Shares of a lot; orders are rounded to whole lots. 0 leaves fractions.
+        smallest : float
+            Orders of fewer dollars are left out.
+        best_over : int
+            Bars by which an instrument is chosen, at least 20, of those that the matrix keeps (its `window`).
+
+        Returns
+        -------
+        DataFrame
+            ticker, held, target (held + trade), trade (shares to buy, below 0 to sell), price (of the last bar),
+            dollars (trade times price), ratio (shares of the instrument against one share) and its standard_error.
+            First the positions, which are not traded, with their ratios; then the instruments, whose ratio is given
+            where they hedge one position. ``attrs["unhedged"]`` has the reason by ticker for what cannot be hedged,
+            ``attrs["notes"]`` the orders that were left out.
+
+        Raises
+        ------
+        DataError
+            An unknown or repeated ticker, shares that are no number, a position dated after the last bar, an instrument
+            that is unknown or has no price on the last bar, or none named.
+        ValueError
+            An option outside its range.
+        """
+        from pairs_bt.orders import hedge_orders
+
+        return hedge_orders(self, positions, instrument=instrument, lot=lot, smallest=smallest, best_over=best_over)
 
     # ------------------------------------------------------------------------------------------------- keeping
 

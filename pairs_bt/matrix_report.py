@@ -17,6 +17,7 @@ from pairs_bt.kernels import matrix as kernel
 from pairs_bt.matrix import MIN_BARS, HedgeMatrix
 from pairs_bt.matrix_page import picture, render, shade
 from pairs_bt.matrix_store import writing
+from pairs_bt.orders_file import OrdersSection
 from pairs_bt.panels import Cell, Row, Table
 from pairs_bt.wording import number
 
@@ -37,7 +38,12 @@ _SPACE_NOTES = {
 
 
 def write_tables(
-    matrix: HedgeMatrix, folder: Path, *, since: HedgeMatrix | None = None, notes: Iterable[str] = ()
+    matrix: HedgeMatrix,
+    folder: Path,
+    *,
+    since: HedgeMatrix | None = None,
+    notes: Iterable[str] = (),
+    orders: OrdersSection | None = None,
 ) -> None:
     """Write ``hedge_ratios.csv``, ``matrix.html`` and ``pairs.parquet`` into ``folder``, each in one step.
 
@@ -51,13 +57,15 @@ def write_tables(
         The matrix before the update, for the page's moves; None for the bar before.
     notes : iterable of str
         Lines for the top of the page.
+    orders : OrdersSection, optional
+        The page's section on orders.
 
     Raises
     ------
     ConfigError
         A folder that cannot be written.
     """
-    text = page(matrix, since=since, notes=notes).encode()
+    text = page(matrix, since=since, notes=notes, orders=orders).encode()
     with writing(folder / RATIOS) as stream:
         _write_ratios(matrix, stream)
     with writing(folder / PAGE) as stream:
@@ -127,7 +135,13 @@ def clustered_order(matrix: HedgeMatrix) -> list[int]:
     return [int(i) for i in leaves_list(linkage(squareform(distance, checks=False), "average"))]
 
 
-def page(matrix: HedgeMatrix, *, since: HedgeMatrix | None = None, notes: Iterable[str] = ()) -> str:
+def page(
+    matrix: HedgeMatrix,
+    *,
+    since: HedgeMatrix | None = None,
+    notes: Iterable[str] = (),
+    orders: OrdersSection | None = None,
+) -> str:
     """``matrix.html`` as text; arguments as for `write_tables`."""
     state = matrix.state
     k = len(matrix.tickers)
@@ -144,6 +158,7 @@ def page(matrix: HedgeMatrix, *, since: HedgeMatrix | None = None, notes: Iterab
         identity=state.identity,
         last_bar=matrix.last_bar,
         summary=_summary(matrix),
+        orders=orders,
         notes=[*notes, *(_not_current(matrix) if since is None else ())],
         unit=_SPACE_NOTES[state.space],
         colour=_colour_text(ends),

@@ -28,7 +28,7 @@ from pairs_bt.portfolio import Cohort
 
 PARTS = "parts"
 SPREADS = "spreads"
-TABLES = ("tests", "half_lives", "trades", "fills")
+TABLES = ("tests", "half_lives", "hedge_effectiveness", "trades", "fills")
 
 
 class Parts:

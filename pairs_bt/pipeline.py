@@ -30,7 +30,7 @@ from pairs_bt.tasks import Candidates, TradeResult, scan_task, trade_task
 SCAN_CHUNK = 4096
 # Small enough that a chunk's arrays stay in the cache and in memory already held: half the time of 512.
 TRADE_CHUNK = 128
-TABLES = ("tests", "half_lives", "spreads", "trades", "fills")
+TABLES = ("tests", "half_lives", "hedge_effectiveness", "spreads", "trades", "fills")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class WindowResult:
         Number of the window.
     tests_table : ScanTable or None
         The rows of the table of tests, not made yet; None where they were not asked for.
-    half_lives, spreads, trades, fills : DataFrame
+    half_lives, hedge_effectiveness, spreads, trades, fills : DataFrame
         The window's rows of the tables.
     cohort : Cohort
         Its daily dollars.
@@ -54,6 +54,7 @@ class WindowResult:
     k: int
     tests_table: ScanTable | None
     half_lives: pd.DataFrame
+    hedge_effectiveness: pd.DataFrame
     spreads: pd.DataFrame
     trades: pd.DataFrame
     fills: pd.DataFrame
@@ -253,6 +254,7 @@ def collect(
     names = [variant.name for variant in variants(study.config.hedge)]
     makers = {
         "half_lives": lambda: tables.half_lives_frame(study, k, candidates, results),
+        "hedge_effectiveness": lambda: tables.hedge_effectiveness_frame(study, k, candidates, results),
         "spreads": lambda: tables.spreads_frame(study, k, candidates, results),
         "trades": lambda: tables.trades_frame(study, k, candidates, results),
         "fills": lambda: tables.fills_frame(study, k, candidates, results),

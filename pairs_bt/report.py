@@ -34,7 +34,14 @@ def write_report(run: Run, path: Path, *, pairs: Sequence[tuple[str, str]] = ())
 
 def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     """Make the report's HTML."""
-    from pairs_bt import panels_concentration, panels_held, panels_results, panels_scan, panels_trades
+    from pairs_bt import (
+        panels_concentration,
+        panels_effectiveness,
+        panels_held,
+        panels_results,
+        panels_scan,
+        panels_trades,
+    )
     from pairs_bt.panels import MAX_BESIDE, Drawer, styles
     from pairs_bt.plots.portfolio import plot_sharpe
 
@@ -43,6 +50,7 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
         panels_results.metrics_panel,
         panels_results.evidence_panel,
         panels_held.held_panel,
+        panels_effectiveness.effectiveness_panel,
         panels_results.equity_panel,
         panels_trades.money_panel,
         panels_trades.costs_panel,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pairs_bt.plots.accessor import PlotAccessor
 
 
-_LAZY = ("tests", "half_lives", "trades", "fills")
+_LAZY = ("tests", "half_lives", "hedge_effectiveness", "trades", "fills")
 
 
 class ReturnsTable(pd.DataFrame):
@@ -68,7 +68,7 @@ class Run:
     Attributes
     ----------
     config : Config
-    tests, half_lives, trades, fills : DataFrame
+    tests, half_lives, hedge_effectiveness, trades, fills : DataFrame
         See the tables of the run's folder.
     returns : ReturnsTable
         Daily returns of every variant; ``run.returns("dynamic")`` is one variant's Series.
@@ -92,6 +92,7 @@ class Run:
     config: Config
     tests: pd.DataFrame = field(repr=False)
     half_lives: pd.DataFrame = field(repr=False)
+    hedge_effectiveness: pd.DataFrame = field(repr=False)
     trades: pd.DataFrame = field(repr=False)
     fills: pd.DataFrame = field(repr=False)
     returns: ReturnsTable = field(repr=False)
@@ -175,6 +176,25 @@ class Run:
     def held(self) -> pd.DataFrame:
         """What each variant's ratios are: the price quotient or the relation tested (`pairs_bt.held.held_summary`)."""
         return held_summary(self.half_lives)
+
+    @cached_property
+    def hedge_differences(self) -> pd.DataFrame:
+        """Which ratio hedges the next bar better (`pairs_bt.effectiveness_differences`), on first use."""
+        from pairs_bt.effectiveness_differences import effectiveness_differences
+        from pairs_bt.study import cohort_slots
+
+        return effectiveness_differences(self.hedge_effectiveness, lags=cohort_slots(self.config.windows) - 1)
+
+    @cached_property
+    def hedge_set(self) -> pd.DataFrame:
+        """Ratios that are not shown to hedge the next bar worse than the best, on first use."""
+        from pairs_bt.effectiveness_differences import hedge_confidence_set
+        from pairs_bt.study import cohort_slots
+
+        options = self.config.comparison
+        return hedge_confidence_set(
+            self.hedge_effectiveness, block=cohort_slots(self.config.windows), draws=options.draws, seed=options.seed
+        )
 
     @property
     def variants(self) -> list[Variant]:

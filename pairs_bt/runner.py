@@ -19,7 +19,7 @@ from pairs_bt.config_io import load_config
 from pairs_bt.engine import Engine, LocalEngine, find_refusals
 from pairs_bt.folder_run import Work, run_in_folder
 from pairs_bt.loading import load_run
-from pairs_bt.pipeline import SCAN_CHUNK, TRADE_CHUNK, Progress, WindowResult, scan_window, threaded
+from pairs_bt.pipeline import SCAN_CHUNK, TABLES, TRADE_CHUNK, Progress, WindowResult, scan_window, threaded
 from pairs_bt.portfolio import compound
 from pairs_bt.prices import PriceData
 from pairs_bt.prices_in_folder import own_prices
@@ -140,7 +140,7 @@ def _with_progress(study: Study, windows: Any, progress: Progress | None) -> Any
 
 
 def _in_memory(study: Study, windows: list[WindowResult]) -> Run:
-    made = {name: [getattr(w, name) for w in windows] for name in ("tests", "half_lives", "spreads", "trades", "fills")}
+    made = {name: [getattr(w, name) for w in windows] for name in TABLES}
     spreads = made.pop("spreads")
     cohorts = [window.cohort for window in windows]
     frames = {name: compound(_concat(parts, name), name, study, cohorts) for name, parts in made.items()}

@@ -235,6 +235,8 @@ def make_signals(
 ) -> SignalSet:
     """Turn the filter's path into hedge ratios, spreads, half-lives and z-scores under one rule."""
     space = _space(levels, config)
+    if rule == "averaged" and config.hedge.average_window is not None:
+        path = replace(path, first=max(path.first, n_train - config.hedge.average_window))
     if rule not in FILTER_RULES:
         path = replace(path, source=_pair_prices(levels, space, rule, iy, ix, n_train, config))
     if is_usual(rule, config):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt import held
+from pairs_bt import effectiveness, held
 from pairs_bt.hedge import variants
 from pairs_bt.kernels.trading import FILL, FILL_KINDS, REASONS, TRADE
 from pairs_bt.signals import REFUSALS
@@ -21,6 +21,7 @@ TESTS = (
     "trace0", "trace1", "y", "x", "selected", "reason",
 )  # fmt: skip
 HALF_LIVES = ("test_end", "y", "x", "variant", "half_life", "window", "reason", *held.COLUMNS)
+HEDGE_EFFECTIVENESS = ("test_end", "y", "x", "variant", "horizon", *effectiveness.MEASURES)
 SPREADS = ("test_end", "date", "y", "x", "variant", "hedge_ratio", "spread", "z_score", "position")
 TRADES = (
     "test_end", "y", "x", "variant", "side", "signal_date", "entry_date", "exit_date", "exit_reason", "hedge_ratio",
@@ -54,6 +55,32 @@ def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequ
             **{name: np.concatenate([getattr(d, name) for d in described]) for name in held.COLUMNS},
         },
         HALF_LIVES,
+    )
+
+
+def hedge_effectiveness_frame(
+    study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]
+) -> pd.DataFrame:
+    """One row a candidate, variant and horizon: how its ratio hedged over the trade window."""
+    rules = [variant.rule for variant in variants(study.config.hedge)]
+    return effectiveness_of_pairs(study, k, candidates, [result.hedged for result in results], rules)
+
+
+def effectiveness_of_pairs(
+    study: Study, k: int, candidates: Candidates, blocks: Sequence[dict[str, np.ndarray]], rules: Sequence[str]
+) -> pd.DataFrame:
+    """Rows of every variant, whose rules are `rules`, of what blocks of candidates measured of each rule."""
+    if not blocks:
+        return empty(HEDGE_EFFECTIVENESS)
+    labels, horizons = _labels(study), len(effectiveness.HORIZONS)
+    rows = np.tile(np.repeat(np.arange(candidates.y.size), horizons), len(labels))
+    return frame(
+        {
+            **_pair_columns(study, k, candidates, rows),
+            "variant": texts(labels).take(np.repeat(np.arange(len(labels)), candidates.y.size * horizons)),
+            **effectiveness.rows_of([block[rule] for rule in rules for block in blocks]),
+        },
+        HEDGE_EFFECTIVENESS,
     )
 
 
@@ -193,7 +220,7 @@ def join_records(study: Study, results: Sequence[TradeResult], part: str) -> tup
 
 _STAMPS = {"test_end", "date", "signal_date", "entry_date", "exit_date"}
 _TEXTS = {"s1", "s2", "y", "x", "variant", "reason", "exit_reason", "ticker", "kind"}
-_WHOLE = {"side", "window", "pairs_open"}
+_WHOLE = {"side", "window", "pairs_open", "horizon", "bars"}
 
 
 def empty(columns: Sequence[str]) -> pd.DataFrame:

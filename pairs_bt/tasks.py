@@ -13,6 +13,7 @@ import numpy as np
 
 from pairs_bt import cointegration, distance
 from pairs_bt.config import Selection, reads
+from pairs_bt.effectiveness import measure
 from pairs_bt.hedge import FilterPath, Variant, variants
 from pairs_bt.held import HeldRatios, held_ratios
 from pairs_bt.kernels import trading as kernel
@@ -76,6 +77,7 @@ class TradeResult:
     first: int
     rules: dict[str, SignalSet]
     held: dict[str, HeldRatios]
+    hedged: dict[str, np.ndarray]
     variants: dict[str, VariantResult]
 
 
@@ -137,6 +139,7 @@ def trade_task(
     path = pair_paths(study, k, candidates, lo, hi)
     rules: dict[str, SignalSet] = {}
     held: dict[str, HeldRatios] = {}
+    hedged: dict[str, np.ndarray] = {}
     results: dict[str, VariantResult] = {}
     for variant in variants(study.config.hedge):
         if variant.rule not in rules:
@@ -144,6 +147,7 @@ def trade_task(
             held[variant.rule] = held_ratios(
                 study.context(k), rules[variant.rule], candidates.y[lo:hi], candidates.x[lo:hi]
             )
+            hedged[variant.rule] = rule_effectiveness(study, k, rules[variant.rule], candidates, lo, hi)
         signals = rules[variant.rule]
         flags = refused.get(variant.name) if refused else None
         book = trade_book(study, k, signals, variant, candidates, lo, hi, refused=flags)
@@ -156,7 +160,7 @@ def trade_task(
         trades["row"] += lo
         fills["row"] += lo
         results[variant.name] = VariantResult(trades, fills, blocks, other)
-    return TradeResult(lo, rules, held, results)
+    return TradeResult(lo, rules, held, hedged, results)
 
 
 @reads("filter")
@@ -180,6 +184,14 @@ def rule_signals(
     context = study.context(k)
     y, x = candidates.y[lo:hi], candidates.x[lo:hi]
     return make_signals(path, rule, context.levels, y, x, context.window.n_train, study.config)
+
+
+def rule_effectiveness(
+    study: Study, k: int, signals: SignalSet, candidates: Candidates, lo: int, hi: int
+) -> np.ndarray:
+    """Out-of-sample hedge errors of the candidates `lo` to `hi`: (pairs, horizons, measures), traded or refused."""
+    prices = study.context(k).market.prices
+    return measure(prices, candidates.y[lo:hi], candidates.x[lo:hi], signals.share_ratio)
 
 
 @reads("signal", "execution", "portfolio")

@@ -107,6 +107,7 @@ def first_cells(text: str) -> list[list[str]]:
     ("heading", "columns"),
     [
         ("half_lives", tables.HALF_LIVES),
+        ("hedge_effectiveness", tables.HEDGE_EFFECTIVENESS),
         ("spreads", tables.SPREADS),
         ("trades", tables.TRADES),
         ("fills", tables.FILLS),
