@@ -17,6 +17,7 @@ from pairs_bt.cli_compare import compare
 from pairs_bt.cli_engine import engine_options, open_engine
 from pairs_bt.cli_force import force_option
 from pairs_bt.cli_hedge import hedge
+from pairs_bt.cli_pair import pair
 from pairs_bt.cli_sweep import sweep
 from pairs_bt.cli_verify import verify
 from pairs_bt.compiled import kernels_are_cold
@@ -126,12 +127,13 @@ def scan(config: Path | None, overrides: tuple[str, ...], jobs: int | None, out:
     from pairs_bt.console import progress_bar, show_notes, show_scan
     from pairs_bt.runner import expected_chance, open_study, scan_windows
     from pairs_bt.scan_writer import write_scan
+    from pairs_bt.selection import taken_by
 
     study = open_study(settings)
     with progress_bar("windows") as advance:
         found = write_scan(scan_windows(study, jobs=jobs, progress=advance), out)
     show_notes([note.text for note in study.notes])
-    show_scan(found, settings.selection.method, expected_chance(study), out)
+    show_scan(found, taken_by(settings.selection), expected_chance(study), out)
 
 
 @cli.command()
@@ -173,7 +175,7 @@ def _check_tickers(run: Run, pairs: list[tuple[str, str]]) -> None:
 
     table = run.tests_of("s1", "s2")
     known = sorted({*table["s1"].unique(), *table["s2"].unique()})
-    for name in dict.fromkeys(name for pair in pairs for name in pair):
+    for name in dict.fromkeys(name for legs in pairs for name in legs):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
             raise click.BadParameter(
@@ -201,6 +203,7 @@ def validate(config: Path | None, overrides: tuple[str, ...]) -> None:
 
 cli.add_command(hedge)
 cli.add_command(verify)
+cli.add_command(pair)
 cli.add_command(compare)
 cli.add_command(audit)
 cli.add_command(sweep)

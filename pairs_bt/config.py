@@ -127,10 +127,17 @@ class PairGroups(Table):
     right: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
+def _as_matrix(value: Any) -> Any:
+    return tuple(_as_tuple(row) for row in value) if isinstance(value, list | tuple) else value
+
+
+NamedPairs = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_as_matrix), Field(min_length=1)]
+
+
 class Universe(Table):
     """Which pairs are looked at, and when a ticker may take part."""
 
-    pairs: str | PairGroups = "all"
+    pairs: str | PairGroups | NamedPairs = "all"
     membership: str = ""
     complete_over: Literal["train", "sample"] = "train"
 
@@ -150,10 +157,7 @@ Test = Literal["engle_granger", "johansen"]
 class Selection(Table):
     """How tested pairs become candidates."""
 
-    tests: Annotated[tuple[Test, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (
-        "engle_granger",
-        "johansen",
-    )
+    tests: Annotated[tuple[Test, ...], BeforeValidator(_as_tuple)] = ("engle_granger", "johansen")
     combine: Literal["all", "any"] = "all"
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     two_way: Literal["bonferroni", "none"] = "bonferroni"
@@ -171,10 +175,6 @@ class Smooth(Table):
 
     transition_cov: NonNegative = 0.05
     observation_cov: Positive = 1.0
-
-
-def _as_matrix(value: Any) -> Any:
-    return tuple(_as_tuple(row) for row in value) if isinstance(value, list | tuple) else value
 
 
 Pair = Annotated[tuple[float, float], BeforeValidator(_as_tuple)]

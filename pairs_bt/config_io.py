@@ -300,6 +300,11 @@ def _rules_between_keys(tables: dict[str, Any]) -> list[str]:
         problems.append(
             "selection.multiplicity: needs p-values, which only 'engle_granger' gives; add it to selection.tests."
         )
+    if tests in ([], ()) and get("universe", "pairs") == "all" and get("selection", "method") == "cointegration":
+        problems.append(
+            "selection.tests = []: trades every pair that universe.pairs names, and that is 'all'. Name pairs, such as "
+            'universe.pairs = [["PEP", "KO"]], or tests.'
+        )
     if get("data", "path") and get("data", "synthetic") is not None:
         problems.append("data.path and data.synthetic: give one of the two.")
     problems += _form_rules(get)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from pairs_bt.results import Run
 from pairs_bt.scan_writer import ScanSummary
+from pairs_bt.selection import taken_by
 from pairs_bt.store import REPORT
 from pairs_bt.wording import against_chance, in_ascii, text_table
 
@@ -131,7 +132,7 @@ def _why_none(run: Run, variant: str) -> str:
 def chance_line(run: Run) -> str:
     """One line: candidates found, and how many chance alone would give."""
     counts = {str(name): int(count) for name, count in run.windows.sum().items()}
-    return chance_words(counts, len(run.windows), run.config.selection.method, run.chance)
+    return chance_words(counts, len(run.windows), taken_by(run.config.selection), run.chance)
 
 
 def chance_words(counts: Mapping[str, int], windows: int, method: str, chance: Mapping[str, Any]) -> str:

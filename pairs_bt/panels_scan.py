@@ -10,6 +10,7 @@ from pairs_bt.config_io import fingerprint, to_toml
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
 from pairs_bt.plots import pairs as pairs_plots
 from pairs_bt.results import Run
+from pairs_bt.selection import taken_by
 from pairs_bt.wording import against_chance, number, percent
 
 MAX_LEFT_OUT = 40
@@ -42,7 +43,7 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
         rows.append(row(f"  rejected: {REASONS.get(str(reason), str(reason))}", int(count)))
     rows += [row("passed the tests", passed), row("selected", selected, "total")]
-    method = run.config.selection.method
+    method = taken_by(run.config.selection)
     if method == "cointegration":
         rows.append(row("expected by chance", run.expected_by_chance))
         text = (

@@ -205,7 +205,7 @@ def pair_panels(run: Run, draw: Drawer, asked: Sequence[tuple[str, str]]) -> Pan
                 y, x, end = pnl.index[place][1], pnl.index[place][2], pnl.index[place][0]
                 blocks += _page(run, draw, f"{word}: {y} / {x}", y, x, end)
     for y, x in asked:
-        blocks += _asked(run, draw, y, x)
+        blocks += asked_pages(run, draw, y, x)
     return Panel(
         "pairs",
         "Single pairs",
@@ -266,7 +266,8 @@ def _pair_trades(run: Run, view: pair_plots.PairView) -> Block:
     return Table(["", *head], rows, marks=styles(run))
 
 
-def _asked(run: Run, draw: Drawer, y: str, x: str) -> list[Block]:
+def asked_pages(run: Run, draw: Drawer, y: str, x: str) -> list[Block]:
+    """Pages of one pair in the last windows that selected it, or why none did."""
     try:
         y, x, _ = pair_plots.window_of(run, y, x)
     except DataError as error:

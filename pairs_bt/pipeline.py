@@ -207,8 +207,8 @@ def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -
 
 
 def pick(scan: ScanColumns, choice: Choice) -> Candidates:
-    """The selected pairs, best first, y on the left of the better regression."""
-    first = scan.y_is_first[choice.order]
+    """The selected pairs, best first, y on the left."""
+    first = choice.first[choice.order]
     i, j = scan.i[choice.order], scan.j[choice.order]
     return Candidates(np.where(first, i, j), np.where(first, j, i))
 

@@ -159,8 +159,8 @@ class Run:
             if column not in spreads:
                 continue
             values = spreads[column]
-            if self.config.selection.keep == "selected" and isinstance(values.dtype, pd.CategoricalDtype):
-                # Parts may name every ticker of the prices, and this run only those of its candidates.
+            if isinstance(values.dtype, pd.CategoricalDtype) and not set(values.cat.categories) <= set(categories):
+                # Parts name every ticker of the prices, and the table of tests may know fewer.
                 values = values.cat.remove_unused_categories()
             spreads[column] = pd.Categorical(values, categories=categories)
         return spreads

@@ -14,6 +14,7 @@ import pandas as pd
 
 from pairs_bt import tables
 from pairs_bt.assembly import assemble, expected_chance
+from pairs_bt.bars import annual_note
 from pairs_bt.config import Config
 from pairs_bt.config_io import load_config
 from pairs_bt.engine import Engine, LocalEngine, find_refusals
@@ -109,8 +110,8 @@ def open_study(config: Config, prices: Any = None) -> Study:
     data = prices if prices is None or isinstance(prices, PriceData) else from_source(config, prices)
     study = prepare(config, data)
     check_tradeable(study)
-    short = short_blocks(config)
-    return study if short is None else replace(study, notes=(*study.notes, short))
+    found = tuple(note for note in (annual_note(study.dates), short_blocks(config)) if note is not None)
+    return replace(study, notes=(*study.notes, *found)) if found else study
 
 
 def scan_all(study: Study, *, jobs: int | None = None, progress: Progress | None = None) -> pd.DataFrame:

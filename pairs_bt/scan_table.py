@@ -110,7 +110,7 @@ def scan_table(study: Study, k: int, scan: ScanColumns, choice: Choice, *, keep:
         test_end=study.windows[k].test_end,
         i=scan.i[rows].astype(np.int32),
         j=scan.j[rows].astype(np.int32),
-        first=scan.y_is_first[rows],
+        first=choice.first[rows],
         floats={name: getattr(scan, name)[rows] for name in _FLOATS},
         var_order=scan.var_order[rows].astype(np.int32),
         measures=scan.measures[rows] if scan.measures.shape[0] else scan.measures,

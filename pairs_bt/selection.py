@@ -79,12 +79,15 @@ class Choice:
         Text, '' where selected.
     order : numpy.ndarray
         Positions of the selected pairs, best first.
+    first : numpy.ndarray of bool
+        Where s1 is y: as the better regression has it, or as the universe names the pair where no test decides.
     """
 
     selected: np.ndarray
     passed: np.ndarray
     reason: np.ndarray
     order: np.ndarray
+    first: np.ndarray
 
 
 def resolve_pairs(options: Universe, tickers: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +105,9 @@ def resolve_pairs(options: Universe, tickers: list[str]) -> tuple[np.ndarray, np
         left = _positions(options.pairs.left, tickers, "universe.pairs.left")
         right = _positions(options.pairs.right, tickers, "universe.pairs.right")
         pairs = [(a, b) for a in left for b in right]
+    elif isinstance(options.pairs, tuple):
+        first, second = (_positions(names, tickers, "universe.pairs") for names in zip(*options.pairs, strict=True))
+        pairs = list(zip(first, second, strict=True))
     else:
         table = read_table(options.pairs, ("y", "x"), "universe.pairs")
         first = _positions(tuple(table["y"]), tickers, f"column y of {Path(options.pairs).name}")
@@ -211,12 +217,16 @@ def choose(scan: ScanColumns, options: Selection) -> Choice:
     give one (:func:`pair_pvalue`), and a pair passes where that is at most `alpha`. Best first: by the Engle-Granger
     p-value (by trace0 when it is not among the tests), ties by trace0, then by the order of the universe.
 
+    Without tests every pair that can be tested passes, in the order of the universe and with y as it is named there.
+
     Under ``method = "distance"`` or ``"correlation"`` no test decides: every tested pair passes, and the nearest, or
     the most correlated, are taken.
     """
     if options.method != "cointegration":
         return _nearest(scan, options)
     tested = scan.tested
+    if not options.tests:
+        return _best(np.flatnonzero(tested), tested, scan, options)
     single = _single(scan, options)
     passed = tested & (_joint(single, tested, options) <= options.alpha)
 
@@ -234,7 +244,7 @@ def choose(scan: ScanColumns, options: Selection) -> Choice:
     key = single.get("engle_granger", np.zeros(passed.size))
     candidates = np.flatnonzero(passed)
     ranked = candidates[np.lexsort((-scan.trace0[candidates], key[candidates]))]
-    return _best(ranked, passed, reason, options.max_pairs)
+    return _best(ranked, passed, scan, options, reason)
 
 
 def _nearest(scan: ScanColumns, options: Selection) -> Choice:
@@ -244,15 +254,24 @@ def _nearest(scan: ScanColumns, options: Selection) -> Choice:
         key = ranking(scan.measures, options.method)[candidates]
         # stable: ties keep the order of the universe; a pair without the measure comes last
         candidates = candidates[np.argsort(key, kind="stable")]
-    return _best(candidates, passed, scan.reason.astype(object), options.max_pairs)
+    return _best(candidates, passed, scan, options)
 
 
-def _best(ranked: np.ndarray, passed: np.ndarray, reason: np.ndarray, most: int) -> Choice:
+def _best(
+    ranked: np.ndarray, passed: np.ndarray, scan: ScanColumns, options: Selection, reason: np.ndarray | None = None
+) -> Choice:
     """Take the first of the ranked pairs; the others keep the reason that they came too late."""
+    reason, most = scan.reason.astype(object) if reason is None else reason, options.max_pairs
     selected = np.zeros(passed.size, dtype=bool)
     selected[ranked[:most]] = True
     reason[passed & ~selected] = "max_pairs"
-    return Choice(selected, passed, reason, ranked[:most])
+    first = scan.y_is_first if options.tests else np.ones(passed.size, dtype=bool)
+    return Choice(selected, passed, reason, ranked[:most], first)
+
+
+def taken_by(options: Selection) -> str:
+    """What decides which pairs are taken: ``'cointegration'`` for the tests, else the method, or ``'name'``."""
+    return options.method if options.tests or options.method != "cointegration" else "name"
 
 
 def accepts(scan: ScanColumns, options: Selection) -> np.ndarray:

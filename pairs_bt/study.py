@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pairs_bt.bars import check_testable
 from pairs_bt.cells import Note
 from pairs_bt.cointegration import ScanInputs
 from pairs_bt.cointegration import prepare as prepare_scan
@@ -340,8 +341,9 @@ def check_tradeable(study: Study) -> None:
     Raises
     ------
     DataError
-        Naming what the tickers of the last window lack.
+        Naming what the tickers of the last window lack, or how many bars a test needs.
     """
+    check_testable(max(window.n_train for window in study.windows), study.config.windows.train, study.dates)
     for window in study.windows:
         train = study.filled[:, window.first : window.split]
         if int((standing(train, study.tickers, study.membership, window.test_end) == 0).sum()) >= 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import click
 import pandas as pd
 
+from pairs_bt.bars import bars_a_year
 from pairs_bt.cells import Note, counted
 from pairs_bt.config import Config, split_period
 from pairs_bt.hedge import variants
@@ -90,12 +90,6 @@ _SUMMED = (
     ("splits", ("split",), "none suspected"),
 )
 _NAMES = 12
-
-
-def bars_a_year(dates: pd.DatetimeIndex) -> float:
-    """Bars per calendar year of a history; NaN for a single date."""
-    days = (dates[-1] - dates[0]).days
-    return (len(dates) - 1) / days * 365.25 if days else math.nan
 
 
 def show_prices(data: PriceData) -> None:

@@ -142,7 +142,7 @@ def _loop_config(folder: Path) -> list[str]:
 
 _sets("window longer than the data", 3, "No window fits", "one window needs 10Y", sets=("windows.train='10Y'",))
 _sets("no window fits", 3, "No window fits", "shorten windows.train", sets=("data.start=2020-02-20",))
-_sets("eight bars of training: every pair is refused with a reason", 0, sets=("windows.train='12D'",))
+_sets("eight bars of training", 3, "a test needs 40 bars", "has 8", "56 days", sets=("windows.train='12D'",))
 _sets("nothing between the dates", 3, "No prices are left", sets=("data.start=2030-01-01", "data.end=2031-01-01"))
 
 # ---------------------------------------------------------------------------------------------- the universe
