@@ -3,7 +3,7 @@
     python -m benchmarks.survivorship [CONFIG]
 
 Prints one table a question, as docs/survivorship.md shows them. Survivors are the tickers with a price in the last ten
-sessions. Four runs of half a million pairs a window: some minutes and 2 GiB of memory on two processors.
+sessions. Four runs of half a million pairs a window: some minutes on two processors.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ import numpy as np
 from pairs_bt import cointegration
 from pairs_bt.config import Selection
 from pairs_bt.null import flip_signs
-from pairs_bt.selection import ScanColumns, accepts, standing
+from pairs_bt.selection import ScanColumns, accepts, standing, taken_by
 from pairs_bt.study import Study
 from pairs_bt.walks import CHANCE_STREAMS, FloatArray, stream
 
@@ -160,9 +160,9 @@ def _log_space(study: Study) -> bool:
 def _simulate(study: Study, windows: _Windows) -> Chance:
     options = study.config.selection
     tests = float(windows.pairs.sum())
-    if options.method != "cointegration" or not tests:
+    if taken_by(options) != "cointegration" or not tests:
         # Where no test decides every pair that can be tested passes.
-        passed = tests if options.method != "cointegration" else 0.0
+        passed = tests if taken_by(options) != "cointegration" else 0.0
         return Chance(passed, int(passed), int(passed), float(passed > 0.0), 0.0, 0, 0)
     turns = windows.turns()
     draws = _draw(study, windows, turns)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pairs_bt.compare_page import as_text
+from pairs_bt.johansen_tail import LAST_95, TRACE_95
 from pairs_bt.panels import Block, Cell, Drawer, Row, Table, Text
 from pairs_bt.panels_trades import asked_pages
 from pairs_bt.report import environment
-from pairs_bt.selection import TRACE_95
 from pairs_bt.style import css_variables
 from pairs_bt.wording import day, number, percent, pvalue
 
@@ -27,7 +27,7 @@ def tests_table(found: PairStudy) -> Table:
     head = ["train to", f"p, {found.y} on {found.x}", f"p, {found.x} on {found.y}", "trace, rank 0", "trace, rank 1"]
     note = (
         "Engle-Granger p-values, each regression on its own. Johansen's trace statistics have the 95% values "
-        f"{TRACE_95[0]:.1f} and {TRACE_95[1]:.1f}. No test decides here: the pair was named."
+        f"{TRACE_95:.1f} and {LAST_95:.1f}. No test decides here: the pair was named."
     )
     return Table([*head, "traded"], rows, "Tests on the train windows", note)
 
