@@ -75,7 +75,7 @@ def ggr_config(lag: int = 1) -> Config:
             "hedge": {"variants": ["dollar", "one_to_one"]},
             "signal": {"z": "formation", "entry": 2.0, "exit": 0.0, "half_life": "ignore"},
             "execution": {"lag": lag, "cost_bps": 0.0, "borrow_bps": 0.0},
-            "portfolio": {"sizing": "dollar_neutral"},
+            "portfolio": {"sizing": "dollar_neutral", "min_pairs": 1},
             "comparison": {"draws": 100},
             "run": {"spreads": "none"},
         }

@@ -270,6 +270,7 @@ class Portfolio(Table):
     capital: Positive = 1_000_000.0
     sizing: Literal["hedge_ratio", "dollar_neutral", "volatility"] = "hedge_ratio"
     volatility: Share = 0.1
+    min_pairs: Annotated[int, Field(ge=1)] = 5
     max_pairs_held: Annotated[int, Field(ge=1)] | None = None
     max_ticker_share: Share | None = None
     max_gross: Positive | None = None
@@ -277,6 +278,15 @@ class Portfolio(Table):
     cash_rate: Annotated[float, Field(ge=-0.5, le=1)] = 0.0
     short_rebate: Annotated[float, Field(ge=0, le=1)] = 0.0
     compounding: bool = False
+
+
+def slot_parts(selected: Any, options: Portfolio) -> Any:
+    """Equal parts that a cohort's slot is cut into: one a selected pair, and at least `min_pairs`.
+
+    What no pair takes stays idle, so that a lone candidate is no portfolio. A number, or an array or Series of them.
+    """
+    least = max(options.min_pairs, 1)
+    return max(selected, least) if isinstance(selected, int) else selected.clip(least)
 
 
 class Comparison(Table):

@@ -134,6 +134,8 @@ def study_pair(
 def pair_config(config: Config, y: str, x: str, variants: Sequence[str] | None = None) -> Config:
     """The config of one pair: it is named, no test decides, and every hedge rule that fits is compared."""
     tables = config.to_dict()
+    # one pair is all there is: it has the whole slot
+    tables["portfolio"]["min_pairs"] = 1
     tables["universe"]["pairs"] = ((y, x),)
     tables["selection"] |= {"tests": (), "method": "cointegration", "multiplicity": "none", "keep": "all"}
     tables["run"]["spreads"] = "all"

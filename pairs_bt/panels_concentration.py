@@ -55,12 +55,14 @@ def single_trades(run: Run) -> list[Block]:
     if alone.any():
         when = f"{int(alone.sum())} of {len(alone)} windows" if len(alone) > 1 else "the only window"
         slots = cohort_slots(run.config.windows)
-        part = f"1/{slots} of the capital" if slots > 1 else "all capital"
-        start = dollars(run.config.portfolio.capital / slots)
+        least = run.config.portfolio.min_pairs
+        part = f"1/{slots * least} of the capital" if slots * least > 1 else "all capital"
+        start = dollars(run.config.portfolio.capital / slots / least)
+        divided = f"at least {least} pairs (`portfolio.min_pairs`), and the rest is idle" if least > 1 else "its pairs"
         blocks.append(
             Text(
-                f"In {when} a single pair was selected. A cohort's slot is divided by its pairs, so a lone candidate "
-                f"gets the whole slot: {part}, {start} at the start, in one pair."
+                f"In {when} a single pair was selected. A cohort's slot is divided by {divided}: a lone candidate gets "
+                f"{part}, {start} at the start."
             )
         )
     return blocks

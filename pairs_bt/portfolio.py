@@ -1,10 +1,11 @@
 """From cohorts to a portfolio: daily returns on committed capital, and fully invested.
 
-The capital is divided into as many equal slots as cohorts live at once; each cohort trades one slot, divided into
-equal parts among its selected pairs. A day's committed return is the day's dollars over the capital of the live
-cohorts: the mean of the live cohorts' returns (Gatev, Goetzmann and Rouwenhorst 2006, section 2.3). Fully invested
-returns, the columns `net_employed` and `gross_employed`, divide by the pairs that have opened so far in the window,
-so that a day's return never depends on a later entry; at the window's end that is the paper's count.
+The capital is divided into as many equal slots as cohorts live at once; each cohort trades one slot, divided
+into equal parts among its selected pairs, and into at least `portfolio.min_pairs` of them. A day's committed
+return is the day's dollars over the capital of the live cohorts: the mean of the live cohorts' returns (Gatev,
+Goetzmann and Rouwenhorst 2006, section 2.3). Fully invested returns, the columns `net_employed` and
+`gross_employed`, divide by the pairs that have opened so far in the window, so that a day's return never
+depends on a later entry; at the window's end that is the paper's count.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from pairs_bt.config import slot_parts
 from pairs_bt.kernels import trading as kernel
 from pairs_bt.study import Study
 from pairs_bt.tables import RETURNS, empty
@@ -249,7 +251,7 @@ def _add_up(study: Study, cohorts: list[Cohort], name: str, first: int, last: in
         capital[at] += scale * slot
         live[at] += 1.0
         opened = np.cumsum(daily[:, kernel.OPENED])
-        base = np.where(opened > 0, opened, 1.0) * slot / max(cohort.selected, 1)
+        base = np.where(opened > 0, opened, 1.0) * slot / slot_parts(cohort.selected, options)
         employed[0, at] += net_dollars(daily) / base
         employed[1, at] += (daily[:, kernel.CONVERGENCE] + daily[:, kernel.DRIFT]) / base
     employed /= np.where(live > 0, live, 1.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pairs_bt.config import Config
+from pairs_bt.config import Config, slot_parts
 from pairs_bt.errors import DataError
 from pairs_bt.hedge import Variant, variants
 from pairs_bt.held import held_summary
@@ -229,7 +229,8 @@ class Run:
         names = [variant.name for variant in self.variants]
         cohorts = self.trades.groupby(["test_end", "variant"]).agg(pnl=("net_pnl", "sum"), pair=("capital", "first"))
         # Every pair of a cohort has the same part of its slot, which under compounding is not the first slot.
-        slot = cohorts["pair"] * self.windows["selected"].reindex(cohorts.index.get_level_values("test_end")).to_numpy()
+        parts = slot_parts(self.windows["selected"], self.config.portfolio)
+        slot = cohorts["pair"] * parts.reindex(cohorts.index.get_level_values("test_end")).to_numpy()
         returns = (cohorts["pnl"] / slot).unstack("variant")
         return returns.reindex(index=self.windows.index, columns=names).fillna(0.0)
 

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from pairs_bt import cointegration, distance
-from pairs_bt.config import Selection, reads
+from pairs_bt.config import Selection, reads, slot_parts
 from pairs_bt.effectiveness import measure
 from pairs_bt.hedge import FilterPath, Variant, variants
 from pairs_bt.held import HeldRatios, held_ratios
@@ -213,7 +213,7 @@ def trade_book(
     y, x = candidates.y[lo:hi], candidates.x[lo:hi]
     return trade_pairs(
         signals, context.market, y, x, config=study.config, rehedge=variant.rehedge, refused=refused, lag=lag,
-        pair_capital=options.capital / study.slots / max(candidates.y.size, 1),
+        pair_capital=options.capital / study.slots / slot_parts(candidates.y.size, options),
         moments=_change_moments(context, y, x) if options.sizing == "volatility" else None,
     )  # fmt: skip
 

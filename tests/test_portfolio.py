@@ -410,3 +410,23 @@ def test_borrow_table_overrides_and_unknown_tickers_are_refused(config, run, tmp
     path.write_text("ticker,borrow_bps\nNOPE,5\nKO,-1\n")
     with pytest.raises(pairs_bt.errors.ConfigError, match=r"NOPE.*KO"):
         pairs_bt.run(config.with_changes(f"execution.borrow_table={path}"))
+
+
+def test_a_lone_pair_gets_one_part_in_five_of_its_slot(config) -> None:
+    """The slot is divided by at least `min_pairs`: the same trades, smaller, and what is left is idle."""
+    alone = (*BOOK_FILTER, "selection.max_pairs=1")
+    whole = pairs_bt.run(config.with_changes(*alone, "portfolio.min_pairs=1"))
+    part = pairs_bt.run(config.with_changes(*alone))
+    few = pairs_bt.run(config.with_changes(*alone, "portfolio.min_pairs=2"))
+    assert len(whole.trades) == len(part.trades) > 5
+    slot = whole.config.portfolio.capital / 2
+    assert (whole.trades["capital"] == slot).all()
+    assert (part.trades["capital"] == slot / 5).all()
+    assert (few.trades["capital"] == slot / 2).all()
+    np.testing.assert_allclose(part.trades["net_pnl"], whole.trades["net_pnl"] / 5, rtol=1e-12)
+    np.testing.assert_allclose(part.returns["net"], whole.returns["net"] / 5, rtol=1e-9, atol=1e-18)
+    np.testing.assert_allclose(part.cohort_returns, whole.cohort_returns / 5, rtol=1e-9, atol=1e-18)
+    # of the money in trades nothing changes, and neither does the series of the fully invested
+    column = "net_return_on_employed"
+    np.testing.assert_allclose(part.summary[column], whole.summary[column], rtol=1e-9)
+    np.testing.assert_allclose(part.returns["net_employed"], whole.returns["net_employed"], rtol=1e-9, atol=1e-18)

@@ -72,6 +72,8 @@ STEPS = (
     Step("lag", "filled at the signal's own close -> at a later close", {"execution.lag": 0}),
     Step("costs", "no costs -> costs of every fill", {"execution.cost_bps": 0.0, "execution.spread": 0.0}),
     Step("borrow", "no borrow -> borrow on the short leg", {"execution.borrow_bps": 0.0, "execution.borrow_table": ""}),
+    Step("min_pairs", "a lone pair gets the whole slot of its cohort -> a slot is divided by at least so many pairs",
+         {"portfolio.min_pairs": 1}),
     Step("multiplicity", "every pair tested alone -> adjusted for the number of pairs tested",
          {"selection.multiplicity": "none"}),
 )  # fmt: skip
