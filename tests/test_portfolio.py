@@ -42,7 +42,7 @@ def held_days(run: pairs_bt.Run, trades: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_returns_are_recomputed_from_trades_and_prices(run) -> None:
-    """The mean over live cohorts of (P&L / pairs selected, or five): from the tables, with none of the program's sums."""
+    """The mean over live cohorts of (P&L / pairs selected, or five): from the tables, without the program's sums."""
     own = run.returns[run.returns["variant"] == "averaged"].set_index("date")
     trades = run.trades[run.trades["variant"] == "averaged"]
     prices = run.prices

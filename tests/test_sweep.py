@@ -545,9 +545,9 @@ def test_the_folder_holds_what_the_sweep_found(stored, swept) -> None:
     assert_array_equal(honest["net"].to_numpy(), swept.walks["averaged"].walk_forward)
     found = json.loads((out / "overfitting.json").read_text())
     assert found["verdict"] == result.verdict == swept.verdict
-    assert found["all"]["trials"] + found["all"]["equal"] == 30
+    assert found["all"]["trials"] + found["all"]["equal"] == 36
     assert set(found["by_variant"]) == set(swept.variants)
-    assert len(pd.read_csv(out / "choices.csv")) == 12 * 5
+    assert len(pd.read_csv(out / "choices.csv")) == 12 * 6
     again = Config.load(out / "config.toml")
     assert again == result.config
 

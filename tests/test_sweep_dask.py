@@ -29,6 +29,7 @@ from pairs_bt.study import load_prices
 from pairs_bt.sweep import cluster as on_workers
 from pairs_bt.sweep import outcomes, stages, sweep
 from pairs_bt.sweep.grid import make_grid
+from tests.book_filter import BOOK_FILTER
 from tests.test_engine_dask import cluster, kill_a_worker, scheduler  # noqa: F401  # fixtures
 
 pytestmark = [
@@ -160,7 +161,11 @@ def test_workers_need_no_file_of_the_client(config, tmp_path):
     )
     rates.write_text("ticker,borrow_bps\nKO,300\n")
     own = config.with_changes(
-        "selection.alpha=0.99", f"universe.membership={members}", f"execution.borrow_table={rates}"
+        *BOOK_FILTER,
+        "selection.alpha=0.99",
+        'selection.tests=["engle_granger"]',
+        f"universe.membership={members}",
+        f"execution.borrow_table={rates}",
     )
     grid = make_grid(own, {"signal.entry": [1.0, 2.0], "windows.train": ["1Y", "2Y"]})
     cases = stages.open_cases([s.config for s in grid.settings], load_prices(own))
