@@ -64,6 +64,17 @@ def held_notes(run: Run) -> list[str]:
             f"{which} {verb} the price quotient: in {MOST:.0%} of the pairs or more, {their} within {NEAR:.0%} of "
             "y / x. That is a position in equal dollars of both legs, not the relation that the tests accepted."
         )
+    moving = [variant.label for variant in run.variants if variant.rule == "dynamic"]
+    if moving and run.config.filter.model == "random_walk":
+        notes.append(
+            f"{moving[0]} takes its ratio from a filter that has only white noise beside it. A spread that reverts is "
+            "no white noise, and the ratio moves to explain it: on planted pairs this rule earns nothing."
+        )
+    elif moving:
+        notes.append(
+            f"{moving[0]} follows a ratio that walks. After a break it finds no reversion for a while and trades less: "
+            "there a held ratio keeps more on planted pairs."
+        )
     first = [variant.label for variant in run.variants if variant.rule == "fixed_first"]
     if first:
         notes.append(f"{first[0]} holds {_first_value(run.config.filter)}.")
