@@ -58,7 +58,7 @@ def single_trades(run: Run) -> list[Block]:
         least = run.config.portfolio.min_pairs
         part = f"1/{slots * least} of the capital" if slots * least > 1 else "all capital"
         start = dollars(run.config.portfolio.capital / slots / least)
-        divided = f"at least {least} pairs (`portfolio.min_pairs`), and the rest is idle" if least > 1 else "its pairs"
+        divided = f"at least {least} pairs, and the rest is idle" if least > 1 else "its pairs"
         blocks.append(
             Text(
                 f"In {when} a single pair was selected. A cohort's slot is divided by {divided}: a lone candidate gets "

@@ -163,7 +163,7 @@ def test_a_lone_candidate_s_loss_is_told() -> None:
     assert sentence.endswith("Without it: $0.")
     page = self_contained(render_report(result))
     assert sentence in page.text
-    assert "a lone candidate gets the whole slot" in page.text
+    assert "divided by at least 5 pairs, and the rest is idle: a lone candidate gets" in page.text
     assert re.search(r"worst 100% P01[YX]/P01[YX] 100%", page.text)
 
 
