@@ -311,6 +311,7 @@ def test_the_audit_finds_strong_planted_pairs() -> None:
         {
             "windows": {"trade": "6M", "step": "6M", "entry_within": "6M"},
             "hedge": {"variants": ["averaged", "fixed_last"]},
+            "portfolio": {"min_pairs": 1},
         }
     )
     study = prepare(config, check_prices(market.prices))

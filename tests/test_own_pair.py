@@ -89,7 +89,7 @@ def test_without_tests_every_pair_is_traded_as_it_is_named(prices) -> None:
 
 def test_a_pair_in_the_middle_of_the_scan_earns_what_it_earns_alone(prices) -> None:
     """`study_pair` changes no number: a pair that a run chose alone has the same trades."""
-    run = pairs_bt.run(config('universe.pairs=[["A", "B"]]'), prices=prices)
+    run = pairs_bt.run(config('universe.pairs=[["A", "B"]]', "portfolio.min_pairs=1"), prices=prices)
     y, x = run.trades[["y", "x"]].iloc[0]
     found = pairs_bt.study_pair(prices, y, x, config=config(), variants=run.config.hedge.variants)
     chosen = run.tests[run.tests["selected"] & (run.tests["y"] == y)]["test_end"]
