@@ -58,10 +58,13 @@ class Tasks:
         """Send one task; `name` is what messages call it, and higher priorities go first."""
         import dask
 
+        # Tasks are pure, so a failure is tried once more: a loaded worker of distributed now and then loses a result.
         # The study is the one large thing in a graph, and meant to be there: it is made again from the graph when the
         # workers that hold it die.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            return self.client.submit(function, *arguments, key=f"{name}-{self.token}", priority=priority, pure=False)
+            return self.client.submit(
+                function, *arguments, key=f"{name}-{self.token}", priority=priority, pure=False, retries=1
+            )
 
     def result(self, future: Any) -> Any:
         """Wait for a task, and say which one it was that failed.
