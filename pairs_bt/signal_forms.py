@@ -98,7 +98,7 @@ def form_signals(
         Standardised innovations of the filter; needed for ``signal.z = "innovation"``.
     """
     ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
-    spread = _spread(path, rule, ratio, space, iy, ix, n_train, config)
+    spread = form_spread(path, rule, ratio, space, iy, ix, n_train, config)
     life = np.empty(iy.size)
     half_lives(spread, n_train, life)
     share = ratio * (space.raw[iy] / space.raw[ix]) if space.log else ratio
@@ -121,7 +121,7 @@ def form_signals(
     return Formed(hedge, held, np.ascontiguousarray(spread[:, trade]), z, life, window, refusal)
 
 
-def _spread(
+def form_spread(
     path: FilterPath,
     rule: str,
     ratio: np.ndarray,

@@ -31,10 +31,14 @@ from pairs_bt.parts import PARTS, Parts, spreads_path, to_arrow
 MANIFEST = "manifest.json"
 TIMING = "timing.json"
 REPORT = "report.html"
+EXPLORER = "explore.html"
 TABLES = ("tests", "half_lives", "trades", "fills", "returns")
 _IDENTITY = "run.json"
 _CONFIGS = ("config.toml", "config.resolved.json")
-_OURS = {MANIFEST, TIMING, REPORT, "summary.csv", "spreads", PARTS, *_CONFIGS, *(f"{name}.parquet" for name in TABLES)}
+_OURS = {
+    MANIFEST, TIMING, REPORT, EXPLORER, "summary.csv", "spreads", PARTS, *_CONFIGS,
+    *(f"{name}.parquet" for name in TABLES),
+}  # fmt: skip
 
 State = Literal["absent", "empty", "complete", "unfinished", "foreign"]
 
@@ -170,7 +174,7 @@ def drop_parts(folder: Path) -> None:
 
 def checksums(folder: Path, labels: list[str]) -> dict[str, str]:
     """sha256 of every file of a run but the manifest and the clock, by relative path."""
-    names = [*_CONFIGS, REPORT, "summary.csv", *(f"{name}.parquet" for name in TABLES), *map(spreads_path, labels)]
+    names = [*_CONFIGS, REPORT, EXPLORER, "summary.csv", *(f"{name}.parquet" for name in TABLES), *map(spreads_path, labels)]
     return {name: sha256_of(folder / name) for name in sorted(names) if (folder / name).is_file()}
 
 
