@@ -30,6 +30,18 @@ from pairs_bt.tasks import Candidates, change_moments, pair_paths, rule_signals
 if TYPE_CHECKING:
     from pairs_bt.results import Run
 
+# The settings that a page moves: name in its address, config key, label, unit, the slider's lowest and highest value and
+# step, and whether there may be none.
+_CONTROLS = (
+    ("entry", "signal.entry", "Entry", "standard deviations", 0.25, 4.0, 0.05, False),
+    ("exit", "signal.exit", "Exit", "standard deviations", -1.0, 2.0, 0.05, False),
+    ("stop", "signal.stop", "Stop", "standard deviations; empty: none", 1.5, 8.0, 0.1, True),
+    ("time_stop", "signal.time_stop", "Time stop", "half-lives; empty: none", 0.5, 8.0, 0.25, True),
+    ("cost", "execution.cost_bps", "Cost", "bp of a leg, each way", 0.0, 50.0, 0.5, False),
+    ("borrow", "execution.borrow_bps", "Borrow", "bp a year of the short leg", 0.0, 1000.0, 10.0, False),
+    ("lag", "execution.lag", "Fill lag", "bars after the signal", 0, 5, 1, False),
+)  # fmt: skip
+
 # No page moves the entry level below this.
 _LOWEST_ENTRY = 1e-9
 
@@ -205,6 +217,7 @@ def _head(run: Run, study: Study, found: list[Candidates], tickers: list[str], c
     return {
         "title": str(run.source.get("name") or "prices"),
         "own": _settings(config),
+        "controls": [_control(*control) for control in _CONTROLS],
         "fixed": _fixed(config, study),
         "reasons": list(REASONS),
         "refusals": list(REFUSALS),
@@ -225,17 +238,22 @@ def _head(run: Run, study: Study, found: list[Candidates], tickers: list[str], c
     }  # fmt: skip
 
 
-def _settings(config: Config) -> dict[str, Any]:
-    """The settings that the page moves, by the names they have in the page's address."""
+def _settings(config: Config) -> dict[str, float | None]:
+    """The run's own value of every setting that the page moves."""
+    out = {}
+    for name, path, *_ in _CONTROLS:
+        section, key = path.split(".")
+        out[name] = getattr(getattr(config, section), key)
+    return out
+
+
+def _control(
+    name: str, path: str, label: str, unit: str, low: float, high: float, step: float, optional: bool
+) -> dict[str, Any]:
     return {
-        "entry": config.signal.entry,
-        "exit": config.signal.exit,
-        "stop": config.signal.stop,
-        "time_stop": config.signal.time_stop,
-        "cost": config.execution.cost_bps,
-        "borrow": config.execution.borrow_bps,
-        "lag": config.execution.lag,
-    }
+        "name": name, "path": path, "label": label, "unit": unit, "low": low, "high": high, "step": step,
+        "optional": optional, "whole": isinstance(step, int),
+    }  # fmt: skip
 
 
 def _fixed(config: Config, study: Study) -> dict[str, Any]:
