@@ -54,7 +54,11 @@ def render_explorer(run: Run, *, max_bytes: int = MAX_BYTES) -> str:
         environment()
         .get_template("explore.html.jinja")
         .render(
-            title=run.source.get("name") or "prices", notice=notice, block=block.text, style=style, script=script,
+            title=run.source.get("name") or "prices",
+            notice=notice,
+            block=block.text,
+            style=style,
+            script=script,
             policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
             "base-uri 'none'; form-action 'none'",
         )  # fmt: skip

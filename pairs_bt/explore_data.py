@@ -160,7 +160,9 @@ def _signals(
     rules = []
     for name in names:
         made = columns[name]
-        empty = _rule_columns(study, 0, name, Candidates(*(np.empty(0, np.int64),) * 2), _no_signals(), np.empty((0, 0)))
+        empty = _rule_columns(
+            study, 0, name, Candidates(*(np.empty(0, np.int64),) * 2), _no_signals(), np.empty((0, 0))
+        )
         joined = {key: np.concatenate([part[key] for part in [empty, *made]]) for key in empty}
         rules.append(_Rule(name, joined))
     return arrays, rules

@@ -174,7 +174,14 @@ def drop_parts(folder: Path) -> None:
 
 def checksums(folder: Path, labels: list[str]) -> dict[str, str]:
     """sha256 of every file of a run but the manifest and the clock, by relative path."""
-    names = [*_CONFIGS, REPORT, EXPLORER, "summary.csv", *(f"{name}.parquet" for name in TABLES), *map(spreads_path, labels)]
+    names = [
+        *_CONFIGS,
+        REPORT,
+        EXPLORER,
+        "summary.csv",
+        *(f"{name}.parquet" for name in TABLES),
+        *map(spreads_path, labels),
+    ]
     return {name: sha256_of(folder / name) for name in sorted(names) if (folder / name).is_file()}
 
 

@@ -248,7 +248,9 @@ def test_state_goes_through_the_address_and_into_words(browser, page, place) -> 
         assert "1.25" in text
         assert "stop" in text
         if label == "Copy --set":
-            assert Config.load(None, [part.strip("' ") for part in text.split("--set") if part.strip()]).signal.stop == 3
+            assert (
+                Config.load(None, [part.strip("' ") for part in text.split("--set") if part.strip()]).signal.stop == 3
+            )
     tab.close()
 
 

@@ -997,8 +997,8 @@ class Grid {
 		this.rows = [];
 		this.text = "";
 		this.heads = columns.map((column, k) => {
-			const button = column.plain ? column.label : button(column.label, () => this.by(k));
-			return el("th", { scope: "col", class: column.text ? "text" : null }, button);
+			const name = column.plain ? column.label : button(column.label, () => this.by(k));
+			return el("th", { scope: "col", class: column.text ? "text" : null }, name);
 		});
 		this.body = el("tbody");
 		this.filter = el("input", { type: "search", placeholder: "Filter", "aria-label": "Filter " + caption.toLowerCase(), oninput: () => this.fill((this.text = this.filter.value.toLowerCase())) });
