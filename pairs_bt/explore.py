@@ -61,7 +61,7 @@ def render_explorer(run: Run, *, max_bytes: int = MAX_BYTES) -> str:
             script=script,
             policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
             "base-uri 'none'; form-action 'none'",
-        )  # fmt: skip
+        )
     )
 
 
@@ -74,10 +74,10 @@ def fitting_block(run: Run, max_bytes: int) -> tuple[Block, str]:
     if block.pairs == block.candidates:
         return block, ""
     return block, (
-        f"The page holds {block.pairs:,} of the {block.candidates:,} pairs that were selected (counted by window): those "
-        "that traded in the run, then those with the best evidence. Pairs that are not here do not trade, whatever the "
+        f"The page holds {block.pairs:,} of the {block.candidates:,} pairs that were selected (counted by window): "
+        "those that traded in the run, then those with the best evidence. Pairs that are not here do not trade, whatever the "
         "settings."
-    )  # fmt: skip
+    )
 
 
 def _script() -> str:

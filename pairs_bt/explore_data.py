@@ -30,8 +30,8 @@ from pairs_bt.tasks import Candidates, change_moments, pair_paths, rule_signals
 if TYPE_CHECKING:
     from pairs_bt.results import Run
 
-# The settings that a page moves: name in its address, config key, label, unit, the slider's lowest and highest value and
-# step, and whether there may be none.
+# The settings that a page moves: name in its address, config key, label, unit, the slider's lowest and highest
+# value and step, and whether there may be none.
 _CONTROLS = (
     ("entry", "signal.entry", "Entry", "standard deviations", 0.25, 4.0, 0.05, False),
     ("exit", "signal.exit", "Exit", "standard deviations", -1.0, 2.0, 0.05, False),
