@@ -28,7 +28,8 @@ TRADE = """(set) => {
   const full = { from: '', to: '', out: new Set(), ...set };
   return app.compute(full).map((r) => ({
     name: r.variant.name, net: Array.from(r.net), sharpe: r.summary.sharpe,
-    trades: r.trades.map((o) => [app.head.windows[o.pair.k].end, o.pair.name, o.side, o.signalBar, o.entryBar, o.exitBar,
+    trades: r.trades.map((o) => [app.head.windows[o.pair.k].end, o.pair.name, o.side, o.signalBar, o.entryBar,
+      o.exitBar,
       app.head.reasons[o.reason], o.net]),
   }));
 }"""
