@@ -76,7 +76,8 @@ def fitting_block(run: Run, max_bytes: int) -> tuple[Block, str]:
     return block, (
         f"The page holds {block.pairs:,} of the {block.candidates:,} pairs that were selected "
         "(counted by window): "
-        "those that traded in the run, then those with the best evidence. Pairs that are not here do not trade, whatever the "
+        "those that traded in the run, then those with the best evidence. Pairs that are not here "
+        "do not trade, whatever the "
         "settings."
     )
 
