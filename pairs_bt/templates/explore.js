@@ -1,0 +1,1437 @@
+// A run that trades again as its thresholds move. One module for the page and for notebooks: no library, no network.
+// `trade` is the twin of the ledger's kernel: each close marks what is held, reads the signal, fills, re-hedges.
+
+const OPEN = 0, RETURNED = 1, STOP = 2, STOP_LOSS = 3, TIME_STOP = 4, DELISTED = 5, WINDOW_END = 6;
+const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, i8: BigInt64Array, i1: Int8Array };
+
+// ---------------------------------------------------------------- data
+
+export async function unpack(text) {
+	const packed = Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
+	const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+	const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+	const size = new DataView(bytes.buffer).getUint32(0, true);
+	const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
+	const arrays = {};
+	let at = 4 + size;
+	for (const { name, type, size: count, split } of head.arrays) {
+		const width = Number(type[1]), body = bytes.slice(at, at + count * width);
+		at += body.length;
+		if (split) {
+			const joined = new Uint8Array(body.length);
+			for (let b = 0; b < width; b++)
+				for (let i = 0, from = b * count; i < count; i++) joined[i * width + b] = body[from + i];
+			arrays[name] = new KINDS[type](joined.buffer);
+		} else arrays[name] = new KINDS[type](body.buffer);
+	}
+	return { head, arrays };
+}
+
+// Where each pair's bars stand in the joined arrays, and the calendar of the portfolio.
+export class Data {
+	constructor({ head, arrays }) {
+		this.head = head;
+		this.arrays = arrays;
+		const days = arrays.day, windows = head.windows, count = arrays.pair_window.length;
+		this.days = days;
+		this.gap = Float64Array.from(days, (d, i) => (i ? d - days[i - 1] : 0));
+		this.first = Math.min(...windows.map((w) => w.split));
+		this.last = Math.max(...windows.map((w) => w.stop));
+		this.size = this.last - this.first;
+		this.quoted = Uint8Array.from(arrays.price, (p) => (Number.isFinite(p) ? 1 : 0));
+		for (const k of arrays.missing) this.quoted[k] = 0;
+		this.pairs = Array.from({ length: count }, (_, p) => {
+			const k = arrays.pair_window[p], w = windows[k];
+			return { p, k, y: Number(arrays.pair_y[p]), x: Number(arrays.pair_x[p]), bars: w.stop - w.split };
+		});
+		for (const pair of this.pairs) {
+			pair.name = head.tickers[pair.y] + "/" + head.tickers[pair.x];
+			// the first bar without a price: a pair that has one is not opened after it
+			const split = windows[pair.k].split;
+			pair.dead = 0;
+			while (pair.dead < pair.bars && Number.isFinite(this.price(pair.y, split + pair.dead) + this.price(pair.x, split + pair.dead))) pair.dead++;
+		}
+		this.rules = head.rules.map((rule, r) => this.place(rule, r));
+		this.ruleOf = new Map(this.rules.map((rule) => [rule.name, rule]));
+		this.spreads = new Map();
+	}
+
+	place(rule, r) {
+		const own = {};
+		for (const name of ["life", "bars", "refusal", "z", "hedge", "shift", "spread", "lead"])
+			own[name] = this.arrays[name + r];
+		const count = this.pairs.length;
+		const out = { ...rule, ...own, at: new Int32Array(count), row: new Int32Array(count), leadAt: new Int32Array(count) };
+		let at = 0, row = 0, lead = 0;
+		for (const { p, k, bars } of this.pairs) {
+			[out.at[p], out.row[p], out.leadAt[p]] = [at, row, lead];
+			if (own.refusal[p]) continue;
+			at += bars;
+			row += 1;
+			const w = this.head.windows[k];
+			if (own.bars[p] > 1) lead += Math.min(own.bars[p] - 1, w.split - w.first);
+		}
+		return out;
+	}
+
+	price(ticker, bar) {
+		return this.arrays.price[ticker * this.days.length + bar];
+	}
+
+	hedge(rule, pair, t) {
+		return rule.moving ? rule.hedge[rule.at[pair.p] + t] : rule.hedge[rule.row[pair.p]];
+	}
+
+	// Shares of x for a share of y that a rule asks for at a bar of the trade window.
+	share(rule, pair, t) {
+		const hedge = this.hedge(rule, pair, t), bar = this.head.windows[pair.k].split + t;
+		return this.head.fixed.log ? hedge * (this.price(pair.y, bar) / this.price(pair.x, bar)) : hedge;
+	}
+
+	// Spread of the trade window, made once.
+	spread(rule, pair) {
+		const key = rule.name + pair.p;
+		let out = this.spreads.get(key);
+		if (out) return out;
+		const at = rule.at[pair.p];
+		if (rule.spread) out = rule.spread.subarray(at, at + pair.bars);
+		else out = Float64Array.from({ length: pair.bars }, (_, t) => this.formed(rule, pair, t));
+		this.spreads.set(key, out);
+		return out;
+	}
+
+	formed(rule, pair, t) {
+		const bar = this.head.windows[pair.k].split + t, log = this.head.fixed.log;
+		const y = this.price(pair.y, bar), x = this.price(pair.x, bar), hedge = this.hedge(rule, pair, t);
+		const value = log ? Math.log(y) - hedge * Math.log(x) : y - hedge * x;
+		return rule.shift ? value + rule.shift[rule.row[pair.p]] : value;
+	}
+
+	// Spread with the train bars that the first rolling means need, and how many of those there are.
+	longSpread(rule, pair) {
+		const w = this.head.windows[pair.k], trade = this.spread(rule, pair);
+		const lead = Math.max(0, Math.min(rule.bars[pair.p] - 1, w.split - w.first));
+		const out = new Float64Array(lead + pair.bars);
+		for (let i = 0; i < lead; i++)
+			out[i] = rule.lead ? rule.lead[rule.leadAt[pair.p] + i] : this.formed(rule, pair, i - lead);
+		out.set(trade, lead);
+		return { lead, spread: out };
+	}
+
+	rollingMean(rule, pair) {
+		const { lead, spread } = this.longSpread(rule, pair), n = rule.bars[pair.p];
+		const out = new Float64Array(pair.bars).fill(NaN);
+		for (let t = 0; t < pair.bars && n > 1; t++) {
+			if (t + lead < n - 1) continue;
+			let sum = 0;
+			for (let i = t + lead - n + 1; i <= t + lead; i++) sum += spread[i];
+			out[t] = sum / n;
+		}
+		return out;
+	}
+
+	// Why a pair is not traded at an entry level; "" where it may be.
+	refusal(rule, pair, entry) {
+		const reasons = this.head.refusals, code = rule.refusal[pair.p], n = rule.bars[pair.p];
+		if (code) return reasons[code];
+		// |z| <= (n - 1) / sqrt(n) for any n values
+		return this.head.fixed.refuse_short && (n - 1) / Math.sqrt(Math.max(n, 1)) < entry ? reasons[2] : "";
+	}
+}
+
+// ---------------------------------------------------------------- the ledger
+
+// Daily sums of one cohort: gross, cost, borrow, value held, pairs held.
+class Sums {
+	constructor(size) {
+		for (const name of ["gross", "cost", "borrow", "value", "held"]) this[name] = new Float64Array(size);
+	}
+}
+
+// First bar from `t` on, before `stop`, on which z is beyond the entry level; `stop` where there is none.
+function nextSignal(z, at, t, stop, entry) {
+	while (t < stop && !(z[at + t] >= entry || z[at + t] <= -entry)) t++;
+	return t;
+}
+
+// Trade one pair through its window: its trades, its daily dollars added to `out` (from the window's first bar).
+function trade(data, rule, pair, set, variant, out, work) {
+	const { fixed, windows } = data.head, w = windows[pair.k], n = pair.bars, p = pair.p;
+	const days = data.days.length, price = data.arrays.price, quoted = data.quoted;
+	const oy = pair.y * days + w.split, ox = pair.x * days + w.split, z = rule.z, oz = rule.at[p];
+	const { entry, exit, lag } = set, stop = set.stop ?? Infinity, loss = fixed.delisting_loss;
+	const capital = fixed.capital / fixed.slots / Math.max(w.selected, 1);
+	const least = fixed.stop_loss === null ? -Infinity : -fixed.stop_loss * capital;
+	const most = set.time_stop === null ? Infinity : set.time_stop * rule.life[p];
+	const rate = set.cost / 1e4, half = fixed.half_spread;
+	const borrowed = (ticker) => (data.head.borrow[ticker] ?? set.borrow) / 1e4 / 365;
+	const rateY = borrowed(pair.y), rateX = borrowed(pair.x), spread = fixed.claim ? data.spread(rule, pair) : null;
+	const neutral = fixed.sizing === "dollar_neutral";
+	const ratioAt = (t) => {
+		if (isHeld && !neutral) return rule.hedge[rule.row[p]];
+		const share = data.share(rule, pair, t);
+		return neutral ? (share < 0 ? -1 : 1) * (price[oy + t] / price[ox + t]) : share;
+	};
+	const { target, why, day, fills } = work, made = [], stopEntry = w.entry - w.split, isHeld = !rule.moving && !fixed.log;
+	const start = nextSignal(z, oz, 0, stopEntry, entry);
+	if (start === stopEntry) return made;
+	target.fill(0, 0, start);
+	day.gross.fill(0, 0, n); day.cost.fill(0, 0, n); day.borrow.fill(0, 0, n); day.value.fill(0, 0, n); day.held.fill(0, 0, n);
+	let want = 0, wantBar = 0, bet = 0, entryBar = 0, blocked = 0, dead = 0, leaving = OPEN;
+	let ny = 0, nx = 0, nxEntry = 0, ratio = 0, lastY = 0, lastX = 0, worth = 0, lastSpread = 0, pnl = 0, now = null;
+	let quiet = -1;
+
+	const fill = (t, ticker, shares, at) => {
+		const cost = rate * (Math.abs(shares) * at) + half * Math.abs(shares);
+		pnl -= cost;
+		day.cost[t] += cost;
+		now.cost += cost;
+		if (fixed.netting) now.fills.push([t, ticker, shares, at]);
+	};
+	const cancel = (t) => {
+		let k = t - lag;
+		while (k <= t && target[k]) target[k++] = 0;
+		if (k > t) want = 0;
+	};
+
+	for (let t = start; t < n; t++) {
+		if (!want && !bet && !blocked && t > quiet + lag) {
+			// nothing is held or due: go to the next bar on which z is beyond the entry level
+			const next = nextSignal(z, oz, t, stopEntry, entry);
+			if (next >= stopEntry) break;
+			target.fill(0, t, next);
+			t = next;
+		}
+		const y = price[oy + t], x = price[ox + t];
+		const priced = Number.isFinite(y) && Number.isFinite(x), isQuoted = quoted[oy + t] && quoted[ox + t];
+		if (bet) {
+			// mark what has been held since the last close
+			const py = Number.isFinite(y) ? y : ny > 0 ? lastY * (1 - loss) : lastY;
+			const px = Number.isFinite(x) ? x : nx > 0 ? lastX * (1 - loss) : lastX;
+			const dy = py - lastY, dx = px - lastX;
+			let gross = ny * dy + nxEntry * dx + (nx - nxEntry) * dx;
+			const short = Math.max(-ny, 0) * lastY * rateY + Math.max(-nx, 0) * lastX * rateX;
+			const borrow = short * data.gap[w.split + t];
+			if (spread) {
+				gross = 0;
+				if (Number.isFinite(spread[t])) {
+					gross = worth * (spread[t] - lastSpread);
+					lastSpread = spread[t];
+				}
+			}
+			lastY = py;
+			lastX = px;
+			pnl += gross - borrow;
+			day.gross[t] += gross;
+			day.borrow[t] += borrow;
+			now.gross += gross;
+			now.borrow += borrow;
+		}
+		if (!priced || t > pair.dead) dead = 1;
+		// read the signal
+		const score = isQuoted ? z[oz + t] : NaN, size = Math.abs(score);
+		why[t] = OPEN;
+		if (want === 0) {
+			if (size < entry) blocked = 0;
+			if (size >= entry && !blocked && !dead && t < stopEntry && (!w.closed || t + lag < n - 1)) {
+				const hedge = data.share(rule, pair, t);
+				if (Number.isFinite(hedge) && (hedge > 0 || !fixed.reject_negative)) {
+					want = score > 0 ? -1 : 1;
+					wantBar = t;
+				}
+			}
+		} else if (size === size) {
+			const gain = want * score, filled = bet && entryBar - lag === wantBar;
+			let reason = OPEN;
+			if (gain >= -exit) reason = RETURNED;
+			else if (gain <= -stop) reason = STOP;
+			else if (filled && pnl <= least) reason = STOP_LOSS;
+			else if (filled && t - entryBar >= most) reason = TIME_STOP;
+			if (reason) {
+				why[t] = reason;
+				want = 0;
+				blocked = reason === RETURNED ? 0 : 1;
+			}
+		}
+		target[t] = want;
+		if (want) quiet = t;
+		// fill what was decided `lag` closes ago
+		const due = t >= lag ? target[t - lag] : 0, last = w.closed && t === n - 1;
+		if (bet) {
+			if (leaving && due) cancel(t);
+			else if (!leaving && !due) leaving = why[t - lag];
+			let reason = OPEN;
+			if (!priced) reason = DELISTED;
+			else if (leaving && (isQuoted || last)) reason = leaving;
+			else if (last) reason = WINDOW_END;
+			if (reason) {
+				fill(t, pair.y, -ny, lastY);
+				fill(t, pair.x, -nx, lastX);
+				Object.assign(now, { exitBar: t, reason, exitY: lastY, exitX: lastX });
+				if (reason === DELISTED) want = 0;
+				bet = ny = nx = 0;
+				quiet = t;
+			} else if (variant.rehedge !== "never" && isQuoted && !leaving && t - lag >= entryBar) {
+				const wanted = ratioAt(t - lag), moved = Math.abs(wanted - ratio);
+				const still = moved === 0 || (variant.rehedge === "band" && moved <= variant.band * Math.abs(ratio));
+				if (Number.isFinite(wanted) && !(fixed.reject_negative && wanted <= 0) && !still) {
+					const change = -ny * wanted - nx;
+					nx += change;
+					ratio = wanted;
+					fill(t, pair.x, change, lastX);
+				}
+			}
+		} else if (due && !last) {
+			const share = data.share(rule, pair, t), held = ratioAt(t), value = Math.abs(held) * x;
+			const fine = Number.isFinite(share) && Number.isFinite(held) && !(fixed.reject_negative && share <= 0)
+				&& Math.max(y, value) <= fixed.max_leg_share * (y + value);
+			if (!dead && isQuoted && fine) {
+				let u = capital / (y + value);
+				if (fixed.sizing === "volatility") {
+					const [vy, vx, c] = data.arrays.moments.subarray(3 * p, 3 * p + 3);
+					const variance = vy - 2 * held * c + held * held * vx;
+					if (variance > 0) u = Math.min(u, (fixed.volatility * capital) / Math.sqrt(252 * variance));
+				}
+				const side = due * fixed.side;
+				bet = due;
+				leaving = OPEN;
+				entryBar = t;
+				ny = side * u;
+				nx = nxEntry = -side * u * held;
+				ratio = held;
+				lastY = y;
+				lastX = x;
+				pnl = 0;
+				if (spread) {
+					worth = bet * u * (fixed.log ? y : 1);
+					lastSpread = spread[t];
+				}
+				now = { pair, variant, side, signalBar: t - lag, entryBar: t, exitBar: -1, reason: OPEN, ratio: held, unitsY: ny, unitsX: nx,
+					entryY: y, entryX: x, exitY: y, exitX: x, capital, gross: 0, cost: 0, borrow: 0, fills: [] };
+				made.push(now);
+				fill(t, pair.y, ny, y);
+				fill(t, pair.x, nx, x);
+			} else cancel(t);
+		}
+		if (bet) {
+			day.held[t] = 1;
+			day.value[t] = Math.abs(ny) * lastY + Math.abs(nx) * lastX;
+		} else if (!want && t >= stopEntry && t > quiet + lag) break;
+	}
+	if (bet) [now.exitY, now.exitX] = [lastY, lastX];
+	if (!made.length) return made;
+	const end = made[made.length - 1];
+	if (fixed.drop && (end.reason === OPEN || end.reason === WINDOW_END)) return [];
+	const stopBar = end.exitBar < 0 ? n : end.exitBar + 1;
+	for (let t = made[0].entryBar; t < stopBar; t++) {
+		out.gross[t] += day.gross[t];
+		out.cost[t] += day.cost[t];
+		out.borrow[t] += day.borrow[t];
+		out.value[t] += day.value[t];
+		out.held[t] += day.held[t];
+	}
+	if (fixed.netting) for (const one of made) for (const f of one.fills) fills.push([one, f]);
+	for (const one of made) one.net = one.gross - one.cost - one.borrow;
+	return made;
+}
+
+// Trade every pair of one variant and add its cohorts up to daily returns on committed capital.
+export function tradeVariant(data, set, variant) {
+	const { fixed, windows } = data.head, rule = data.ruleOf.get(variant.rule), size = data.size, first = data.first;
+	const longest = Math.max(...windows.map((w) => w.stop - w.split));
+	const work = { target: new Int8Array(longest), why: new Int8Array(longest), day: new Sums(longest), fills: [] };
+	const names = ["gross", "cost", "borrow", "value", "held"], total = new Sums(size), capital = new Float64Array(size), earned = new Float64Array(size);
+	const byWindow = windows.map(() => []);
+	for (const pair of data.pairs) byWindow[pair.k].push(pair);
+	const trades = [], slot = fixed.capital / fixed.slots;
+	windows.forEach((w, k) => {
+		if (set.from && w.end < set.from) return;
+		if (set.to && w.end > set.to) return;
+		const cohort = new Sums(w.stop - w.split), own = [];
+		for (const pair of byWindow[k]) {
+			if (set.out?.has(pair.name) || data.refusal(rule, pair, set.entry)) continue;
+			for (const one of trade(data, rule, pair, set, variant, cohort, work)) own.push(one);
+		}
+		const birth = w.split - first, scale = fixed.compounding ? scaleAt(data, birth, earned, capital, total.value) : 1;
+		for (let t = 0, i = birth; i < w.stop - first; t++, i++) {
+			for (const name of names) total[name][i] += (name === "held" ? 1 : scale) * cohort[name][t];
+			earned[i] += scale * (cohort.gross[t] - cohort.cost[t] - cohort.borrow[t]);
+			capital[i] += scale * slot;
+		}
+		if (scale !== 1)
+			for (const one of own) {
+				for (const name of ["unitsY", "unitsX", "capital", "gross", "cost", "borrow", "net"]) one[name] *= scale;
+				for (const f of one.fills) f[2] *= scale;
+			}
+		for (const one of own) trades.push(one);
+	});
+	const saved = fixed.netting ? netted(data, set, work.fills) : null;
+	const out = { variant, trades, net: new Float64Array(size), excess: new Float64Array(size), held: total.held, capital };
+	const interest = interestOn(data, capital, total.value);
+	for (const name of ["gross", "cost", "borrow"]) out[name] = new Float64Array(size);
+	for (let i = 0; i < size; i++) {
+		const base = capital[i] > 0 ? capital[i] : 1;
+		out.gross[i] = total.gross[i] / base;
+		out.cost[i] = (total.cost[i] - (saved ? saved[i] : 0)) / base;
+		out.borrow[i] = total.borrow[i] / base;
+		out.net[i] = out.gross[i] - out.cost[i] - out.borrow[i] + interest[i] / base;
+		out.excess[i] = out.net[i] - (capital[i] > 0 ? growth(data, i) : 0);
+	}
+	return out;
+}
+
+const growth = (data, i) => (data.head.fixed.cash_rate * data.gap[data.first + i]) / 365;
+
+// Interest on the committed capital that the close before left uninvested.
+function interestOn(data, capital, value) {
+	return capital.map((c, i) => Math.max(c - (i ? value[i - 1] : 0), 0) * growth(data, i));
+}
+
+function scaleAt(data, birth, earned, capital, value) {
+	const interest = interestOn(data, capital, value);
+	let before = 0;
+	for (let i = 0; i < birth; i++) before += earned[i] + interest[i];
+	return Math.max(1 + before / data.head.fixed.capital, 0);
+}
+
+// Dollars that opposite orders in one ticker at one close save.
+function netted(data, set, fills) {
+	const orders = new Map(), out = new Float64Array(data.size);
+	for (const [one, [t, ticker, shares, price]] of fills) {
+		const day = data.head.windows[one.pair.k].split + t;
+		const key = day * data.head.tickers.length + ticker, unit = (set.cost / 1e4) * price + data.head.fixed.half_spread;
+		const order = orders.get(key) ?? { day, shares: 0, charged: 0, unit };
+		order.shares += shares;
+		order.charged += Math.abs(shares) * unit;
+		orders.set(key, order);
+	}
+	for (const { day, shares, charged, unit } of orders.values()) {
+		const saving = charged - Math.abs(shares) * unit;
+		if (saving > 1e-12 * charged) out[day - data.first] += saving;
+	}
+	return out;
+}
+
+// ---------------------------------------------------------------- statistics
+
+const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+
+// Daily Sharpe ratio (ddof 1), length, skew and kurtosis (3 for a normal); NaN where nothing moves.
+export function moments(values) {
+	const n = values.length, m = mean(values);
+	let low = Infinity, high = -Infinity, s2 = 0, s3 = 0, s4 = 0;
+	for (const v of values) {
+		if (v < low) low = v;
+		if (v > high) high = v;
+		const d = v - m;
+		s2 += d * d;
+	}
+	if (n < 2 || low === high) return { n, mean: m, sd: 0, sharpe: NaN, skew: NaN, kurtosis: NaN };
+	const spread = Math.sqrt(s2 / n);
+	for (const v of values) {
+		const d = (v - m) / spread;
+		s3 += d * d * d;
+		s4 += d * d * d * d;
+	}
+	const sd = Math.sqrt(s2 / (n - 1));
+	return { n, mean: m, sd, sharpe: m / sd, skew: s3 / n, kurtosis: s4 / n };
+}
+
+// Complementary error function: its series near zero, its continued fraction (Lentz) beyond.
+function erfc(x) {
+	if (x < 0) return 2 - erfc(-x);
+	if (x < 2.5) {
+		let term = x, sum = x;
+		for (let k = 1; Math.abs(term) > 1e-17 * Math.abs(sum); k++) {
+			term *= (-x * x) / k;
+			sum += term / (2 * k + 1);
+			if (k > 200) break;
+		}
+		return 1 - (2 / Math.sqrt(Math.PI)) * sum;
+	}
+	let f = x, c = x, d = 0;
+	for (let k = 1; k < 300; k++) {
+		d = 1 / (x + (k / 2) * d);
+		c = x + k / 2 / c;
+		f *= c * d;
+		if (Math.abs(c * d - 1) < 1e-16) break;
+	}
+	return Math.exp(-x * x) / Math.sqrt(Math.PI) / f;
+}
+
+const normal = (x) => 0.5 * erfc(-x / Math.SQRT2);
+
+// Quantile of the normal: Newton's steps from the left tail.
+function quantile(p) {
+	if (p > 0.5) return -quantile(1 - p);
+	if (p <= 0) return -Infinity;
+	let x = p < 0.02 ? -Math.sqrt(-2 * Math.log(p)) + 0.6 : 0;
+	for (let k = 0; k < 60; k++) {
+		const step = (normal(x) - p) / (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI));
+		x -= Math.max(-1, Math.min(1, step));
+		if (Math.abs(step) < 1e-14 * Math.max(1, Math.abs(x))) break;
+	}
+	return x;
+}
+
+// Probability that the true daily Sharpe ratio is above `benchmark` (Bailey and Lopez de Prado 2012).
+function probabilistic(m, benchmark) {
+	const variance = 1 - m.skew * m.sharpe + ((m.kurtosis - 1) / 4) * m.sharpe ** 2;
+	return variance > 0 ? normal(((m.sharpe - benchmark) * Math.sqrt(m.n - 1)) / Math.sqrt(variance)) : NaN;
+}
+
+// Best daily Sharpe ratio that `trials` independent strategies without skill would show (2014).
+function expectedMaximum(trials, variance) {
+	if (!(trials > 1)) return 0;
+	const gamma = 0.5772156649015329;
+	const best = (1 - gamma) * quantile(1 - 1 / trials) + gamma * quantile(1 - 1 / (trials * Math.E));
+	return Math.sqrt(variance) * Math.max(best, 0);
+}
+
+// Everything that was looked at: a trial is one variant under one setting.
+export class Trials {
+	constructor() {
+		this.seen = new Set();
+		this.settings = new Set();
+		this.sharpes = [];
+		this.total = null;
+	}
+
+	add(setting, name, excess, m) {
+		this.settings.add(setting);
+		const key = setting + " " + name;
+		if (this.seen.has(key) || Number.isNaN(m.sharpe)) return;
+		this.seen.add(key);
+		this.sharpes.push(m.sharpe);
+		this.total ??= new Float64Array(excess.length);
+		const spread = m.sd * Math.sqrt((m.n - 1) / m.n);
+		for (let i = 0; i < excess.length; i++) this.total[i] += (excess[i] - m.mean) / spread;
+	}
+
+	// Independent trials that they amount to, r + (1 - r) M with the mean correlation r (2014, appendix 3).
+	get effective() {
+		const count = this.sharpes.length;
+		if (count < 2) return count;
+		let square = 0;
+		for (const v of this.total) square += v * v;
+		const r = Math.min(Math.max((square / this.total.length - count) / (count * (count - 1)), 0), 1);
+		return r + (1 - r) * count;
+	}
+
+	get variance() {
+		const n = this.sharpes.length, m = mean(this.sharpes);
+		return n > 1 ? this.sharpes.reduce((a, s) => a + (s - m) ** 2, 0) / (n - 1) : 0;
+	}
+
+	deflated(m) {
+		return Number.isNaN(m.sharpe) ? NaN : probabilistic(m, expectedMaximum(this.effective, this.variance));
+	}
+}
+
+export function wealth(net) {
+	const out = new Float64Array(net.length), fall = new Float64Array(net.length);
+	let value = 1, peak = 1;
+	for (let i = 0; i < net.length; i++) {
+		value *= Math.max(1 + net[i], 0);
+		if (value > peak) peak = value;
+		out[i] = value;
+		fall[i] = value / peak - 1;
+	}
+	return { equity: out, drawdown: fall };
+}
+
+export function summarise(data, result) {
+	const { year } = data.head, n = result.net.length, { equity, drawdown } = wealth(result.net);
+	const m = moments(result.excess), { trades } = result, count = trades.length;
+	const closed = trades.filter((one) => one.reason !== OPEN), bp = trades.map((one) => (one.net / one.capital) * 1e4);
+	let depth = 0, end = n ? equity[n - 1] : NaN;
+	for (const d of drawdown) depth = Math.min(depth, d);
+	return {
+		moments: m, equity, drawdown, trades: count,
+		annual: n ? end ** (year / n) - 1 : NaN,
+		sharpe: m.sharpe * Math.sqrt(year),
+		depth,
+		bp: count ? mean(bp) : NaN,
+		winning: count ? trades.filter((one) => one.net > 0).length / count : NaN,
+		returned: closed.length ? closed.filter((one) => one.reason === RETURNED).length / closed.length : NaN,
+	};
+}
+
+const dayOf = (data, one, t) => data.days[data.head.windows[one.pair.k].split + t];
+
+// ---------------------------------------------------------------- words and numbers
+
+const minus = (text) => text.replace(/^-(?=.*[1-9])/, "\u2212").replace(/^-/, "");
+const number = (v, digits = 2) =>
+	!Number.isFinite(v) ? "\u2013" : minus(v.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const percent = (v, digits = 2) => (Number.isFinite(v) ? number(100 * v, digits) + "%" : "\u2013");
+const iso = (day) => new Date(day * 864e5).toISOString().slice(0, 10);
+const words = (reason) => reason.replaceAll("_", " ");
+
+function el(tag, attributes = {}, ...children) {
+	const out = document.createElement(tag);
+	for (const [name, value] of Object.entries(attributes)) {
+		if (name.startsWith("on")) out.addEventListener(name.slice(2), value);
+		else if (value === true) out.setAttribute(name, "");
+		else if (value !== false && value !== null) out.setAttribute(name, value);
+	}
+	out.append(...children);
+	return out;
+}
+
+const button = (label, onclick, more = {}) => el("button", { type: "button", onclick, ...more }, label);
+
+// A line in a variant's colour and dash, as the report draws it.
+function swatch(variant) {
+	const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+	const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+	for (const [name, value] of Object.entries({ viewBox: "0 0 26 8", width: 26, height: 8, class: "swatch", "aria-hidden": "true" })) svg.setAttribute(name, value);
+	path.setAttribute("d", "M1 4H25");
+	path.setAttribute("class", "v" + variant.number);
+	path.setAttribute("stroke-dasharray", variant.dash.map((d) => 1.6 * d).join(" ") || "none");
+	svg.append(path);
+	return svg;
+}
+
+// Cells that a spreadsheet would take for formulas get an apostrophe in front.
+function csv(rows) {
+	const cell = (v) => {
+		if (typeof v === "number") return Number.isFinite(v) ? String(v) : "";
+		const text = /^[=+\-@\t\r]/.test(v) ? "'" + v : v;
+		return /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
+	};
+	return rows.map((row) => row.map(cell).join(",") + "\n").join("");
+}
+
+// ---------------------------------------------------------------- charts
+
+// Stacked panels over one axis of trading days: wheel and drag move it, keys too, the pointer reads values.
+export class Chart {
+	constructor(label, colors, { cursor } = {}) {
+		this.colors = colors;
+		this.canvas = el("canvas", { role: "img", tabindex: 0, "aria-label": label, class: "chart" });
+		this.output = el("output", { class: "values", "aria-live": "polite" });
+		this.box = el("div", { class: "chart-box" }, this.canvas, this.output);
+		this.onCursor = cursor;
+		this.at = null;
+		this.panels = [];
+		this.left = 54;
+		this.listen();
+	}
+
+	// `days` are day numbers; a panel has title, height, format, series [{name, values, from, color, dash}], levels, marks, shade, band.
+	set(days, panels) {
+		if (days.length !== this.days?.length || days[0] !== this.days[0]) this.view = [0, days.length - 1];
+		this.days = days;
+		this.panels = panels;
+		if (this.at !== null && this.at >= days.length) this.at = null;
+		this.draw();
+		this.read();
+	}
+
+	listen() {
+		const c = this.canvas;
+		let drag = null;
+		c.addEventListener("wheel", (event) => {
+			event.preventDefault();
+			this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.bar(event.offsetX));
+		}, { passive: false });
+		c.addEventListener("pointerdown", (event) => {
+			drag = { x: event.offsetX, view: [...this.view] };
+			c.setPointerCapture(event.pointerId);
+		});
+		c.addEventListener("pointermove", (event) => {
+			if (drag && Math.abs(event.offsetX - drag.x) > 2) {
+				const moved = ((event.offsetX - drag.x) / this.width) * (drag.view[1] - drag.view[0]);
+				this.show(drag.view[0] - moved, drag.view[1] - moved);
+			}
+			this.point(Math.round(this.bar(event.offsetX)));
+		});
+		for (const name of ["pointerup", "pointercancel"]) c.addEventListener(name, () => (drag = null));
+		c.addEventListener("pointerleave", () => this.point(null));
+		c.addEventListener("dblclick", () => this.show(0, this.days.length - 1));
+		c.addEventListener("keydown", (event) => {
+			const [a, b] = this.view, step = (b - a) / 8, at = this.at ?? Math.round((a + b) / 2);
+			const keys = {
+				ArrowLeft: () => (event.shiftKey ? this.show(a - step, b - step) : this.point(at - 1)),
+				ArrowRight: () => (event.shiftKey ? this.show(a + step, b + step) : this.point(at + 1)),
+				"+": () => this.zoom(0.8, at), "=": () => this.zoom(0.8, at), "-": () => this.zoom(1.25, at),
+				Home: () => this.point(Math.ceil(a)), End: () => this.point(Math.floor(b)), 0: () => this.show(0, this.days.length - 1),
+				Escape: () => this.point(null),
+			};
+			if (!keys[event.key]) return;
+			event.preventDefault();
+			keys[event.key]();
+		});
+	}
+
+	bar(x) {
+		return this.view[0] + ((x - this.left) / this.width) * (this.view[1] - this.view[0]);
+	}
+
+	x(bar) {
+		return this.left + ((bar - this.view[0]) / (this.view[1] - this.view[0] || 1)) * this.width;
+	}
+
+	zoom(factor, about) {
+		const [a, b] = this.view;
+		this.show(about - (about - a) * factor, about + (b - about) * factor);
+	}
+
+	show(a, b) {
+		const end = this.days.length - 1, span = Math.min(Math.max(b - a, Math.min(10, end)), end);
+		a = Math.min(Math.max(a, 0), end - span);
+		this.view = [a, a + span];
+		this.redraw();
+	}
+
+	point(bar) {
+		if (bar !== null) bar = Math.min(Math.max(bar, Math.ceil(this.view[0])), Math.floor(this.view[1]));
+		if (bar === this.at) return;
+		this.at = bar;
+		this.redraw();
+		this.read();
+		this.onCursor?.(bar);
+	}
+
+	redraw() {
+		this.waiting ??= requestAnimationFrame(() => {
+			this.waiting = null;
+			this.draw();
+		});
+	}
+
+	read() {
+		const parts = [];
+		if (this.at !== null) {
+			parts.push(iso(this.days[this.at]));
+			for (const panel of this.panels)
+				for (const s of panel.series) {
+					const v = s.values[this.at - (s.from ?? 0)];
+					if (v !== undefined && !Number.isNaN(v)) parts.push(`${s.name} ${(panel.format ?? number)(v)}`);
+				}
+		}
+		this.output.textContent = parts.length ? parts.join("; ") : "Wheel zooms, drag moves; arrows, + and \u2212 do so by keyboard; 0 shows all.";
+	}
+
+	draw() {
+		const c = this.canvas, css = c.clientWidth, ratio = devicePixelRatio || 1, gap = 24;
+		if (!css || !this.days) return;
+		const height = this.panels.reduce((a, p) => a + p.height + gap, 24);
+		this.width = css - this.left - 8;
+		if (c.width !== Math.round(css * ratio) || c.height !== Math.round(height * ratio)) {
+			c.width = Math.round(css * ratio);
+			c.height = Math.round(height * ratio);
+			c.style.height = height + "px";
+		}
+		const g = c.getContext("2d");
+		g.setTransform(ratio, 0, 0, ratio, 0, 0);
+		g.clearRect(0, 0, css, height);
+		g.font = "12px system-ui, sans-serif";
+		g.lineJoin = "round";
+		let top = 0;
+		const ticks = this.ticks();
+		for (const panel of this.panels) {
+			top += gap;
+			this.panel(g, panel, top, ticks);
+			top += panel.height;
+		}
+		g.fillStyle = this.colors.muted;
+		g.textAlign = "center";
+		for (const [bar, text] of ticks) {
+			const x = this.x(bar);
+			if (x > this.left + 12 && x < css - 16) g.fillText(text, x, top + 16);
+		}
+		if (this.at !== null) {
+			g.strokeStyle = this.colors.ink;
+			g.setLineDash([2, 2]);
+			line(g, this.x(this.at), gap, this.x(this.at), top);
+			g.setLineDash([]);
+		}
+	}
+
+	range(panel) {
+		let low = Infinity, high = -Infinity;
+		const [a, b] = [Math.floor(this.view[0]), Math.ceil(this.view[1])];
+		const take = (v) => {
+			if (v < low) low = v;
+			if (v > high) high = v;
+		};
+		for (const s of panel.series) {
+			const from = s.from ?? 0;
+			for (let i = Math.max(a, from), stop = Math.min(b, from + s.values.length - 1); i <= stop; i++) take(s.values[i - from]);
+		}
+		for (const level of panel.levels ?? []) if (level.reach !== false) take(level.y);
+		if (!(high >= low)) [low, high] = [0, 1];
+		const pad = (high - low || Math.abs(high) || 1) * 0.06;
+		return [low - pad, panel.top === undefined ? high + pad : Math.max(panel.top, high) + pad / 3];
+	}
+
+	panel(g, panel, top, ticks) {
+		const { colors } = this, [low, high] = this.range(panel);
+		const y = (v) => top + panel.height - ((v - low) / (high - low)) * panel.height;
+		g.fillStyle = colors.ink;
+		g.textAlign = "left";
+		g.fillText(panel.title, 0, top - 9);
+		g.save();
+		g.beginPath();
+		g.rect(this.left, top, this.width, panel.height);
+		g.clip();
+		if (panel.shade) {
+			g.fillStyle = colors.band;
+			g.fillRect(this.x(panel.shade[0]), top, this.x(panel.shade[1]) - this.x(panel.shade[0]), panel.height);
+		}
+		g.lineWidth = 0.8;
+		g.strokeStyle = colors.grid;
+		for (const [bar] of ticks) line(g, this.x(bar), top, this.x(bar), top + panel.height);
+		g.restore();
+		const step = niceStep((high - low) / Math.max(2, panel.height / 30)), digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+		g.textAlign = "right";
+		for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
+			g.strokeStyle = colors.grid;
+			line(g, this.left, y(v), this.left + this.width, y(v));
+			g.fillStyle = colors.muted;
+			g.fillText(panel.percent ? percent(v, Math.max(0, digits - 2)) : number(v, digits), this.left - 6, y(v) + 4);
+		}
+		g.save();
+		g.beginPath();
+		g.rect(this.left, top - 4, this.width, panel.height + 8);
+		g.clip();
+		if (panel.band) this.fillBand(g, panel.band, y);
+		for (const level of panel.levels ?? []) {
+			g.strokeStyle = colors.muted;
+			g.lineWidth = 1;
+			g.setLineDash(level.dash ?? []);
+			line(g, this.left, y(level.y), this.left + this.width, y(level.y));
+		}
+		for (const s of panel.series) this.series(g, s, y);
+		g.setLineDash([]);
+		for (const mark of panel.marks ?? []) drawMark(g, this.x(mark.bar), y(mark.value), mark.kind, colors);
+		g.restore();
+		if (panel.note) {
+			g.fillStyle = colors.muted;
+			g.textAlign = "center";
+			g.fillText(panel.note, this.left + this.width / 2, top + panel.height / 2);
+		}
+	}
+
+	fillBand(g, band, y) {
+		g.fillStyle = this.colors.band;
+		g.beginPath();
+		band.low.forEach((v, i) => g.lineTo(this.x(i), y(v)));
+		for (let i = band.high.length - 1; i >= 0; i--) g.lineTo(this.x(i), y(band.high[i]));
+		g.fill();
+	}
+
+	// One line; where bars are denser than pixels, the lowest and highest of each pixel.
+	series(g, s, y) {
+		const from = s.from ?? 0, a = Math.max(Math.floor(this.view[0]), from), b = Math.min(Math.ceil(this.view[1]), from + s.values.length - 1);
+		g.strokeStyle = s.color;
+		g.lineWidth = s.width ?? 1.5;
+		g.setLineDash(s.dash ?? []);
+		g.beginPath();
+		const dense = (b - a) / this.width > 1.5;
+		let column = null, open = false, low = 0, high = 0, end = 0;
+		const flush = () => {
+			if (column === null) return;
+			g.lineTo(column, y(low));
+			if (high !== low) g.lineTo(column, y(high));
+			g.lineTo(column, y(end));
+		};
+		for (let i = a; i <= b; i++) {
+			const v = s.values[i - from];
+			if (Number.isNaN(v)) {
+				flush();
+				[column, open] = [null, false];
+				continue;
+			}
+			const x = this.x(i);
+			if (!dense) {
+				open ? g.lineTo(x, y(v)) : g.moveTo(x, y(v));
+			} else {
+				const pixel = Math.round(x);
+				if (pixel === column) {
+					if (v < low) low = v;
+					if (v > high) high = v;
+				} else {
+					flush();
+					if (!open) g.moveTo(pixel, y(v));
+					column = pixel;
+					low = high = v;
+				}
+				end = v;
+			}
+			open = true;
+		}
+		flush();
+		g.stroke();
+	}
+
+	// Years, half-years or months, as many as there is room for.
+	ticks() {
+		const [a, b] = [Math.floor(this.view[0]), Math.ceil(this.view[1])], room = Math.max(2, this.width / 70), out = [];
+		const span = (this.days[b] - this.days[a]) / 30.4, months = [1, 2, 3, 6, 12, 24, 48, 120].find((m) => span / m <= room) ?? 240;
+		if (span < 1.5) return [];
+		let last = null;
+		for (let i = Math.max(a, 0); i <= b; i++) {
+			const date = new Date(this.days[i] * 864e5), month = date.getUTCFullYear() * 12 + date.getUTCMonth(), slot = Math.floor(month / months);
+			if (last !== null && slot !== last) {
+				const name = date.toLocaleString("en", { month: "short", timeZone: "UTC" });
+				out.push([i, months >= 12 || month % 12 === 0 ? String(date.getUTCFullYear()) : name]);
+			}
+			last = slot;
+		}
+		return out;
+	}
+}
+
+function line(g, x0, y0, x1, y1) {
+	g.beginPath();
+	g.moveTo(x0, y0);
+	g.lineTo(x1, y1);
+	g.stroke();
+}
+
+function niceStep(rough) {
+	const size = 10 ** Math.floor(Math.log10(rough));
+	return [1, 2, 5, 10].find((k) => k * size >= rough) * size;
+}
+
+// Told apart by shape: a ring where a signal was given, triangles where a fill opened, a cross where it closed.
+function drawMark(g, x, y, kind, colors) {
+	g.lineWidth = 1.6;
+	g.strokeStyle = g.fillStyle = kind === "buy" ? colors.gain : kind === "sell" ? colors.loss : colors.ink;
+	g.beginPath();
+	if (kind === "signal") g.arc(x, y, 4, 0, 7);
+	else if (kind === "close") {
+		g.moveTo(x - 4, y - 4); g.lineTo(x + 4, y + 4); g.moveTo(x + 4, y - 4); g.lineTo(x - 4, y + 4);
+	} else {
+		const up = kind === "buy" ? -1 : 1;
+		g.moveTo(x, y + 6 * up); g.lineTo(x - 5, y - 4 * up); g.lineTo(x + 5, y - 4 * up);
+		g.fill();
+		return;
+	}
+	g.stroke();
+}
+
+// ---------------------------------------------------------------- the settings
+
+function problem(set) {
+	if (!(set.entry > 0)) return "The entry level must be above 0.";
+	if (set.exit >= set.entry) return "The exit level must be below the entry level, or a trade would close as it opens.";
+	if (set.stop !== null && set.stop <= set.entry) return "The stop must be beyond the entry level, or every entry is a stop.";
+	if (set.time_stop !== null && !(set.time_stop > 0)) return "The time stop must be above 0.";
+	if (set.cost < 0 || set.borrow < 0) return "Costs are not negative.";
+	if (!Number.isInteger(set.lag) || set.lag < 0 || set.lag > 20) return "The lag is a whole number from 0 to 20.";
+	return "";
+}
+
+// What of a state the address holds: differences from the run, and the pair that is open.
+export function toHash(head, set, shown, view) {
+	const out = new URLSearchParams();
+	for (const { name } of head.controls) if (set[name] !== head.own[name]) out.set(name, set[name] ?? "none");
+	const own = head.variants.filter((v) => v.in_run).map((v) => v.name);
+	const on = head.variants.filter((v) => shown.has(v.name)).map((v) => v.name);
+	if (on.join() !== own.join()) out.set("on", on.join(" "));
+	if (set.from) out.set("from", set.from);
+	if (set.to) out.set("to", set.to);
+	if (set.out.size) out.set("out", [...set.out].sort().join(" "));
+	for (const [name, value] of Object.entries(view)) if (value) out.set(name, value);
+	return out.toString();
+}
+
+export function fromHash(head, text) {
+	const given = new URLSearchParams(text.replace(/^#/, "")), set = { ...head.own, from: "", to: "", out: new Set() };
+	for (const { name, optional } of head.controls) {
+		const value = given.get(name);
+		if (value === null) continue;
+		if (value === "none" && optional) set[name] = null;
+		else if (value.trim() && Number.isFinite(Number(value))) set[name] = Number(value);
+	}
+	for (const name of ["from", "to"]) if (head.windows.some((w) => w.end === given.get(name))) set[name] = given.get(name);
+	for (const name of (given.get("out") ?? "").split(" ")) if (name) set.out.add(name);
+	const on = given.has("on") ? given.get("on").split(" ") : null;
+	const shown = new Set(head.variants.filter((v) => (on ? on.includes(v.name) : v.in_run)).map((v) => v.name));
+	return { set: problem(set) ? { ...set, ...head.own } : set, shown, view: { pair: given.get("pair"), window: given.get("window"), variant: given.get("variant") } };
+}
+
+// The config keys that a state changes, as [table, key, TOML value].
+export function changes(head, set, shown) {
+	const out = [];
+	for (const { name, path, whole } of head.controls) {
+		if (set[name] === head.own[name]) continue;
+		// a stop cannot be taken out by an override: one that nothing reaches does the same
+		const value = set[name] ?? 1e9;
+		const text = whole || !Number.isInteger(value) ? String(value) : value.toFixed(1);
+		out.push([...path.split("."), text]);
+	}
+	const on = head.variants.filter((v) => shown.has(v.name)), own = head.variants.filter((v) => v.in_run);
+	if (on.length && on.map((v) => v.name).join() !== own.map((v) => v.name).join()) {
+		const list = (values) => "[" + [...new Set(values)].join(", ") + "]";
+		out.push(["hedge", "variants", list(on.map((v) => `"${v.rule}"`))]);
+		const moving = on.filter((v) => v.moving);
+		if (moving.length) out.push(["hedge", "rehedge", list(moving.map((v) => (v.rehedge === "band" ? `{ band = ${v.band} }` : `"${v.rehedge}"`)))]);
+	}
+	return out;
+}
+
+export const asOptions = (list) => list.map(([table, key, value]) => `--set '${table}.${key}=${value}'`).join(" ");
+
+export function asToml(list) {
+	const tables = new Map();
+	for (const [table, key, value] of list) tables.set(table, [...(tables.get(table) ?? []), `${key} = ${value}`]);
+	return [...tables].map(([table, lines]) => `[${table}]\n${lines.join("\n")}\n`).join("\n");
+}
+
+// ---------------------------------------------------------------- tables
+
+const table = (caption, heads, body) =>
+	el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body));
+
+// A table that sorts by its heads and shows as many rows as are asked for.
+class Grid {
+	constructor(caption, columns, sort) {
+		this.columns = columns;
+		this.sort = sort;
+		this.limit = 50;
+		this.rows = [];
+		this.text = "";
+		this.heads = columns.map((column, k) => {
+			const name = column.plain ? column.label : button(column.label, () => this.by(k));
+			return el("th", { scope: "col", class: column.text ? "text" : null }, name);
+		});
+		this.body = el("tbody");
+		this.filter = el("input", { type: "search", placeholder: "Filter", "aria-label": "Filter " + caption.toLowerCase(), oninput: () => this.fill((this.text = this.filter.value.toLowerCase())) });
+		this.count = el("output", { class: "muted", "aria-live": "polite" });
+		this.more = button("Show more", () => this.fill((this.limit += 200)));
+		this.tools = el("div", { class: "tools" }, this.filter, this.count);
+		const scroll = table(caption, this.heads, this.body);
+		this.box = el("div", {}, this.tools, scroll, this.more);
+	}
+
+	by(k) {
+		this.sort = [k, this.sort[0] === k ? -this.sort[1] : this.columns[k].text ? 1 : -1];
+		this.fill();
+	}
+
+	get shown() {
+		const [k, way] = this.sort, key = this.columns[k].value;
+		const rows = this.text ? this.rows.filter((row) => this.columns.some((c) => c.text && String(c.value(row)).toLowerCase().includes(this.text))) : [...this.rows];
+		const compare = (a, b) => (a === b ? 0 : a === null || Number.isNaN(a) ? 1 : b === null || Number.isNaN(b) ? -1 : (a < b ? -1 : 1) * way);
+		return rows.sort((a, b) => compare(key(a), key(b)));
+	}
+
+	fill() {
+		const rows = this.shown;
+		this.heads.forEach((head, k) => head.setAttribute("aria-sort", this.sort[0] !== k ? "none" : this.sort[1] > 0 ? "ascending" : "descending"));
+		this.body.replaceChildren(...rows.slice(0, this.limit).map((row) =>
+			el("tr", {}, ...this.columns.map((c) => el("td", { class: c.text ? "text" : null }, c.show ? c.show(row) : String(c.value(row)))))));
+		this.count.textContent = `${rows.length.toLocaleString("en-US")} of ${this.rows.length.toLocaleString("en-US")}`;
+		this.more.hidden = rows.length <= this.limit;
+	}
+
+	csv() {
+		const columns = this.columns.filter((c) => !c.plain);
+		return csv([columns.map((c) => c.label), ...this.shown.map((row) => columns.map((c) => c.value(row)))]);
+	}
+}
+
+// ---------------------------------------------------------------- the page
+
+export class App {
+	constructor(root, data, { hash = true } = {}) {
+		this.root = root;
+		this.data = data;
+		this.head = data.head;
+		this.hash = hash;
+		this.trials = new Trials();
+		this.times = [];
+		Object.assign(this, fromHash(this.head, ""));
+		this.colors = {};
+		this.build();
+		this.paint();
+		matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paint() || this.draw());
+		new ResizeObserver(() => this.draw()).observe(this.main);
+		// the run's own settings are the first that were looked at, whatever the address asks for
+		this.update(true);
+		this.own = new Map(this.results.map((r) => [r.variant.name, this.trials.deflated(r.summary.moments)]));
+		if (hash) {
+			addEventListener("hashchange", () => location.hash.slice(1) !== this.text && this.restore(location.hash));
+			if (location.hash.length > 1) this.restore(location.hash);
+		}
+		this.update();
+		this.settle();
+	}
+
+	paint() {
+		const style = getComputedStyle(this.root), value = (name) => style.getPropertyValue("--" + name).trim();
+		for (const name of ["ink", "muted", "grid", "gain", "loss", "band"]) this.colors[name] = value(name);
+		this.lines = new Map(this.head.variants.map((v) => [v.name, { color: value("v" + v.number), dash: v.dash, width: v.dash.length ? 1.6 : 2.2 }]));
+	}
+
+	build() {
+		const { head } = this, section = (id, title, ...kids) => el("section", { id: "x-" + id, "aria-labelledby": "h-" + id }, el("h2", { id: "h-" + id }, title), ...kids);
+		this.inputs = {};
+		const fields = head.controls.map((control) => this.control(control));
+		this.checks = new Map(head.variants.map((v) => [v.name, el("input", { type: "checkbox", onchange: (e) => this.toggle(v.name, e.target.checked) })]));
+		const variants = el("fieldset", {}, el("legend", {}, "Variants"),
+			...head.variants.map((v) => el("label", { class: "check" }, this.checks.get(v.name), swatch(v), v.label, v.in_run ? "" : el("small", {}, " not in the run"))));
+		this.ends = ["from", "to"].map((name) => el("select", { onchange: (e) => this.change(name, e.target.value) },
+			el("option", { value: "" }, name === "from" ? "first" : "last"), ...head.windows.map((w) => el("option", { value: w.end }, w.end))));
+		this.alert = el("p", { class: "alert", role: "alert" });
+		this.shareText = el("textarea", { readonly: true, rows: 3, "aria-label": "Copied text", hidden: true });
+		const copy = (label, make) => button(label, () => this.copy(make()));
+		const actions = el("div", { class: "actions" },
+			button("Back to the run", () => this.reset()),
+			copy("Copy link", () => location.href.replace(/#.*/, "") + "#" + this.text),
+			copy("Copy --set", () => asOptions(changes(head, this.set, this.shown)) || "The settings are the run's own."),
+			copy("Copy TOML", () => asToml(changes(head, this.set, this.shown)) || "# The settings are the run's own."), this.shareText);
+		const controls = el("form", { class: "controls", "aria-label": "Settings", onsubmit: (e) => e.preventDefault() }, this.alert,
+			el("fieldset", {}, el("legend", {}, "Signals"), ...fields.slice(0, 4)), el("fieldset", {}, el("legend", {}, "Costs and fills"), ...fields.slice(4)), variants, actions);
+
+		this.cost = el("p", { class: "verdict", "aria-live": "polite" });
+		const heads = ["Variant", "Return a year", "Sharpe ratio", "deflated", "Sharpe in the run", "deflated then", "Maximum drawdown", "Trades", "Mean trade, net (bp)", "Winning", "Closed at the exit level"];
+		this.rows = el("tbody");
+		const summary = table("Summary by variant", heads.map((h, k) => el("th", { scope: "col", class: k ? null : "text" }, h)), this.rows);
+		this.equity = new Chart("Growth of 1 after costs, and drawdown, one line a variant", this.colors);
+		this.bars = el("canvas", { class: "bars", role: "img", "aria-label": "Net dollars of each window, all variants shown. Drag over windows to keep only those." });
+		this.brush();
+		const windows = el("div", { class: "tools" }, el("label", {}, "Windows from ", this.ends[0]), el("label", {}, "to ", this.ends[1]),
+			button("All windows", () => this.range("", "")));
+
+		const day = (one, t) => (t < 0 ? "" : iso(dayOf(this.data, one, t)));
+		const open = (name, one) => button(name, () => this.open(name, one?.window, one?.variant), { class: "link" });
+		this.trades = new Grid("Trades", [
+			{ label: "Window", text: true, value: (o) => this.window(o) },
+			{ label: "Pair", text: true, value: (o) => o.pair.name, show: (o) => open(o.pair.name, { window: this.window(o), variant: o.variant.name }) },
+			{ label: "Variant", text: true, value: (o) => o.variant.label },
+			{ label: "Side", value: (o) => o.side, show: (o) => (o.side > 0 ? "long" : "short") },
+			{ label: "Signal", text: true, value: (o) => day(o, o.signalBar) },
+			{ label: "Entry", text: true, value: (o) => day(o, o.entryBar) },
+			{ label: "Exit", text: true, value: (o) => day(o, o.exitBar) },
+			{ label: "Ended by", text: true, value: (o) => words(head.reasons[o.reason]) },
+			{ label: "Ratio", value: (o) => o.ratio, show: (o) => number(o.ratio, 3) },
+			{ label: "Net $", value: (o) => o.net, show: (o) => number(o.net, 0) },
+			{ label: "Net bp", value: (o) => (o.net / o.capital) * 1e4, show: (o) => number((o.net / o.capital) * 1e4, 1) },
+		], [9, -1]);
+		this.pairs = new Grid("Pairs", [
+			{ label: "In", plain: true, value: (o) => (this.set.out.has(o.name) ? 0 : 1), show: (o) => this.keep(o.name) },
+			{ label: "Pair", text: true, value: (o) => o.name, show: (o) => open(o.name) },
+			{ label: "Windows", value: (o) => o.windows },
+			{ label: "Trades", value: (o) => o.trades },
+			{ label: "Net $", value: (o) => o.net, show: (o) => number(o.net, 0) },
+		], [4, -1]);
+		const save = (grid, name) => grid.tools.append(button("CSV", () => this.save(name, grid.csv())));
+		save(this.trades, "trades.csv");
+		save(this.pairs, "pairs.csv");
+		const only = (keep) => () => {
+			const names = this.pairs.shown.map((o) => o.name);
+			for (const o of this.pairs.rows) if (names.includes(o.name)) keep ? this.set.out.delete(o.name) : this.set.out.add(o.name);
+			this.update();
+		};
+		this.pairs.tools.append(button("All listed in", only(true)), button("All listed out", only(false)));
+		this.pairChart = new Chart("Prices, hedge ratio, spread and z-score of the pair", this.colors);
+		this.pairWindow = el("select", { onchange: (e) => this.open(this.view.pair, e.target.value, this.view.variant) });
+		this.pairVariant = el("select", { onchange: (e) => this.open(this.view.pair, this.view.window, e.target.value) });
+		this.pairTitle = el("h2", { id: "h-pair", tabindex: -1 });
+		this.pairNote = el("p", { class: "muted" });
+		this.pairBox = el("section", { id: "x-pair", "aria-labelledby": "h-pair", hidden: true }, this.pairTitle,
+			el("div", { class: "tools" }, el("label", {}, "Window ", this.pairWindow), el("label", {}, "Variant ", this.pairVariant),
+				button("Close the pair", () => this.open(null))), this.pairNote, this.pairChart.box);
+		const daily = button("CSV of daily returns", () => this.save("daily.csv", this.dailyCsv()));
+		const notices = head.notices.map((text) => el("p", { class: "warning" }, text));
+		this.main = el("main", {},
+			section("cost", "What trying costs", this.cost, summary),
+			section("equity", "Equity", this.equity.box, daily),
+			section("windows", "Windows", el("p", { class: "muted" }, "Net dollars by test end. A window left out takes its capital with it."), this.bars, windows),
+			this.pairBox,
+			section("trades", "Trades", this.trades.box),
+			section("pairs", "Pairs", el("p", { class: "muted" }, "A pair left out leaves its capital idle. A click on a name opens the pair."), this.pairs.box));
+		this.root.replaceChildren(el("div", { class: "explorer" },
+			el("header", {}, el("p", { class: "eyebrow" }, "pairs_bt: " + head.title), el("h1", {}, "What if the thresholds were others?"), ...notices),
+			el("div", { class: "columns" }, controls, this.main)));
+	}
+
+	control({ name, label, unit, low, high, step, optional }) {
+		const own = this.head.own[name], top = Math.max(high, own ?? high), bottom = Math.min(low, own ?? low);
+		const slider = el("input", { type: "range", min: bottom, max: optional ? top + step : top, step, id: "s-" + name, "aria-describedby": "u-" + name,
+			oninput: () => this.change(name, optional && Number(slider.value) > top ? null : round(Number(slider.value))) });
+		const box = el("input", { type: "number", step: "any", "aria-label": label + ", exact", placeholder: optional ? "none" : "",
+			onchange: () => this.change(name, box.value === "" ? (optional ? null : own) : Number(box.value)) });
+		this.inputs[name] = { slider, box, top, step };
+		return el("div", { class: "control" }, el("label", { for: "s-" + name }, label), box, slider, el("small", { id: "u-" + name }, unit));
+	}
+
+	keep(name) {
+		return el("input", { type: "checkbox", "aria-label": "Trade " + name, ...(this.set.out.has(name) ? {} : { checked: true }),
+			onchange: (e) => {
+				e.target.checked ? this.set.out.delete(name) : this.set.out.add(name);
+				this.update();
+			} });
+	}
+
+	window(one) {
+		return this.head.windows[one.pair.k].end;
+	}
+
+	change(name, value) {
+		this.set[name] = value;
+		this.update();
+	}
+
+	range(from, to) {
+		Object.assign(this.set, { from, to });
+		this.update();
+	}
+
+	toggle(name, on) {
+		on ? this.shown.add(name) : this.shown.delete(name);
+		this.update();
+	}
+
+	reset() {
+		const { view } = this;
+		Object.assign(this, fromHash(this.head, ""), { view });
+		this.update();
+	}
+
+	restore(text) {
+		Object.assign(this, fromHash(this.head, text));
+		this.update();
+	}
+
+	// At most one new picture a frame; tables and the address follow when the hand rests.
+	update(now = false) {
+		if (now) return this.frame();
+		this.waiting ??= requestAnimationFrame(() => {
+			this.waiting = null;
+			this.frame();
+			clearTimeout(this.resting);
+			this.resting = setTimeout(() => this.settle(), 120);
+		});
+	}
+
+	frame() {
+		const { head } = this, start = performance.now();
+		this.showControls();
+		this.alert.textContent = problem(this.set) || (this.shown.size ? "" : "No variant is shown: choose one.");
+		if (!this.alert.textContent) {
+			this.results = this.compute(this.set);
+			const key = JSON.stringify([head.controls.map(({ name }) => this.set[name]), this.set.from, this.set.to, [...this.set.out].sort()]);
+			for (const r of this.results) this.trials.add(key, r.variant.name, r.excess, r.summary.moments);
+			this.showSummary();
+			this.draw();
+		}
+		this.times.push(performance.now() - start);
+	}
+
+	// Everything traded at these settings, one result a variant shown.
+	compute(set) {
+		return this.head.variants.filter((v) => this.shown.has(v.name)).map((v) => {
+			const result = tradeVariant(this.data, set, v);
+			result.summary = summarise(this.data, result);
+			return result;
+		});
+	}
+
+	showControls() {
+		for (const [name, { slider, box, top, step }] of Object.entries(this.inputs)) {
+			const value = this.set[name];
+			slider.value = value ?? top + step;
+			slider.setAttribute("aria-valuetext", value === null ? "none" : number(value, 2));
+			if (document.activeElement !== box) box.value = value ?? "";
+		}
+		for (const [name, box] of this.checks) box.checked = this.shown.has(name);
+		this.ends[0].value = this.set.from;
+		this.ends[1].value = this.set.to;
+	}
+
+	showSummary() {
+		const { head, trials } = this, year = Math.sqrt(head.year);
+		const luck = expectedMaximum(trials.effective, trials.variance) * year;
+		const settings = trials.settings.size;
+		this.cost.textContent = `You have looked at ${settings} setting${settings === 1 ? "" : "s"}: ${trials.sharpes.length} trials with the variants, worth `
+			+ `${number(trials.effective, 1)} independent ones. The best of so many without any skill would show a Sharpe ratio of about ${number(luck)}. `
+			+ "Deflated: the probability that a true Sharpe ratio is above zero, given that search.";
+		this.rows.replaceChildren(...this.results.map((r) => {
+			const s = r.summary, own = head.summary[r.variant.name]?.net_sharpe;
+			const cells = [percent(s.annual), number(s.sharpe), percent(trials.deflated(s.moments), 0), number(own ?? NaN), percent(this.own?.get(r.variant.name) ?? NaN, 0),
+				percent(s.depth), number(s.trades, 0), number(s.bp, 1), percent(s.winning, 0), percent(s.returned, 0)];
+			return el("tr", {}, el("th", { scope: "row" }, swatch(r.variant), r.variant.label), ...cells.map((text) => el("td", {}, text)));
+		}));
+	}
+
+	draw() {
+		if (!this.results) return;
+		const { data, head } = this, days = data.days.subarray(data.first, data.last);
+		const lines = (key) => this.results.map((r) => ({ name: r.variant.label, values: r.summary[key], ...this.lines.get(r.variant.name) }));
+		this.equity.set(days, [
+			{ title: "Growth of 1, net, on committed capital", height: 230, series: lines("equity"), levels: [{ y: 1 }], format: (v) => number(v, 3), band: head.band },
+			{ title: "Drawdown", height: 100, series: lines("drawdown"), percent: true, format: percent, top: 0 },
+		]);
+		this.drawBars();
+		this.drawPair();
+	}
+
+	// ------------------------------------------------------------ windows
+
+	drawBars() {
+		const c = this.bars, css = c.clientWidth, ratio = devicePixelRatio || 1, height = 90, g = c.getContext("2d"), sums = this.head.windows.map(() => 0);
+		if (!css) return;
+		if (c.width !== Math.round(css * ratio)) [c.width, c.height] = [Math.round(css * ratio), height * ratio];
+		for (const r of this.results) for (const one of r.trades) sums[one.pair.k] += one.net;
+		const most = Math.max(...sums.map(Math.abs), 1e-9), wide = css / sums.length;
+		g.setTransform(ratio, 0, 0, ratio, 0, 0);
+		g.clearRect(0, 0, css, height);
+		const range = this.dragged ?? [this.set.from, this.set.to];
+		sums.forEach((sum, k) => {
+			const { end } = this.head.windows[k], inside = (!range[0] || end >= range[0]) && (!range[1] || end <= range[1]);
+			g.fillStyle = inside ? this.colors.band : "transparent";
+			g.fillRect(k * wide, 0, wide + 0.5, height);
+			g.fillStyle = sum >= 0 ? this.colors.gain : this.colors.loss;
+			g.globalAlpha = inside ? 1 : 0.3;
+			const tall = (Math.abs(sum) / most) * (height / 2 - 4);
+			g.fillRect(k * wide + 0.15 * wide, sum >= 0 ? height / 2 - tall : height / 2, 0.7 * wide, Math.max(tall, sum ? 1 : 0));
+			g.globalAlpha = 1;
+		});
+		g.strokeStyle = this.colors.muted;
+		line(g, 0, height / 2, css, height / 2);
+	}
+
+	brush() {
+		const c = this.bars, at = (event) => this.head.windows[Math.min(Math.max(Math.floor((event.offsetX / c.clientWidth) * this.head.windows.length), 0), this.head.windows.length - 1)].end;
+		let start = null;
+		c.addEventListener("pointerdown", (event) => {
+			start = at(event);
+			c.setPointerCapture(event.pointerId);
+		});
+		c.addEventListener("pointermove", (event) => {
+			if (start === null) return;
+			const end = at(event);
+			this.dragged = start < end ? [start, end] : [end, start];
+			this.drawBars();
+		});
+		c.addEventListener("pointerup", () => {
+			if (this.dragged) this.range(...this.dragged);
+			start = this.dragged = null;
+		});
+	}
+
+	// ------------------------------------------------------------ one pair
+
+	open(name, window, variant) {
+		this.view = { pair: name, window, variant };
+		this.draw();
+		this.settle();
+		if (name) {
+			this.pairBox.scrollIntoView({ block: "start" });
+			this.pairTitle.focus({ preventScroll: true });
+		}
+	}
+
+	drawPair() {
+		const { data, head } = this, found = data.pairs.filter((p) => p.name === this.view.pair);
+		this.pairBox.hidden = !found.length;
+		if (!found.length) return;
+		const pair = found.find((p) => head.windows[p.k].end === this.view.window) ?? found[0];
+		const result = this.results.find((r) => r.variant.name === this.view.variant) ?? this.results[0];
+		if (!result) return;
+		const choose = (select, options, value) => {
+			if (select.options.length !== options.length || options.some(([v], k) => select.options[k].value !== v)) select.replaceChildren(...options.map(([v, text]) => el("option", { value: v }, text)));
+			select.value = value;
+		};
+		choose(this.pairWindow, found.map((p) => [head.windows[p.k].end, head.windows[p.k].end]), head.windows[pair.k].end);
+		choose(this.pairVariant, this.results.map((r) => [r.variant.name, r.variant.label]), result.variant.name);
+		const w = head.windows[pair.k], rule = data.ruleOf.get(result.variant.rule), refused = data.refusal(rule, pair, this.set.entry), train = w.split - w.first;
+		const own = result.trades.filter((one) => one.pair === pair), hard = rule.refusal[pair.p] !== 0;
+		this.pairTitle.textContent = `${pair.name}, window of ${w.end}`;
+		this.pairNote.textContent = (refused ? `Not traded under this variant: ${refused}. ` : `${own.length} trade${own.length === 1 ? "" : "s"}, net $${number(own.reduce((a, o) => a + o.net, 0), 0)}. `)
+			+ `Half-life ${number(rule.life[pair.p], 1)} bars, z over ${rule.bars[pair.p]} bars. The train window is shaded. Ring: signal; triangle up: buys the spread; down: sells it; cross: closes.`;
+		const indexed = (ticker) => Float64Array.from({ length: train + pair.bars }, (_, i) => (100 * data.price(ticker, w.first + i)) / data.price(ticker, w.first));
+		const style = this.lines.get(result.variant.name), shade = [0, train - 0.5], none = { values: [], name: "" };
+		const at = rule.at[pair.p], long = hard ? null : data.longSpread(rule, pair), z = hard ? null : rule.z.subarray(at, at + pair.bars);
+		const marks = own.flatMap((one) => {
+			const out = [[one.signalBar, "signal"], [one.entryBar, one.side > 0 ? "buy" : "sell"]];
+			return one.exitBar >= 0 ? [...out, [one.exitBar, "close"]] : out;
+		});
+		const on = (values) => (values ? marks.map(([t, kind]) => ({ bar: train + t, kind, value: values(t) })) : []);
+		const { entry, exit, stop } = this.set, dash = [4, 3];
+		const levels = [entry, -entry, ...(stop === null ? [] : [stop, -stop])].map((y) => ({ y, dash, reach: Math.abs(y) === entry })).concat([exit, -exit].map((y) => ({ y, dash: [1, 3] })));
+		const note = hard ? "not traded: " + refused : "";
+		this.pairChart.set(data.days.subarray(w.first, w.stop), [
+			{ title: `${head.tickers[pair.y]} (solid) and ${head.tickers[pair.x]} (dotted), 100 at the train start`, height: 130, shade,
+				series: [{ name: head.tickers[pair.y], values: indexed(pair.y), color: this.colors.ink }, { name: head.tickers[pair.x], values: indexed(pair.x), color: this.colors.ink, dash: [2, 2] }] },
+			{ title: head.fixed.log ? "Hedge ratio, in logs" : "Hedge ratio, shares of x for a share of y", height: 80, shade, note, format: (v) => number(v, 4),
+				series: [hard ? none : { name: "ratio", from: train, values: Float64Array.from({ length: pair.bars }, (_, t) => data.hedge(rule, pair, t)), ...style, dash: [] }] },
+			{ title: "Spread, and its rolling mean (dotted)", height: 110, shade, note,
+				series: hard ? [none] : [{ name: "spread", from: train - long.lead, values: long.spread, ...style, dash: [] }, { name: "mean", from: train, values: data.rollingMean(rule, pair), color: this.colors.muted, dash: [2, 2] }],
+				marks: on(long && ((t) => long.spread[long.lead + t])) },
+			{ title: "z-score, entry levels (dashed), exit level (dotted)", height: 130, shade, note, levels, series: hard ? [none] : [{ name: "z", from: train, values: z, ...style, dash: [] }], marks: on(z && ((t) => z[t])) },
+		]);
+	}
+
+	// ------------------------------------------------------------ when the hand rests
+
+	settle() {
+		if (!this.results) return;
+		this.trades.rows = this.results.flatMap((r) => r.trades);
+		this.trades.fill();
+		const byPair = new Map();
+		for (const pair of this.data.pairs) {
+			const row = byPair.get(pair.name) ?? { name: pair.name, windows: 0, trades: 0, net: 0 };
+			row.windows += 1;
+			byPair.set(pair.name, row);
+		}
+		for (const one of this.trades.rows) {
+			const row = byPair.get(one.pair.name);
+			row.trades += 1;
+			row.net += one.net;
+		}
+		this.pairs.rows = [...byPair.values()];
+		this.pairs.fill();
+		this.text = toHash(this.head, this.set, this.shown, this.view);
+		if (!this.hash) return;
+		try {
+			history.replaceState(null, "", "#" + this.text);
+		} catch {
+			this.hash = false; // a frame without an address of its own
+		}
+	}
+
+	dailyCsv() {
+		const { data } = this, rows = [["date", ...this.results.map((r) => r.variant.name)]];
+		for (let i = 0; i < data.size; i++) rows.push([iso(data.days[data.first + i]), ...this.results.map((r) => r.net[i])]);
+		return csv(rows);
+	}
+
+	save(name, text) {
+		const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: name });
+		link.click();
+		setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+	}
+
+	copy(text) {
+		this.shareText.hidden = false;
+		this.shareText.value = text;
+		this.shareText.select();
+		navigator.clipboard?.writeText(text).catch(() => document.execCommand("copy"));
+	}
+}
+
+const round = (v) => Math.round(v * 1e6) / 1e6;
+
+// Read the block and show the page in `root`.
+export async function mount(root, text, options = {}) {
+	root.explorer = new App(root, new Data(await unpack(text)), options);
+	root.dataset.ready = "true";
+}
+
+// The face that notebooks call (anywidget).
+export default {
+	async render({ model, el: root }) {
+		root.classList.add("pairs-bt-explorer");
+		const page = el("div");
+		root.replaceChildren(...(model.get("notice") ? [el("p", { class: "notice" }, model.get("notice"))] : []), page);
+		await mount(page, model.get("block"), { hash: false });
+	},
+};
