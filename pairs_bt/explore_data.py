@@ -19,9 +19,11 @@ import numpy as np
 from pairs_bt.config import MOVING_RULES, Band, Config
 from pairs_bt.hedge import INTERCEPT_RULES, REBUILT_RULES, Variant, variants
 from pairs_bt.kernels.trading import REASONS
+from pairs_bt.explore_texts import TEXTS
 from pairs_bt.limits import limited
 from pairs_bt.performance import TRADING_DAYS
 from pairs_bt.prices import check_prices
+from pairs_bt.signal_forms import z_form
 from pairs_bt.signals import REFUSALS, SignalSet, whole_spreads
 from pairs_bt.study import Study, prepare, read_borrow
 from pairs_bt.style import variant_color, variant_dash
@@ -100,7 +102,7 @@ def explore_block(run: Run, *, most: int | None = None) -> Block:
     arrays["price"] = study.filled[used]
     arrays["missing"] = np.flatnonzero(np.isfinite(study.filled[used]) & ~study.quotes[used]).astype(np.int32)
     head = _head(run, study, found, [study.tickers[k] for k in used], sum(c.y.size for c in found))
-    head["rules"] = [{"name": rule.name, "moving": rule.name in MOVING_RULES} for rule in rules]
+    head["rules"] = [_rule_head(rule.name, run.config) for rule in rules]
     for number, rule in enumerate(rules):
         arrays |= {f"{name}{number}": values for name, values in rule.columns.items()}
     return Block(pack(head, arrays), int(arrays["pair_y"].size), sum(c.y.size for c in found))
@@ -170,7 +172,7 @@ def _signals(
 
 def _no_signals() -> SignalSet:
     flat = np.empty((0, 0))
-    return SignalSet(flat, flat, flat, flat, np.empty(0), np.empty(0, np.int64), np.empty(0, np.int8))
+    return SignalSet(flat, flat, flat, flat, np.empty(0), np.empty(0, np.int64), np.empty(0, np.int8), flat)
 
 
 def _rule_columns(
@@ -187,6 +189,8 @@ def _rule_columns(
         "z": signals.z[use].ravel(),
         "hedge": signals.hedge_ratio[use].ravel() if moving else _first(signals.hedge_ratio[use]),
     }
+    if z_form(rule, study.config) != "rolling":
+        out["deviation"] = _deviations(signals, use)
     if not moving:
         # a held ratio's spread is one of prices, less what the rule holds for the intercept
         out["shift"] = _shifts(study, k, part, signals, use)
@@ -214,6 +218,24 @@ def _shifts(study: Study, k: int, part: Candidates, signals: SignalSet, use: np.
     return np.asarray(signals.spread[use, 0] - (y - signals.hedge_ratio[use, 0] * x))
 
 
+def _deviations(signals: SignalSet, use: np.ndarray) -> np.ndarray:
+    """What a z-score of 1 is worth in the spread's units where it does not roll: mean = spread - z times this."""
+    if not use.size:
+        return np.empty(0)
+    z = signals.z[use]
+    # the bar on which the quotient loses the least to rounding
+    bar = np.argmax(np.where(np.isfinite(z), np.abs(z), -1.0), axis=1)
+    row = np.arange(use.size)
+    return np.asarray((signals.spread[use] - signals.mean[use])[row, bar] / z[row, bar])
+
+
+def _rule_head(name: str, config: Config) -> dict[str, Any]:
+    form = z_form(name, config)
+    # without a rolling window no entry level is out of a z-score's reach
+    reach = form == "rolling" and config.signal.half_life != "book"
+    return {"name": name, "moving": name in MOVING_RULES, "form": form, "reach": reach}
+
+
 def _head(run: Run, study: Study, found: list[Candidates], tickers: list[str], candidates: int) -> dict[str, Any]:
     config = run.config
     return {
@@ -230,8 +252,7 @@ def _head(run: Run, study: Study, found: list[Candidates], tickers: list[str], c
         "summary": _summary(run),
         "candidates": candidates,
         "notices": _notices(run),
-        # dates and the lower and upper wealth that luck alone gives; drawn behind the equity where it is there
-        "band": None,
+        "texts": TEXTS,
         "windows": [
             {"end": w.label, "first": w.first, "split": w.split, "stop": w.stop, "entry": w.entry_stop,
              "closed": w.closed, "selected": int(part.y.size)}
@@ -264,7 +285,6 @@ def _fixed(config: Config, study: Study) -> dict[str, Any]:
     return {
         "stop_loss": config.signal.stop_loss,
         "side": -1 if config.signal.side == "book" else 1,
-        "refuse_short": config.signal.z == "rolling" and config.signal.half_life != "book",
         "drop": execution.unconverged == "drop",
         "half_spread": execution.spread / 2.0,
         "delisting_loss": execution.delisting_loss,
@@ -277,11 +297,9 @@ def _fixed(config: Config, study: Study) -> dict[str, Any]:
         "capital": float(portfolio.capital),
         "slots": study.slots,
         "cash_rate": portfolio.cash_rate,
+        "short_rebate": portfolio.short_rebate,
         "compounding": portfolio.compounding,
         "netting": portfolio.netting,
-        "max_pairs_held": portfolio.max_pairs_held,
-        "max_ticker_share": portfolio.max_ticker_share,
-        "max_gross": portfolio.max_gross,
     }
 
 

@@ -1,12 +1,14 @@
 // A run that trades again as its thresholds move. One module for the page and for notebooks: no library, no network.
 // `trade` is the twin of the ledger's kernel: each close marks what is held, reads the signal, fills, re-hedges.
 
-const OPEN = 0, RETURNED = 1, STOP = 2, STOP_LOSS = 3, TIME_STOP = 4, DELISTED = 5, WINDOW_END = 6;
+const OPEN = 0, EXIT_LEVEL = 1, STOP = 2, STOP_LOSS = 3, TIME_STOP = 4, DELISTED = 5, WINDOW_END = 6;
+const { abs, ceil, floor, max, min, round: nearest, sqrt } = Math, finite = Number.isFinite;
+const clamp = (v, low, high) => min(max(v, low), high);
 const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, i8: BigInt64Array, i1: Int8Array };
 
-// ---------------------------------------------------------------- data
+// ---- data
 
-export async function unpack(text) {
+async function unpack(text) {
 	const packed = Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
 	const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
 	const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
@@ -28,28 +30,28 @@ export async function unpack(text) {
 }
 
 // Where each pair's bars stand in the joined arrays, and the calendar of the portfolio.
-export class Data {
+class Data {
 	constructor({ head, arrays }) {
 		this.head = head;
 		this.arrays = arrays;
 		const days = arrays.day, windows = head.windows, count = arrays.pair_window.length;
 		this.days = days;
 		this.gap = Float64Array.from(days, (d, i) => (i ? d - days[i - 1] : 0));
-		this.first = Math.min(...windows.map((w) => w.split));
-		this.last = Math.max(...windows.map((w) => w.stop));
+		this.first = min(...windows.map((w) => w.split));
+		this.last = max(...windows.map((w) => w.stop));
 		this.size = this.last - this.first;
-		this.quoted = Uint8Array.from(arrays.price, (p) => (Number.isFinite(p) ? 1 : 0));
+		this.quoted = Uint8Array.from(arrays.price, (p) => (finite(p) ? 1 : 0));
 		for (const k of arrays.missing) this.quoted[k] = 0;
 		this.pairs = Array.from({ length: count }, (_, p) => {
 			const k = arrays.pair_window[p], w = windows[k];
-			return { p, k, y: Number(arrays.pair_y[p]), x: Number(arrays.pair_x[p]), bars: w.stop - w.split };
+			return { p, w, y: Number(arrays.pair_y[p]), x: Number(arrays.pair_x[p]), bars: w.stop - w.split };
 		});
 		for (const pair of this.pairs) {
 			pair.name = head.tickers[pair.y] + "/" + head.tickers[pair.x];
 			// the first bar without a price: a pair that has one is not opened after it
-			const split = windows[pair.k].split;
+			const { split } = pair.w;
 			pair.dead = 0;
-			while (pair.dead < pair.bars && Number.isFinite(this.price(pair.y, split + pair.dead) + this.price(pair.x, split + pair.dead))) pair.dead++;
+			while (pair.dead < pair.bars && finite(this.price(pair.y, split + pair.dead) + this.price(pair.x, split + pair.dead))) pair.dead++;
 		}
 		this.rules = head.rules.map((rule, r) => this.place(rule, r));
 		this.ruleOf = new Map(this.rules.map((rule) => [rule.name, rule]));
@@ -58,18 +60,17 @@ export class Data {
 
 	place(rule, r) {
 		const own = {};
-		for (const name of ["life", "bars", "refusal", "z", "hedge", "shift", "spread", "lead"])
+		for (const name of ["life", "bars", "refusal", "z", "hedge", "shift", "spread", "lead", "deviation"])
 			own[name] = this.arrays[name + r];
 		const count = this.pairs.length;
 		const out = { ...rule, ...own, at: new Int32Array(count), row: new Int32Array(count), leadAt: new Int32Array(count) };
 		let at = 0, row = 0, lead = 0;
-		for (const { p, k, bars } of this.pairs) {
+		for (const { p, w, bars } of this.pairs) {
 			[out.at[p], out.row[p], out.leadAt[p]] = [at, row, lead];
 			if (own.refusal[p]) continue;
 			at += bars;
 			row += 1;
-			const w = this.head.windows[k];
-			if (own.bars[p] > 1) lead += Math.min(own.bars[p] - 1, w.split - w.first);
+			if (own.bars[p] > 1) lead += min(own.bars[p] - 1, w.split - w.first);
 		}
 		return out;
 	}
@@ -84,7 +85,7 @@ export class Data {
 
 	// Shares of x for a share of y that a rule asks for at a bar of the trade window.
 	share(rule, pair, t) {
-		const hedge = this.hedge(rule, pair, t), bar = this.head.windows[pair.k].split + t;
+		const hedge = this.hedge(rule, pair, t), bar = pair.w.split + t;
 		return this.head.fixed.log ? hedge * (this.price(pair.y, bar) / this.price(pair.x, bar)) : hedge;
 	}
 
@@ -101,7 +102,7 @@ export class Data {
 	}
 
 	formed(rule, pair, t) {
-		const bar = this.head.windows[pair.k].split + t, log = this.head.fixed.log;
+		const bar = pair.w.split + t, log = this.head.fixed.log;
 		const y = this.price(pair.y, bar), x = this.price(pair.x, bar), hedge = this.hedge(rule, pair, t);
 		const value = log ? Math.log(y) - hedge * Math.log(x) : y - hedge * x;
 		return rule.shift ? value + rule.shift[rule.row[pair.p]] : value;
@@ -109,8 +110,8 @@ export class Data {
 
 	// Spread with the train bars that the first rolling means need, and how many of those there are.
 	longSpread(rule, pair) {
-		const w = this.head.windows[pair.k], trade = this.spread(rule, pair);
-		const lead = Math.max(0, Math.min(rule.bars[pair.p] - 1, w.split - w.first));
+		const { w } = pair, trade = this.spread(rule, pair);
+		const lead = max(0, min(rule.bars[pair.p] - 1, w.split - w.first));
 		const out = new Float64Array(lead + pair.bars);
 		for (let i = 0; i < lead; i++)
 			out[i] = rule.lead ? rule.lead[rule.leadAt[pair.p] + i] : this.formed(rule, pair, i - lead);
@@ -118,8 +119,10 @@ export class Data {
 		return { lead, spread: out };
 	}
 
-	rollingMean(rule, pair) {
+	// What z measures the spread from.
+	meanOf(rule, pair) {
 		const { lead, spread } = this.longSpread(rule, pair), n = rule.bars[pair.p];
+		if (rule.deviation) return spread.map((s, t) => s - rule.z[rule.at[pair.p] + t] * rule.deviation[rule.row[pair.p]]);
 		const out = new Float64Array(pair.bars).fill(NaN);
 		for (let t = 0; t < pair.bars && n > 1; t++) {
 			if (t + lead < n - 1) continue;
@@ -135,16 +138,17 @@ export class Data {
 		const reasons = this.head.refusals, code = rule.refusal[pair.p], n = rule.bars[pair.p];
 		if (code) return reasons[code];
 		// |z| <= (n - 1) / sqrt(n) for any n values
-		return this.head.fixed.refuse_short && (n - 1) / Math.sqrt(Math.max(n, 1)) < entry ? reasons[2] : "";
+		return rule.reach && (n - 1) / sqrt(max(n, 1)) < entry ? reasons[2] : "";
 	}
 }
 
-// ---------------------------------------------------------------- the ledger
+// ---- the ledger
 
-// Daily sums of one cohort: gross, cost, borrow, value held, pairs held.
+// Daily sums of one cohort: net dollars, and cash tied up at the close.
 class Sums {
 	constructor(size) {
-		for (const name of ["gross", "cost", "borrow", "value", "held"]) this[name] = new Float64Array(size);
+		this.net = new Float64Array(size);
+		this.value = new Float64Array(size);
 	}
 }
 
@@ -156,11 +160,11 @@ function nextSignal(z, at, t, stop, entry) {
 
 // Trade one pair through its window: its trades, its daily dollars added to `out` (from the window's first bar).
 function trade(data, rule, pair, set, variant, out, work) {
-	const { fixed, windows } = data.head, w = windows[pair.k], n = pair.bars, p = pair.p;
+	const { fixed } = data.head, { w, p, bars: n } = pair;
 	const days = data.days.length, price = data.arrays.price, quoted = data.quoted;
 	const oy = pair.y * days + w.split, ox = pair.x * days + w.split, z = rule.z, oz = rule.at[p];
 	const { entry, exit, lag } = set, stop = set.stop ?? Infinity, loss = fixed.delisting_loss;
-	const capital = fixed.capital / fixed.slots / Math.max(w.selected, 1);
+	const capital = fixed.capital / fixed.slots / max(w.selected, 1);
 	const least = fixed.stop_loss === null ? -Infinity : -fixed.stop_loss * capital;
 	const most = set.time_stop === null ? Infinity : set.time_stop * rule.life[p];
 	const rate = set.cost / 1e4, half = fixed.half_spread;
@@ -176,16 +180,16 @@ function trade(data, rule, pair, set, variant, out, work) {
 	const start = nextSignal(z, oz, 0, stopEntry, entry);
 	if (start === stopEntry) return made;
 	target.fill(0, 0, start);
-	day.gross.fill(0, 0, n); day.cost.fill(0, 0, n); day.borrow.fill(0, 0, n); day.value.fill(0, 0, n); day.held.fill(0, 0, n);
+	day.net.fill(0, 0, n);
+	day.value.fill(0, 0, n);
 	let want = 0, wantBar = 0, bet = 0, entryBar = 0, blocked = 0, dead = 0, leaving = OPEN;
-	let ny = 0, nx = 0, nxEntry = 0, ratio = 0, lastY = 0, lastX = 0, worth = 0, lastSpread = 0, pnl = 0, now = null;
+	let ny = 0, nx = 0, ratio = 0, lastY = 0, lastX = 0, worth = 0, lastSpread = 0, now = null;
 	let quiet = -1;
 
 	const fill = (t, ticker, shares, at) => {
-		const cost = rate * (Math.abs(shares) * at) + half * Math.abs(shares);
-		pnl -= cost;
-		day.cost[t] += cost;
-		now.cost += cost;
+		const cost = rate * (abs(shares) * at) + half * abs(shares);
+		day.net[t] -= cost;
+		now.net -= cost;
 		if (fixed.netting) now.fills.push([t, ticker, shares, at]);
 	};
 	const cancel = (t) => {
@@ -203,39 +207,36 @@ function trade(data, rule, pair, set, variant, out, work) {
 			t = next;
 		}
 		const y = price[oy + t], x = price[ox + t];
-		const priced = Number.isFinite(y) && Number.isFinite(x), isQuoted = quoted[oy + t] && quoted[ox + t];
+		const priced = finite(y) && finite(x), isQuoted = quoted[oy + t] && quoted[ox + t];
 		if (bet) {
 			// mark what has been held since the last close
-			const py = Number.isFinite(y) ? y : ny > 0 ? lastY * (1 - loss) : lastY;
-			const px = Number.isFinite(x) ? x : nx > 0 ? lastX * (1 - loss) : lastX;
+			const py = finite(y) ? y : ny > 0 ? lastY * (1 - loss) : lastY;
+			const px = finite(x) ? x : nx > 0 ? lastX * (1 - loss) : lastX;
 			const dy = py - lastY, dx = px - lastX;
-			let gross = ny * dy + nxEntry * dx + (nx - nxEntry) * dx;
-			const short = Math.max(-ny, 0) * lastY * rateY + Math.max(-nx, 0) * lastX * rateX;
+			let gross = ny * dy + nx * dx;
+			const short = max(-ny, 0) * lastY * rateY + max(-nx, 0) * lastX * rateX;
 			const borrow = short * data.gap[w.split + t];
 			if (spread) {
 				gross = 0;
-				if (Number.isFinite(spread[t])) {
+				if (finite(spread[t])) {
 					gross = worth * (spread[t] - lastSpread);
 					lastSpread = spread[t];
 				}
 			}
 			lastY = py;
 			lastX = px;
-			pnl += gross - borrow;
-			day.gross[t] += gross;
-			day.borrow[t] += borrow;
-			now.gross += gross;
-			now.borrow += borrow;
+			day.net[t] += gross - borrow;
+			now.net += gross - borrow;
 		}
 		if (!priced || t > pair.dead) dead = 1;
 		// read the signal
-		const score = isQuoted ? z[oz + t] : NaN, size = Math.abs(score);
+		const score = isQuoted ? z[oz + t] : NaN, size = abs(score);
 		why[t] = OPEN;
 		if (want === 0) {
 			if (size < entry) blocked = 0;
 			if (size >= entry && !blocked && !dead && t < stopEntry && (!w.closed || t + lag < n - 1)) {
 				const hedge = data.share(rule, pair, t);
-				if (Number.isFinite(hedge) && (hedge > 0 || !fixed.reject_negative)) {
+				if (finite(hedge) && (hedge > 0 || !fixed.reject_negative)) {
 					want = score > 0 ? -1 : 1;
 					wantBar = t;
 				}
@@ -243,14 +244,14 @@ function trade(data, rule, pair, set, variant, out, work) {
 		} else if (size === size) {
 			const gain = want * score, filled = bet && entryBar - lag === wantBar;
 			let reason = OPEN;
-			if (gain >= -exit) reason = RETURNED;
+			if (gain >= -exit) reason = EXIT_LEVEL;
 			else if (gain <= -stop) reason = STOP;
-			else if (filled && pnl <= least) reason = STOP_LOSS;
+			else if (filled && now.net <= least) reason = STOP_LOSS;
 			else if (filled && t - entryBar >= most) reason = TIME_STOP;
 			if (reason) {
 				why[t] = reason;
 				want = 0;
-				blocked = reason === RETURNED ? 0 : 1;
+				blocked = reason === EXIT_LEVEL ? 0 : 1;
 			}
 		}
 		target[t] = want;
@@ -267,14 +268,14 @@ function trade(data, rule, pair, set, variant, out, work) {
 			if (reason) {
 				fill(t, pair.y, -ny, lastY);
 				fill(t, pair.x, -nx, lastX);
-				Object.assign(now, { exitBar: t, reason, exitY: lastY, exitX: lastX });
+				Object.assign(now, { exitBar: t, reason });
 				if (reason === DELISTED) want = 0;
 				bet = ny = nx = 0;
 				quiet = t;
 			} else if (variant.rehedge !== "never" && isQuoted && !leaving && t - lag >= entryBar) {
-				const wanted = ratioAt(t - lag), moved = Math.abs(wanted - ratio);
-				const still = moved === 0 || (variant.rehedge === "band" && moved <= variant.band * Math.abs(ratio));
-				if (Number.isFinite(wanted) && !(fixed.reject_negative && wanted <= 0) && !still) {
+				const wanted = ratioAt(t - lag), moved = abs(wanted - ratio);
+				const still = moved === 0 || (variant.rehedge === "band" && moved <= variant.band * abs(ratio));
+				if (finite(wanted) && !(fixed.reject_negative && wanted <= 0) && !still) {
 					const change = -ny * wanted - nx;
 					nx += change;
 					ratio = wanted;
@@ -282,99 +283,87 @@ function trade(data, rule, pair, set, variant, out, work) {
 				}
 			}
 		} else if (due && !last) {
-			const share = data.share(rule, pair, t), held = ratioAt(t), value = Math.abs(held) * x;
-			const fine = Number.isFinite(share) && Number.isFinite(held) && !(fixed.reject_negative && share <= 0)
-				&& Math.max(y, value) <= fixed.max_leg_share * (y + value);
+			const share = data.share(rule, pair, t), held = ratioAt(t), value = abs(held) * x;
+			const fine = finite(share) && finite(held) && !(fixed.reject_negative && share <= 0)
+				&& max(y, value) <= fixed.max_leg_share * (y + value);
 			if (!dead && isQuoted && fine) {
 				let u = capital / (y + value);
 				if (fixed.sizing === "volatility") {
 					const [vy, vx, c] = data.arrays.moments.subarray(3 * p, 3 * p + 3);
 					const variance = vy - 2 * held * c + held * held * vx;
-					if (variance > 0) u = Math.min(u, (fixed.volatility * capital) / Math.sqrt(252 * variance));
+					if (variance > 0) u = min(u, (fixed.volatility * capital) / sqrt(252 * variance));
 				}
 				const side = due * fixed.side;
 				bet = due;
 				leaving = OPEN;
 				entryBar = t;
 				ny = side * u;
-				nx = nxEntry = -side * u * held;
+				nx = -side * u * held;
 				ratio = held;
 				lastY = y;
 				lastX = x;
-				pnl = 0;
 				if (spread) {
 					worth = bet * u * (fixed.log ? y : 1);
 					lastSpread = spread[t];
 				}
-				now = { pair, variant, side, signalBar: t - lag, entryBar: t, exitBar: -1, reason: OPEN, ratio: held, unitsY: ny, unitsX: nx,
-					entryY: y, entryX: x, exitY: y, exitX: x, capital, gross: 0, cost: 0, borrow: 0, fills: [] };
+				now = { pair, variant, side, signalBar: t - lag, entryBar: t, exitBar: -1, reason: OPEN, ratio: held, capital, net: 0, fills: [] };
 				made.push(now);
 				fill(t, pair.y, ny, y);
 				fill(t, pair.x, nx, x);
 			} else cancel(t);
 		}
-		if (bet) {
-			day.held[t] = 1;
-			day.value[t] = Math.abs(ny) * lastY + Math.abs(nx) * lastX;
-		} else if (!want && t >= stopEntry && t > quiet + lag) break;
+		if (bet) day.value[t] = tiedUp(ny * lastY, fixed) + tiedUp(nx * lastX, fixed);
+		else if (!want && t >= stopEntry && t > quiet + lag) break;
 	}
-	if (bet) [now.exitY, now.exitX] = [lastY, lastX];
 	if (!made.length) return made;
 	const end = made[made.length - 1];
 	if (fixed.drop && (end.reason === OPEN || end.reason === WINDOW_END)) return [];
 	const stopBar = end.exitBar < 0 ? n : end.exitBar + 1;
 	for (let t = made[0].entryBar; t < stopBar; t++) {
-		out.gross[t] += day.gross[t];
-		out.cost[t] += day.cost[t];
-		out.borrow[t] += day.borrow[t];
+		out.net[t] += day.net[t];
 		out.value[t] += day.value[t];
-		out.held[t] += day.held[t];
 	}
 	if (fixed.netting) for (const one of made) for (const f of one.fills) fills.push([one, f]);
-	for (const one of made) one.net = one.gross - one.cost - one.borrow;
 	return made;
 }
 
 // Trade every pair of one variant and add its cohorts up to daily returns on committed capital.
-export function tradeVariant(data, set, variant) {
+function tradeVariant(data, set, variant) {
 	const { fixed, windows } = data.head, rule = data.ruleOf.get(variant.rule), size = data.size, first = data.first;
-	const longest = Math.max(...windows.map((w) => w.stop - w.split));
+	const longest = max(...windows.map((w) => w.stop - w.split));
 	const work = { target: new Int8Array(longest), why: new Int8Array(longest), day: new Sums(longest), fills: [] };
-	const names = ["gross", "cost", "borrow", "value", "held"], total = new Sums(size), capital = new Float64Array(size), earned = new Float64Array(size);
-	const byWindow = windows.map(() => []);
-	for (const pair of data.pairs) byWindow[pair.k].push(pair);
+	const total = new Sums(size), capital = new Float64Array(size);
+	const byWindow = new Map(windows.map((w) => [w, []]));
+	for (const pair of data.pairs) byWindow.get(pair.w).push(pair);
 	const trades = [], slot = fixed.capital / fixed.slots;
-	windows.forEach((w, k) => {
+	windows.forEach((w) => {
 		if (set.from && w.end < set.from) return;
 		if (set.to && w.end > set.to) return;
 		const cohort = new Sums(w.stop - w.split), own = [];
-		for (const pair of byWindow[k]) {
+		for (const pair of byWindow.get(w)) {
 			if (set.out?.has(pair.name) || data.refusal(rule, pair, set.entry)) continue;
 			for (const one of trade(data, rule, pair, set, variant, cohort, work)) own.push(one);
 		}
-		const birth = w.split - first, scale = fixed.compounding ? scaleAt(data, birth, earned, capital, total.value) : 1;
+		const birth = w.split - first, scale = fixed.compounding ? scaleAt(data, birth, total, capital) : 1;
 		for (let t = 0, i = birth; i < w.stop - first; t++, i++) {
-			for (const name of names) total[name][i] += (name === "held" ? 1 : scale) * cohort[name][t];
-			earned[i] += scale * (cohort.gross[t] - cohort.cost[t] - cohort.borrow[t]);
+			total.net[i] += scale * cohort.net[t];
+			total.value[i] += scale * cohort.value[t];
 			capital[i] += scale * slot;
 		}
 		if (scale !== 1)
 			for (const one of own) {
-				for (const name of ["unitsY", "unitsX", "capital", "gross", "cost", "borrow", "net"]) one[name] *= scale;
+				one.capital *= scale;
+				one.net *= scale;
 				for (const f of one.fills) f[2] *= scale;
 			}
 		for (const one of own) trades.push(one);
 	});
 	const saved = fixed.netting ? netted(data, set, work.fills) : null;
-	const out = { variant, trades, net: new Float64Array(size), excess: new Float64Array(size), held: total.held, capital };
+	const out = { variant, trades, net: new Float64Array(size), excess: new Float64Array(size) };
 	const interest = interestOn(data, capital, total.value);
-	for (const name of ["gross", "cost", "borrow"]) out[name] = new Float64Array(size);
 	for (let i = 0; i < size; i++) {
 		const base = capital[i] > 0 ? capital[i] : 1;
-		out.gross[i] = total.gross[i] / base;
-		out.cost[i] = (total.cost[i] - (saved ? saved[i] : 0)) / base;
-		out.borrow[i] = total.borrow[i] / base;
-		out.net[i] = out.gross[i] - out.cost[i] - out.borrow[i] + interest[i] / base;
+		out.net[i] = (total.net[i] + (saved ? saved[i] : 0) + interest[i]) / base;
 		out.excess[i] = out.net[i] - (capital[i] > 0 ? growth(data, i) : 0);
 	}
 	return out;
@@ -382,42 +371,45 @@ export function tradeVariant(data, set, variant) {
 
 const growth = (data, i) => (data.head.fixed.cash_rate * data.gap[data.first + i]) / 365;
 
-// Interest on the committed capital that the close before left uninvested.
+// Cash that a leg ties up: a long its value, a short less than none by what a rebate is paid on.
+const tiedUp = (value, fixed) => (value < 0 ? fixed.short_rebate * value : value);
+
+// Interest on the committed capital less the cash that the close before left tied up.
 function interestOn(data, capital, value) {
-	return capital.map((c, i) => Math.max(c - (i ? value[i - 1] : 0), 0) * growth(data, i));
+	return capital.map((c, i) => (c - (i ? value[i - 1] : 0)) * growth(data, i));
 }
 
-function scaleAt(data, birth, earned, capital, value) {
-	const interest = interestOn(data, capital, value);
+function scaleAt(data, birth, total, capital) {
+	const interest = interestOn(data, capital, total.value);
 	let before = 0;
-	for (let i = 0; i < birth; i++) before += earned[i] + interest[i];
-	return Math.max(1 + before / data.head.fixed.capital, 0);
+	for (let i = 0; i < birth; i++) before += total.net[i] + interest[i];
+	return max(1 + before / data.head.fixed.capital, 0);
 }
 
 // Dollars that opposite orders in one ticker at one close save.
 function netted(data, set, fills) {
 	const orders = new Map(), out = new Float64Array(data.size);
 	for (const [one, [t, ticker, shares, price]] of fills) {
-		const day = data.head.windows[one.pair.k].split + t;
+		const day = one.pair.w.split + t;
 		const key = day * data.head.tickers.length + ticker, unit = (set.cost / 1e4) * price + data.head.fixed.half_spread;
 		const order = orders.get(key) ?? { day, shares: 0, charged: 0, unit };
 		order.shares += shares;
-		order.charged += Math.abs(shares) * unit;
+		order.charged += abs(shares) * unit;
 		orders.set(key, order);
 	}
 	for (const { day, shares, charged, unit } of orders.values()) {
-		const saving = charged - Math.abs(shares) * unit;
+		const saving = charged - abs(shares) * unit;
 		if (saving > 1e-12 * charged) out[day - data.first] += saving;
 	}
 	return out;
 }
 
-// ---------------------------------------------------------------- statistics
+// ---- statistics
 
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
 // Daily Sharpe ratio (ddof 1), length, skew and kurtosis (3 for a normal); NaN where nothing moves.
-export function moments(values) {
+function moments(values) {
 	const n = values.length, m = mean(values);
 	let low = Infinity, high = -Infinity, s2 = 0, s3 = 0, s4 = 0;
 	for (const v of values) {
@@ -427,13 +419,13 @@ export function moments(values) {
 		s2 += d * d;
 	}
 	if (n < 2 || low === high) return { n, mean: m, sd: 0, sharpe: NaN, skew: NaN, kurtosis: NaN };
-	const spread = Math.sqrt(s2 / n);
+	const spread = sqrt(s2 / n);
 	for (const v of values) {
 		const d = (v - m) / spread;
 		s3 += d * d * d;
 		s4 += d * d * d * d;
 	}
-	const sd = Math.sqrt(s2 / (n - 1));
+	const sd = sqrt(s2 / (n - 1));
 	return { n, mean: m, sd, sharpe: m / sd, skew: s3 / n, kurtosis: s4 / n };
 }
 
@@ -442,42 +434,40 @@ function erfc(x) {
 	if (x < 0) return 2 - erfc(-x);
 	if (x < 2.5) {
 		let term = x, sum = x;
-		for (let k = 1; Math.abs(term) > 1e-17 * Math.abs(sum); k++) {
+		for (let k = 1; abs(term) > 1e-17 * abs(sum); k++) {
 			term *= (-x * x) / k;
 			sum += term / (2 * k + 1);
 			if (k > 200) break;
 		}
-		return 1 - (2 / Math.sqrt(Math.PI)) * sum;
+		return 1 - (2 / sqrt(Math.PI)) * sum;
 	}
 	let f = x, c = x, d = 0;
 	for (let k = 1; k < 300; k++) {
 		d = 1 / (x + (k / 2) * d);
 		c = x + k / 2 / c;
 		f *= c * d;
-		if (Math.abs(c * d - 1) < 1e-16) break;
+		if (abs(c * d - 1) < 1e-16) break;
 	}
-	return Math.exp(-x * x) / Math.sqrt(Math.PI) / f;
+	return Math.exp(-x * x) / sqrt(Math.PI) / f;
 }
 
 const normal = (x) => 0.5 * erfc(-x / Math.SQRT2);
 
-// Quantile of the normal: Newton's steps from the left tail.
+// Quantile of the normal, by halving; from the left tail, where nothing is lost to rounding.
 function quantile(p) {
 	if (p > 0.5) return -quantile(1 - p);
-	if (p <= 0) return -Infinity;
-	let x = p < 0.02 ? -Math.sqrt(-2 * Math.log(p)) + 0.6 : 0;
-	for (let k = 0; k < 60; k++) {
-		const step = (normal(x) - p) / (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI));
-		x -= Math.max(-1, Math.min(1, step));
-		if (Math.abs(step) < 1e-14 * Math.max(1, Math.abs(x))) break;
+	let low = -40, high = 0;
+	for (let k = 0; k < 70; k++) {
+		const middle = (low + high) / 2;
+		normal(middle) < p ? (low = middle) : (high = middle);
 	}
-	return x;
+	return low;
 }
 
 // Probability that the true daily Sharpe ratio is above `benchmark` (Bailey and Lopez de Prado 2012).
 function probabilistic(m, benchmark) {
 	const variance = 1 - m.skew * m.sharpe + ((m.kurtosis - 1) / 4) * m.sharpe ** 2;
-	return variance > 0 ? normal(((m.sharpe - benchmark) * Math.sqrt(m.n - 1)) / Math.sqrt(variance)) : NaN;
+	return variance > 0 ? normal(((m.sharpe - benchmark) * sqrt(m.n - 1)) / sqrt(variance)) : NaN;
 }
 
 // Best daily Sharpe ratio that `trials` independent strategies without skill would show (2014).
@@ -485,11 +475,11 @@ function expectedMaximum(trials, variance) {
 	if (!(trials > 1)) return 0;
 	const gamma = 0.5772156649015329;
 	const best = (1 - gamma) * quantile(1 - 1 / trials) + gamma * quantile(1 - 1 / (trials * Math.E));
-	return Math.sqrt(variance) * Math.max(best, 0);
+	return sqrt(variance) * max(best, 0);
 }
 
 // Everything that was looked at: a trial is one variant under one setting.
-export class Trials {
+class Trials {
 	constructor() {
 		this.seen = new Set();
 		this.settings = new Set();
@@ -504,7 +494,7 @@ export class Trials {
 		this.seen.add(key);
 		this.sharpes.push(m.sharpe);
 		this.total ??= new Float64Array(excess.length);
-		const spread = m.sd * Math.sqrt((m.n - 1) / m.n);
+		const spread = m.sd * sqrt((m.n - 1) / m.n);
 		for (let i = 0; i < excess.length; i++) this.total[i] += (excess[i] - m.mean) / spread;
 	}
 
@@ -514,7 +504,7 @@ export class Trials {
 		if (count < 2) return count;
 		let square = 0;
 		for (const v of this.total) square += v * v;
-		const r = Math.min(Math.max((square / this.total.length - count) / (count * (count - 1)), 0), 1);
+		const r = clamp((square / this.total.length - count) / (count * (count - 1)), 0, 1);
 		return r + (1 - r) * count;
 	}
 
@@ -528,11 +518,11 @@ export class Trials {
 	}
 }
 
-export function wealth(net) {
+function wealth(net) {
 	const out = new Float64Array(net.length), fall = new Float64Array(net.length);
 	let value = 1, peak = 1;
 	for (let i = 0; i < net.length; i++) {
-		value *= Math.max(1 + net[i], 0);
+		value *= max(1 + net[i], 0);
 		if (value > peak) peak = value;
 		out[i] = value;
 		fall[i] = value / peak - 1;
@@ -540,32 +530,33 @@ export function wealth(net) {
 	return { equity: out, drawdown: fall };
 }
 
-export function summarise(data, result) {
+function summarise(data, result) {
 	const { year } = data.head, n = result.net.length, { equity, drawdown } = wealth(result.net);
 	const m = moments(result.excess), { trades } = result, count = trades.length;
 	const closed = trades.filter((one) => one.reason !== OPEN), bp = trades.map((one) => (one.net / one.capital) * 1e4);
 	let depth = 0, end = n ? equity[n - 1] : NaN;
-	for (const d of drawdown) depth = Math.min(depth, d);
+	for (const d of drawdown) depth = min(depth, d);
 	return {
 		moments: m, equity, drawdown, trades: count,
 		annual: n ? end ** (year / n) - 1 : NaN,
-		sharpe: m.sharpe * Math.sqrt(year),
+		sharpe: m.sharpe * sqrt(year),
 		depth,
 		bp: count ? mean(bp) : NaN,
 		winning: count ? trades.filter((one) => one.net > 0).length / count : NaN,
-		returned: closed.length ? closed.filter((one) => one.reason === RETURNED).length / closed.length : NaN,
+		returned: closed.length ? closed.filter((one) => one.reason === EXIT_LEVEL).length / closed.length : NaN,
 	};
 }
 
-const dayOf = (data, one, t) => data.days[data.head.windows[one.pair.k].split + t];
+const dayOf = (data, one, t) => data.days[one.pair.w.split + t];
 
-// ---------------------------------------------------------------- words and numbers
+// ---- words and numbers
 
 const minus = (text) => text.replace(/^-(?=.*[1-9])/, "\u2212").replace(/^-/, "");
 const number = (v, digits = 2) =>
-	!Number.isFinite(v) ? "\u2013" : minus(v.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
-const percent = (v, digits = 2) => (Number.isFinite(v) ? number(100 * v, digits) + "%" : "\u2013");
+	!finite(v) ? "\u2013" : minus(v.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const percent = (v, digits = 2) => (finite(v) ? number(100 * v, digits) + "%" : "\u2013");
 const iso = (day) => new Date(day * 864e5).toISOString().slice(0, 10);
+const filled = (text, ...parts) => text.replace(/\{(\d)\}/g, (_, k) => parts[k]);
 const words = (reason) => reason.replaceAll("_", " ");
 
 function el(tag, attributes = {}, ...children) {
@@ -596,30 +587,29 @@ function swatch(variant) {
 // Cells that a spreadsheet would take for formulas get an apostrophe in front.
 function csv(rows) {
 	const cell = (v) => {
-		if (typeof v === "number") return Number.isFinite(v) ? String(v) : "";
+		if (typeof v === "number") return finite(v) ? String(v) : "";
 		const text = /^[=+\-@\t\r]/.test(v) ? "'" + v : v;
 		return /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 	};
 	return rows.map((row) => row.map(cell).join(",") + "\n").join("");
 }
 
-// ---------------------------------------------------------------- charts
+// ---- charts
 
 // Stacked panels over one axis of trading days: wheel and drag move it, keys too, the pointer reads values.
-export class Chart {
-	constructor(label, colors, { cursor } = {}) {
-		this.colors = colors;
+class Chart {
+	constructor(label, hint, colors) {
+		Object.assign(this, { hint, colors });
 		this.canvas = el("canvas", { role: "img", tabindex: 0, "aria-label": label, class: "chart" });
 		this.output = el("output", { class: "values", "aria-live": "polite" });
 		this.box = el("div", { class: "chart-box" }, this.canvas, this.output);
-		this.onCursor = cursor;
 		this.at = null;
 		this.panels = [];
 		this.left = 54;
 		this.listen();
 	}
 
-	// `days` are day numbers; a panel has title, height, format, series [{name, values, from, color, dash}], levels, marks, shade, band.
+	// `days` are day numbers; a panel has title, height, format, series [{name, values, from, color, dash}], levels, marks, shade.
 	set(days, panels) {
 		if (days.length !== this.days?.length || days[0] !== this.days[0]) this.view = [0, days.length - 1];
 		this.days = days;
@@ -641,22 +631,22 @@ export class Chart {
 			c.setPointerCapture(event.pointerId);
 		});
 		c.addEventListener("pointermove", (event) => {
-			if (drag && Math.abs(event.offsetX - drag.x) > 2) {
+			if (drag && abs(event.offsetX - drag.x) > 2) {
 				const moved = ((event.offsetX - drag.x) / this.width) * (drag.view[1] - drag.view[0]);
 				this.show(drag.view[0] - moved, drag.view[1] - moved);
 			}
-			this.point(Math.round(this.bar(event.offsetX)));
+			this.point(nearest(this.bar(event.offsetX)));
 		});
 		for (const name of ["pointerup", "pointercancel"]) c.addEventListener(name, () => (drag = null));
 		c.addEventListener("pointerleave", () => this.point(null));
 		c.addEventListener("dblclick", () => this.show(0, this.days.length - 1));
 		c.addEventListener("keydown", (event) => {
-			const [a, b] = this.view, step = (b - a) / 8, at = this.at ?? Math.round((a + b) / 2);
+			const [a, b] = this.view, step = (b - a) / 8, at = this.at ?? nearest((a + b) / 2);
 			const keys = {
 				ArrowLeft: () => (event.shiftKey ? this.show(a - step, b - step) : this.point(at - 1)),
 				ArrowRight: () => (event.shiftKey ? this.show(a + step, b + step) : this.point(at + 1)),
 				"+": () => this.zoom(0.8, at), "=": () => this.zoom(0.8, at), "-": () => this.zoom(1.25, at),
-				Home: () => this.point(Math.ceil(a)), End: () => this.point(Math.floor(b)), 0: () => this.show(0, this.days.length - 1),
+				Home: () => this.point(ceil(a)), End: () => this.point(floor(b)), 0: () => this.show(0, this.days.length - 1),
 				Escape: () => this.point(null),
 			};
 			if (!keys[event.key]) return;
@@ -679,19 +669,18 @@ export class Chart {
 	}
 
 	show(a, b) {
-		const end = this.days.length - 1, span = Math.min(Math.max(b - a, Math.min(10, end)), end);
-		a = Math.min(Math.max(a, 0), end - span);
+		const end = this.days.length - 1, span = clamp(b - a, min(10, end), end);
+		a = clamp(a, 0, end - span);
 		this.view = [a, a + span];
 		this.redraw();
 	}
 
 	point(bar) {
-		if (bar !== null) bar = Math.min(Math.max(bar, Math.ceil(this.view[0])), Math.floor(this.view[1]));
+		if (bar !== null) bar = clamp(bar, ceil(this.view[0]), floor(this.view[1]));
 		if (bar === this.at) return;
 		this.at = bar;
 		this.redraw();
 		this.read();
-		this.onCursor?.(bar);
 	}
 
 	redraw() {
@@ -711,7 +700,7 @@ export class Chart {
 					if (v !== undefined && !Number.isNaN(v)) parts.push(`${s.name} ${(panel.format ?? number)(v)}`);
 				}
 		}
-		this.output.textContent = parts.length ? parts.join("; ") : "Wheel zooms, drag moves; arrows, + and \u2212 do so by keyboard; 0 shows all.";
+		this.output.textContent = parts.length ? parts.join("; ") : this.hint;
 	}
 
 	draw() {
@@ -719,9 +708,9 @@ export class Chart {
 		if (!css || !this.days) return;
 		const height = this.panels.reduce((a, p) => a + p.height + gap, 24);
 		this.width = css - this.left - 8;
-		if (c.width !== Math.round(css * ratio) || c.height !== Math.round(height * ratio)) {
-			c.width = Math.round(css * ratio);
-			c.height = Math.round(height * ratio);
+		if (c.width !== nearest(css * ratio) || c.height !== nearest(height * ratio)) {
+			c.width = nearest(css * ratio);
+			c.height = nearest(height * ratio);
 			c.style.height = height + "px";
 		}
 		const g = c.getContext("2d");
@@ -752,19 +741,19 @@ export class Chart {
 
 	range(panel) {
 		let low = Infinity, high = -Infinity;
-		const [a, b] = [Math.floor(this.view[0]), Math.ceil(this.view[1])];
+		const [a, b] = [floor(this.view[0]), ceil(this.view[1])];
 		const take = (v) => {
 			if (v < low) low = v;
 			if (v > high) high = v;
 		};
 		for (const s of panel.series) {
 			const from = s.from ?? 0;
-			for (let i = Math.max(a, from), stop = Math.min(b, from + s.values.length - 1); i <= stop; i++) take(s.values[i - from]);
+			for (let i = max(a, from), stop = min(b, from + s.values.length - 1); i <= stop; i++) take(s.values[i - from]);
 		}
 		for (const level of panel.levels ?? []) if (level.reach !== false) take(level.y);
 		if (!(high >= low)) [low, high] = [0, 1];
-		const pad = (high - low || Math.abs(high) || 1) * 0.06;
-		return [low - pad, panel.top === undefined ? high + pad : Math.max(panel.top, high) + pad / 3];
+		const pad = (high - low || abs(high) || 1) * 0.06;
+		return [low - pad, panel.top === undefined ? high + pad : max(panel.top, high) + pad / 3];
 	}
 
 	panel(g, panel, top, ticks) {
@@ -785,19 +774,18 @@ export class Chart {
 		g.strokeStyle = colors.grid;
 		for (const [bar] of ticks) line(g, this.x(bar), top, this.x(bar), top + panel.height);
 		g.restore();
-		const step = niceStep((high - low) / Math.max(2, panel.height / 30)), digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+		const step = niceStep((high - low) / max(2, panel.height / 30)), digits = max(0, -floor(Math.log10(step) + 1e-9));
 		g.textAlign = "right";
-		for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
+		for (let v = ceil(low / step) * step; v <= high; v += step) {
 			g.strokeStyle = colors.grid;
 			line(g, this.left, y(v), this.left + this.width, y(v));
 			g.fillStyle = colors.muted;
-			g.fillText(panel.percent ? percent(v, Math.max(0, digits - 2)) : number(v, digits), this.left - 6, y(v) + 4);
+			g.fillText(panel.percent ? percent(v, max(0, digits - 2)) : number(v, digits), this.left - 6, y(v) + 4);
 		}
 		g.save();
 		g.beginPath();
 		g.rect(this.left, top - 4, this.width, panel.height + 8);
 		g.clip();
-		if (panel.band) this.fillBand(g, panel.band, y);
 		for (const level of panel.levels ?? []) {
 			g.strokeStyle = colors.muted;
 			g.lineWidth = 1;
@@ -815,17 +803,9 @@ export class Chart {
 		}
 	}
 
-	fillBand(g, band, y) {
-		g.fillStyle = this.colors.band;
-		g.beginPath();
-		band.low.forEach((v, i) => g.lineTo(this.x(i), y(v)));
-		for (let i = band.high.length - 1; i >= 0; i--) g.lineTo(this.x(i), y(band.high[i]));
-		g.fill();
-	}
-
 	// One line; where bars are denser than pixels, the lowest and highest of each pixel.
 	series(g, s, y) {
-		const from = s.from ?? 0, a = Math.max(Math.floor(this.view[0]), from), b = Math.min(Math.ceil(this.view[1]), from + s.values.length - 1);
+		const from = s.from ?? 0, a = max(floor(this.view[0]), from), b = min(ceil(this.view[1]), from + s.values.length - 1);
 		g.strokeStyle = s.color;
 		g.lineWidth = s.width ?? 1.5;
 		g.setLineDash(s.dash ?? []);
@@ -849,7 +829,7 @@ export class Chart {
 			if (!dense) {
 				open ? g.lineTo(x, y(v)) : g.moveTo(x, y(v));
 			} else {
-				const pixel = Math.round(x);
+				const pixel = nearest(x);
 				if (pixel === column) {
 					if (v < low) low = v;
 					if (v > high) high = v;
@@ -869,12 +849,12 @@ export class Chart {
 
 	// Years, half-years or months, as many as there is room for.
 	ticks() {
-		const [a, b] = [Math.floor(this.view[0]), Math.ceil(this.view[1])], room = Math.max(2, this.width / 70), out = [];
+		const [a, b] = [floor(this.view[0]), ceil(this.view[1])], room = max(2, this.width / 70), out = [];
 		const span = (this.days[b] - this.days[a]) / 30.4, months = [1, 2, 3, 6, 12, 24, 48, 120].find((m) => span / m <= room) ?? 240;
 		if (span < 1.5) return [];
 		let last = null;
-		for (let i = Math.max(a, 0); i <= b; i++) {
-			const date = new Date(this.days[i] * 864e5), month = date.getUTCFullYear() * 12 + date.getUTCMonth(), slot = Math.floor(month / months);
+		for (let i = max(a, 0); i <= b; i++) {
+			const date = new Date(this.days[i] * 864e5), month = date.getUTCFullYear() * 12 + date.getUTCMonth(), slot = floor(month / months);
 			if (last !== null && slot !== last) {
 				const name = date.toLocaleString("en", { month: "short", timeZone: "UTC" });
 				out.push([i, months >= 12 || month % 12 === 0 ? String(date.getUTCFullYear()) : name]);
@@ -893,7 +873,7 @@ function line(g, x0, y0, x1, y1) {
 }
 
 function niceStep(rough) {
-	const size = 10 ** Math.floor(Math.log10(rough));
+	const size = 10 ** floor(Math.log10(rough));
 	return [1, 2, 5, 10].find((k) => k * size >= rough) * size;
 }
 
@@ -914,20 +894,20 @@ function drawMark(g, x, y, kind, colors) {
 	g.stroke();
 }
 
-// ---------------------------------------------------------------- the settings
+// ---- the settings
 
-function problem(set) {
-	if (!(set.entry > 0)) return "The entry level must be above 0.";
-	if (set.exit >= set.entry) return "The exit level must be below the entry level, or a trade would close as it opens.";
-	if (set.stop !== null && set.stop <= set.entry) return "The stop must be beyond the entry level, or every entry is a stop.";
-	if (set.time_stop !== null && !(set.time_stop > 0)) return "The time stop must be above 0.";
-	if (set.cost < 0 || set.borrow < 0) return "Costs are not negative.";
-	if (!Number.isInteger(set.lag) || set.lag < 0 || set.lag > 20) return "The lag is a whole number from 0 to 20.";
+function problem(set, T) {
+	if (!(set.entry > 0)) return T.entry;
+	if (set.exit >= set.entry) return T.exit;
+	if (set.stop !== null && set.stop <= set.entry) return T.stop;
+	if (set.time_stop !== null && !(set.time_stop > 0)) return T.time;
+	if (set.cost < 0 || set.borrow < 0) return T.cost;
+	if (!Number.isInteger(set.lag) || set.lag < 0 || set.lag > 20) return T.lag;
 	return "";
 }
 
 // What of a state the address holds: differences from the run, and the pair that is open.
-export function toHash(head, set, shown, view) {
+function toHash(head, set, shown, view) {
 	const out = new URLSearchParams();
 	for (const { name } of head.controls) if (set[name] !== head.own[name]) out.set(name, set[name] ?? "none");
 	const own = head.variants.filter((v) => v.in_run).map((v) => v.name);
@@ -940,23 +920,23 @@ export function toHash(head, set, shown, view) {
 	return out.toString();
 }
 
-export function fromHash(head, text) {
+function fromHash(head, text) {
 	const given = new URLSearchParams(text.replace(/^#/, "")), set = { ...head.own, from: "", to: "", out: new Set() };
 	for (const { name, optional } of head.controls) {
 		const value = given.get(name);
 		if (value === null) continue;
 		if (value === "none" && optional) set[name] = null;
-		else if (value.trim() && Number.isFinite(Number(value))) set[name] = Number(value);
+		else if (value.trim() && finite(Number(value))) set[name] = Number(value);
 	}
 	for (const name of ["from", "to"]) if (head.windows.some((w) => w.end === given.get(name))) set[name] = given.get(name);
 	for (const name of (given.get("out") ?? "").split(" ")) if (name) set.out.add(name);
 	const on = given.has("on") ? given.get("on").split(" ") : null;
 	const shown = new Set(head.variants.filter((v) => (on ? on.includes(v.name) : v.in_run)).map((v) => v.name));
-	return { set: problem(set) ? { ...set, ...head.own } : set, shown, view: { pair: given.get("pair"), window: given.get("window"), variant: given.get("variant") } };
+	return { set: problem(set, head.texts) ? { ...set, ...head.own } : set, shown, view: { pair: given.get("pair"), window: given.get("window"), variant: given.get("variant") } };
 }
 
 // The config keys that a state changes, as [table, key, TOML value].
-export function changes(head, set, shown) {
+function changes(head, set, shown) {
 	const out = [];
 	for (const { name, path, whole } of head.controls) {
 		if (set[name] === head.own[name]) continue;
@@ -975,15 +955,15 @@ export function changes(head, set, shown) {
 	return out;
 }
 
-export const asOptions = (list) => list.map(([table, key, value]) => `--set '${table}.${key}=${value}'`).join(" ");
+const asOptions = (list) => list.map(([table, key, value]) => `--set '${table}.${key}=${value}'`).join(" ");
 
-export function asToml(list) {
+function asToml(list) {
 	const tables = new Map();
 	for (const [table, key, value] of list) tables.set(table, [...(tables.get(table) ?? []), `${key} = ${value}`]);
 	return [...tables].map(([table, lines]) => `[${table}]\n${lines.join("\n")}\n`).join("\n");
 }
 
-// ---------------------------------------------------------------- tables
+// ---- tables
 
 const table = (caption, heads, body) =>
 	el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body));
@@ -1036,9 +1016,9 @@ class Grid {
 	}
 }
 
-// ---------------------------------------------------------------- the page
+// ---- the page
 
-export class App {
+class App {
 	constructor(root, data, { hash = true } = {}) {
 		this.root = root;
 		this.data = data;
@@ -1070,7 +1050,7 @@ export class App {
 	}
 
 	build() {
-		const { head } = this, section = (id, title, ...kids) => el("section", { id: "x-" + id, "aria-labelledby": "h-" + id }, el("h2", { id: "h-" + id }, title), ...kids);
+		const { head } = this, T = head.texts, section = (id, title, ...kids) => el("section", { id: "x-" + id, "aria-labelledby": "h-" + id }, el("h2", { id: "h-" + id }, title), ...kids);
 		this.inputs = {};
 		const fields = head.controls.map((control) => this.control(control));
 		this.checks = new Map(head.variants.map((v) => [v.name, el("input", { type: "checkbox", onchange: (e) => this.toggle(v.name, e.target.checked) })]));
@@ -1084,23 +1064,23 @@ export class App {
 		const actions = el("div", { class: "actions" },
 			button("Back to the run", () => this.reset()),
 			copy("Copy link", () => location.href.replace(/#.*/, "") + "#" + this.text),
-			copy("Copy --set", () => asOptions(changes(head, this.set, this.shown)) || "The settings are the run's own."),
-			copy("Copy TOML", () => asToml(changes(head, this.set, this.shown)) || "# The settings are the run's own."), this.shareText);
+			copy("Copy --set", () => asOptions(changes(head, this.set, this.shown)) || T.unchanged),
+			copy("Copy TOML", () => asToml(changes(head, this.set, this.shown)) || "# " + T.unchanged), this.shareText);
 		const controls = el("form", { class: "controls", "aria-label": "Settings", onsubmit: (e) => e.preventDefault() }, this.alert,
 			el("fieldset", {}, el("legend", {}, "Signals"), ...fields.slice(0, 4)), el("fieldset", {}, el("legend", {}, "Costs and fills"), ...fields.slice(4)), variants, actions);
 
 		this.cost = el("p", { class: "verdict", "aria-live": "polite" });
-		const heads = ["Variant", "Return a year", "Sharpe ratio", "deflated", "Sharpe in the run", "deflated then", "Maximum drawdown", "Trades", "Mean trade, net (bp)", "Winning", "Closed at the exit level"];
 		this.rows = el("tbody");
-		const summary = table("Summary by variant", heads.map((h, k) => el("th", { scope: "col", class: k ? null : "text" }, h)), this.rows);
-		this.equity = new Chart("Growth of 1 after costs, and drawdown, one line a variant", this.colors);
-		this.bars = el("canvas", { class: "bars", role: "img", "aria-label": "Net dollars of each window, all variants shown. Drag over windows to keep only those." });
+		const summary = table("Summary by variant", T.summary.map((h, k) => el("th", { scope: "col", class: k ? null : "text" }, h)), this.rows);
+		this.equity = new Chart(T.equity_label, T.keys, this.colors);
+		this.bars = el("canvas", { class: "bars", role: "img", "aria-label": T.bars_label });
 		this.brush();
 		const windows = el("div", { class: "tools" }, el("label", {}, "Windows from ", this.ends[0]), el("label", {}, "to ", this.ends[1]),
 			button("All windows", () => this.range("", "")));
 
 		const day = (one, t) => (t < 0 ? "" : iso(dayOf(this.data, one, t)));
 		const open = (name, one) => button(name, () => this.open(name, one?.window, one?.variant), { class: "link" });
+		const net = { label: "Net $", value: (o) => o.net, show: (o) => number(o.net, 0) };
 		this.trades = new Grid("Trades", [
 			{ label: "Window", text: true, value: (o) => this.window(o) },
 			{ label: "Pair", text: true, value: (o) => o.pair.name, show: (o) => open(o.pair.name, { window: this.window(o), variant: o.variant.name }) },
@@ -1111,7 +1091,7 @@ export class App {
 			{ label: "Exit", text: true, value: (o) => day(o, o.exitBar) },
 			{ label: "Ended by", text: true, value: (o) => words(head.reasons[o.reason]) },
 			{ label: "Ratio", value: (o) => o.ratio, show: (o) => number(o.ratio, 3) },
-			{ label: "Net $", value: (o) => o.net, show: (o) => number(o.net, 0) },
+			net,
 			{ label: "Net bp", value: (o) => (o.net / o.capital) * 1e4, show: (o) => number((o.net / o.capital) * 1e4, 1) },
 		], [9, -1]);
 		this.pairs = new Grid("Pairs", [
@@ -1119,7 +1099,7 @@ export class App {
 			{ label: "Pair", text: true, value: (o) => o.name, show: (o) => open(o.name) },
 			{ label: "Windows", value: (o) => o.windows },
 			{ label: "Trades", value: (o) => o.trades },
-			{ label: "Net $", value: (o) => o.net, show: (o) => number(o.net, 0) },
+			net,
 		], [4, -1]);
 		const save = (grid, name) => grid.tools.append(button("CSV", () => this.save(name, grid.csv())));
 		save(this.trades, "trades.csv");
@@ -1130,7 +1110,7 @@ export class App {
 			this.update();
 		};
 		this.pairs.tools.append(button("All listed in", only(true)), button("All listed out", only(false)));
-		this.pairChart = new Chart("Prices, hedge ratio, spread and z-score of the pair", this.colors);
+		this.pairChart = new Chart(T.pair_label, T.keys, this.colors);
 		this.pairWindow = el("select", { onchange: (e) => this.open(this.view.pair, e.target.value, this.view.variant) });
 		this.pairVariant = el("select", { onchange: (e) => this.open(this.view.pair, this.view.window, e.target.value) });
 		this.pairTitle = el("h2", { id: "h-pair", tabindex: -1 });
@@ -1143,17 +1123,17 @@ export class App {
 		this.main = el("main", {},
 			section("cost", "What trying costs", this.cost, summary),
 			section("equity", "Equity", this.equity.box, daily),
-			section("windows", "Windows", el("p", { class: "muted" }, "Net dollars by test end. A window left out takes its capital with it."), this.bars, windows),
+			section("windows", "Windows", el("p", { class: "muted" }, T.windows), this.bars, windows),
 			this.pairBox,
 			section("trades", "Trades", this.trades.box),
-			section("pairs", "Pairs", el("p", { class: "muted" }, "A pair left out leaves its capital idle. A click on a name opens the pair."), this.pairs.box));
+			section("pairs", "Pairs", el("p", { class: "muted" }, T.pairs), this.pairs.box));
 		this.root.replaceChildren(el("div", { class: "explorer" },
-			el("header", {}, el("p", { class: "eyebrow" }, "pairs_bt: " + head.title), el("h1", {}, "What if the thresholds were others?"), ...notices),
+			el("header", {}, el("p", { class: "eyebrow" }, "pairs_bt: " + head.title), el("h1", {}, T.heading), ...notices),
 			el("div", { class: "columns" }, controls, this.main)));
 	}
 
 	control({ name, label, unit, low, high, step, optional }) {
-		const own = this.head.own[name], top = Math.max(high, own ?? high), bottom = Math.min(low, own ?? low);
+		const own = this.head.own[name], top = max(high, own ?? high), bottom = min(low, own ?? low);
 		const slider = el("input", { type: "range", min: bottom, max: optional ? top + step : top, step, id: "s-" + name, "aria-describedby": "u-" + name,
 			oninput: () => this.change(name, optional && Number(slider.value) > top ? null : round(Number(slider.value))) });
 		const box = el("input", { type: "number", step: "any", "aria-label": label + ", exact", placeholder: optional ? "none" : "",
@@ -1171,7 +1151,7 @@ export class App {
 	}
 
 	window(one) {
-		return this.head.windows[one.pair.k].end;
+		return one.pair.w.end;
 	}
 
 	change(name, value) {
@@ -1214,7 +1194,7 @@ export class App {
 	frame() {
 		const { head } = this, start = performance.now();
 		this.showControls();
-		this.alert.textContent = problem(this.set) || (this.shown.size ? "" : "No variant is shown: choose one.");
+		this.alert.textContent = problem(this.set, head.texts) || (this.shown.size ? "" : head.texts.none_shown);
 		if (!this.alert.textContent) {
 			this.results = this.compute(this.set);
 			const key = JSON.stringify([head.controls.map(({ name }) => this.set[name]), this.set.from, this.set.to, [...this.set.out].sort()]);
@@ -1247,12 +1227,10 @@ export class App {
 	}
 
 	showSummary() {
-		const { head, trials } = this, year = Math.sqrt(head.year);
+		const { head, trials } = this, year = sqrt(head.year);
 		const luck = expectedMaximum(trials.effective, trials.variance) * year;
 		const settings = trials.settings.size;
-		this.cost.textContent = `You have looked at ${settings} setting${settings === 1 ? "" : "s"}: ${trials.sharpes.length} trials with the variants, worth `
-			+ `${number(trials.effective, 1)} independent ones. The best of so many without any skill would show a Sharpe ratio of about ${number(luck)}. `
-			+ "Deflated: the probability that a true Sharpe ratio is above zero, given that search.";
+		this.cost.textContent = filled(head.texts.looked, settings + (settings === 1 ? " setting" : " settings"), trials.sharpes.length, number(trials.effective, 1), number(luck));
 		this.rows.replaceChildren(...this.results.map((r) => {
 			const s = r.summary, own = head.summary[r.variant.name]?.net_sharpe;
 			const cells = [percent(s.annual), number(s.sharpe), percent(trials.deflated(s.moments), 0), number(own ?? NaN), percent(this.own?.get(r.variant.name) ?? NaN, 0),
@@ -1266,21 +1244,21 @@ export class App {
 		const { data, head } = this, days = data.days.subarray(data.first, data.last);
 		const lines = (key) => this.results.map((r) => ({ name: r.variant.label, values: r.summary[key], ...this.lines.get(r.variant.name) }));
 		this.equity.set(days, [
-			{ title: "Growth of 1, net, on committed capital", height: 230, series: lines("equity"), levels: [{ y: 1 }], format: (v) => number(v, 3), band: head.band },
+			{ title: head.texts.equity, height: 230, series: lines("equity"), levels: [{ y: 1 }], format: (v) => number(v, 3) },
 			{ title: "Drawdown", height: 100, series: lines("drawdown"), percent: true, format: percent, top: 0 },
 		]);
 		this.drawBars();
 		this.drawPair();
 	}
 
-	// ------------------------------------------------------------ windows
+	// ---- windows
 
 	drawBars() {
 		const c = this.bars, css = c.clientWidth, ratio = devicePixelRatio || 1, height = 90, g = c.getContext("2d"), sums = this.head.windows.map(() => 0);
 		if (!css) return;
-		if (c.width !== Math.round(css * ratio)) [c.width, c.height] = [Math.round(css * ratio), height * ratio];
-		for (const r of this.results) for (const one of r.trades) sums[one.pair.k] += one.net;
-		const most = Math.max(...sums.map(Math.abs), 1e-9), wide = css / sums.length;
+		if (c.width !== nearest(css * ratio)) [c.width, c.height] = [nearest(css * ratio), height * ratio];
+		for (const r of this.results) for (const one of r.trades) sums[this.head.windows.indexOf(one.pair.w)] += one.net;
+		const most = max(...sums.map(abs), 1e-9), wide = css / sums.length;
 		g.setTransform(ratio, 0, 0, ratio, 0, 0);
 		g.clearRect(0, 0, css, height);
 		const range = this.dragged ?? [this.set.from, this.set.to];
@@ -1290,8 +1268,8 @@ export class App {
 			g.fillRect(k * wide, 0, wide + 0.5, height);
 			g.fillStyle = sum >= 0 ? this.colors.gain : this.colors.loss;
 			g.globalAlpha = inside ? 1 : 0.3;
-			const tall = (Math.abs(sum) / most) * (height / 2 - 4);
-			g.fillRect(k * wide + 0.15 * wide, sum >= 0 ? height / 2 - tall : height / 2, 0.7 * wide, Math.max(tall, sum ? 1 : 0));
+			const tall = (abs(sum) / most) * (height / 2 - 4);
+			g.fillRect(k * wide + 0.15 * wide, sum >= 0 ? height / 2 - tall : height / 2, 0.7 * wide, max(tall, sum ? 1 : 0));
 			g.globalAlpha = 1;
 		});
 		g.strokeStyle = this.colors.muted;
@@ -1299,7 +1277,8 @@ export class App {
 	}
 
 	brush() {
-		const c = this.bars, at = (event) => this.head.windows[Math.min(Math.max(Math.floor((event.offsetX / c.clientWidth) * this.head.windows.length), 0), this.head.windows.length - 1)].end;
+		const c = this.bars, { windows } = this.head;
+		const at = (event) => windows[clamp(floor((event.offsetX / c.clientWidth) * windows.length), 0, windows.length - 1)].end;
 		let start = null;
 		c.addEventListener("pointerdown", (event) => {
 			start = at(event);
@@ -1317,7 +1296,7 @@ export class App {
 		});
 	}
 
-	// ------------------------------------------------------------ one pair
+	// ---- one pair
 
 	open(name, window, variant) {
 		this.view = { pair: name, window, variant };
@@ -1330,23 +1309,23 @@ export class App {
 	}
 
 	drawPair() {
-		const { data, head } = this, found = data.pairs.filter((p) => p.name === this.view.pair);
+		const { data, head } = this, T = head.texts, found = data.pairs.filter((p) => p.name === this.view.pair);
 		this.pairBox.hidden = !found.length;
 		if (!found.length) return;
-		const pair = found.find((p) => head.windows[p.k].end === this.view.window) ?? found[0];
+		const pair = found.find((p) => p.w.end === this.view.window) ?? found[0];
 		const result = this.results.find((r) => r.variant.name === this.view.variant) ?? this.results[0];
 		if (!result) return;
 		const choose = (select, options, value) => {
 			if (select.options.length !== options.length || options.some(([v], k) => select.options[k].value !== v)) select.replaceChildren(...options.map(([v, text]) => el("option", { value: v }, text)));
 			select.value = value;
 		};
-		choose(this.pairWindow, found.map((p) => [head.windows[p.k].end, head.windows[p.k].end]), head.windows[pair.k].end);
+		choose(this.pairWindow, found.map((p) => [p.w.end, p.w.end]), pair.w.end);
 		choose(this.pairVariant, this.results.map((r) => [r.variant.name, r.variant.label]), result.variant.name);
-		const w = head.windows[pair.k], rule = data.ruleOf.get(result.variant.rule), refused = data.refusal(rule, pair, this.set.entry), train = w.split - w.first;
+		const y = head.tickers[pair.y], x = head.tickers[pair.x], { w } = pair, rule = data.ruleOf.get(result.variant.rule), refused = data.refusal(rule, pair, this.set.entry), train = w.split - w.first;
 		const own = result.trades.filter((one) => one.pair === pair), hard = rule.refusal[pair.p] !== 0;
 		this.pairTitle.textContent = `${pair.name}, window of ${w.end}`;
 		this.pairNote.textContent = (refused ? `Not traded under this variant: ${refused}. ` : `${own.length} trade${own.length === 1 ? "" : "s"}, net $${number(own.reduce((a, o) => a + o.net, 0), 0)}. `)
-			+ `Half-life ${number(rule.life[pair.p], 1)} bars, z over ${rule.bars[pair.p]} bars. The train window is shaded. Ring: signal; triangle up: buys the spread; down: sells it; cross: closes.`;
+			+ filled(T.legend, number(rule.life[pair.p], 1), filled(T[rule.form], rule.bars[pair.p]));
 		const indexed = (ticker) => Float64Array.from({ length: train + pair.bars }, (_, i) => (100 * data.price(ticker, w.first + i)) / data.price(ticker, w.first));
 		const style = this.lines.get(result.variant.name), shade = [0, train - 0.5], none = { values: [], name: "" };
 		const at = rule.at[pair.p], long = hard ? null : data.longSpread(rule, pair), z = hard ? null : rule.z.subarray(at, at + pair.bars);
@@ -1356,21 +1335,21 @@ export class App {
 		});
 		const on = (values) => (values ? marks.map(([t, kind]) => ({ bar: train + t, kind, value: values(t) })) : []);
 		const { entry, exit, stop } = this.set, dash = [4, 3];
-		const levels = [entry, -entry, ...(stop === null ? [] : [stop, -stop])].map((y) => ({ y, dash, reach: Math.abs(y) === entry })).concat([exit, -exit].map((y) => ({ y, dash: [1, 3] })));
+		const levels = [entry, -entry, ...(stop === null ? [] : [stop, -stop])].map((y) => ({ y, dash, reach: abs(y) === entry })).concat([exit, -exit].map((y) => ({ y, dash: [1, 3] })));
 		const note = hard ? "not traded: " + refused : "";
 		this.pairChart.set(data.days.subarray(w.first, w.stop), [
-			{ title: `${head.tickers[pair.y]} (solid) and ${head.tickers[pair.x]} (dotted), 100 at the train start`, height: 130, shade,
-				series: [{ name: head.tickers[pair.y], values: indexed(pair.y), color: this.colors.ink }, { name: head.tickers[pair.x], values: indexed(pair.x), color: this.colors.ink, dash: [2, 2] }] },
-			{ title: head.fixed.log ? "Hedge ratio, in logs" : "Hedge ratio, shares of x for a share of y", height: 80, shade, note, format: (v) => number(v, 4),
+			{ title: filled(T.prices, y, x), height: 130, shade,
+				series: [{ name: y, values: indexed(pair.y), color: this.colors.ink }, { name: x, values: indexed(pair.x), color: this.colors.ink, dash: [2, 2] }] },
+			{ title: head.fixed.log ? T.log_ratio : T.ratio, height: 80, shade, note, format: (v) => number(v, 4),
 				series: [hard ? none : { name: "ratio", from: train, values: Float64Array.from({ length: pair.bars }, (_, t) => data.hedge(rule, pair, t)), ...style, dash: [] }] },
-			{ title: "Spread, and its rolling mean (dotted)", height: 110, shade, note,
-				series: hard ? [none] : [{ name: "spread", from: train - long.lead, values: long.spread, ...style, dash: [] }, { name: "mean", from: train, values: data.rollingMean(rule, pair), color: this.colors.muted, dash: [2, 2] }],
+			{ title: T.spread, height: 110, shade, note,
+				series: hard ? [none] : [{ name: "spread", from: train - long.lead, values: long.spread, ...style, dash: [] }, { name: "mean", from: train, values: data.meanOf(rule, pair), color: this.colors.muted, dash: [2, 2] }],
 				marks: on(long && ((t) => long.spread[long.lead + t])) },
-			{ title: "z-score, entry levels (dashed), exit level (dotted)", height: 130, shade, note, levels, series: hard ? [none] : [{ name: "z", from: train, values: z, ...style, dash: [] }], marks: on(z && ((t) => z[t])) },
+			{ title: T.z, height: 130, shade, note, levels, series: hard ? [none] : [{ name: "z", from: train, values: z, ...style, dash: [] }], marks: on(z && ((t) => z[t])) },
 		]);
 	}
 
-	// ------------------------------------------------------------ when the hand rests
+	// ---- when the hand rests
 
 	settle() {
 		if (!this.results) return;
@@ -1418,7 +1397,7 @@ export class App {
 	}
 }
 
-const round = (v) => Math.round(v * 1e6) / 1e6;
+const round = (v) => nearest(v * 1e6) / 1e6;
 
 // Read the block and show the page in `root`.
 export async function mount(root, text, options = {}) {
