@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pairs_bt.config import MOVING_RULES, Band, Config
+from pairs_bt.explore_texts import TEXTS
 from pairs_bt.hedge import INTERCEPT_RULES, REBUILT_RULES, Variant, variants
 from pairs_bt.kernels.trading import REASONS
-from pairs_bt.explore_texts import TEXTS
 from pairs_bt.limits import limited
 from pairs_bt.performance import TRADING_DAYS
 from pairs_bt.prices import check_prices

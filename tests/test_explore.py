@@ -149,7 +149,8 @@ def test_the_runs_own_settings_give_its_daily_returns(page, made) -> None:
     "changes",
     [
         ('portfolio.sizing="volatility"', "portfolio.compounding=true", "portfolio.cash_rate=0.03",
-         "portfolio.short_rebate=0.4", "signal.window_half_lives=3", "portfolio.netting=true", "filter.price_space=log", "execution.spread=0.01", "signal.stop_loss=0.02",
+         "portfolio.short_rebate=0.4", "signal.window_half_lives=3",
+         "portfolio.netting=true", "filter.price_space=log", "execution.spread=0.01", "signal.stop_loss=0.02",
          'hedge.variants=["dynamic", "ols", "kalman_changes", "rolling_ols"]', 'hedge.rehedge=["never", {band=0.02}]'),
         ('execution.pnl="spread"', 'execution.unconverged="drop"', 'filter.intercept="subtract"',
          'portfolio.sizing="dollar_neutral"', 'signal.half_life="book"', "hedge.reject_negative=false"),
