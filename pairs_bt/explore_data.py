@@ -113,7 +113,7 @@ def _candidates(run: Run, study: Study) -> list[Candidates]:
     row = {name: k for k, name in enumerate(study.tickers)}
     first = run.half_lives["variant"] == run.variants[0].name
     table = run.half_lives.loc[first, ["test_end", "y", "x"]]
-    groups = {str(np.datetime64(end, "D")): part for end, part in table.groupby("test_end", sort=False)}
+    groups = {str(end): part for end, part in table.groupby(table["test_end"].dt.strftime("%Y-%m-%d"), sort=False)}
     out = []
     for window in study.windows:
         part = groups.get(window.label)
@@ -182,7 +182,7 @@ def _rule_columns(
     use = np.flatnonzero(signals.refusal == 0)
     moving = rule in MOVING_RULES
     kept = rule in REBUILT_RULES or (study.config.filter.intercept == "subtract" and rule in INTERCEPT_RULES)
-    out = {
+    out: dict[str, np.ndarray] = {
         "life": signals.half_life.astype(np.float64),
         "bars": signals.window.astype(np.int32),
         "refusal": signals.refusal.astype(np.int8),

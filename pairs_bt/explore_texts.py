@@ -15,7 +15,11 @@ TEXTS: dict[str, str | list[str]] = {
     "lag": "The lag is a whole number from 0 to 20.",
     "none_shown": "No variant is shown: choose one.",
     "unchanged": "The settings are the run's own.",
+    "copied": "Copied text",
+    "settings": "Settings",
+    "added": " not in the run",
     # the summary
+    "table": "Summary by variant",
     "summary": [
         "Variant", "Return a year", "Sharpe ratio", "Deflated", "Sharpe in the run", "Deflated then",
         "Maximum drawdown", "Trades", "Mean trade, net (bp)", "Winning", "Closed at the exit level",
@@ -33,6 +37,7 @@ TEXTS: dict[str, str | list[str]] = {
     "windows": "Net dollars by test end. A window left out takes its capital with it.",
     "pairs": "A pair left out leaves its capital idle. A click on a name opens the pair.",
     # one pair
+    "refused": "Not traded under this variant: {0}. ",
     "pair_label": "Prices, hedge ratio, spread and z-score of the pair",
     "legend": (
         "Half-life {0} bars, z {1}. The train window is shaded. Ring: signal; triangle up: buys the spread; down: "

@@ -327,22 +327,25 @@ function trade(data, rule, pair, set, variant, out, work) {
 	return made;
 }
 
+const within = (w, from, to) => (!from || w.end >= from) && (!to || w.end <= to);
+
 // Trade every pair of one variant and add its cohorts up to daily returns on committed capital.
 function tradeVariant(data, set, variant) {
 	const { fixed, windows } = data.head, rule = data.ruleOf.get(variant.rule), size = data.size, first = data.first;
 	const longest = max(...windows.map((w) => w.stop - w.split));
-	const work = { target: new Int8Array(longest), why: new Int8Array(longest), day: new Sums(longest), fills: [] };
+	const work = { target: new Int8Array(longest), why: new Int8Array(longest), day: new Sums(longest), fills: [] }, cohort = new Sums(longest);
 	const total = new Sums(size), capital = new Float64Array(size);
 	const byWindow = new Map(windows.map((w) => [w, []]));
 	for (const pair of data.pairs) byWindow.get(pair.w).push(pair);
 	const trades = [], slot = fixed.capital / fixed.slots;
 	windows.forEach((w) => {
-		if (set.from && w.end < set.from) return;
-		if (set.to && w.end > set.to) return;
-		const cohort = new Sums(w.stop - w.split), own = [];
+		if (!within(w, set.from, set.to)) return;
+		const own = [];
+		cohort.net.fill(0);
+		cohort.value.fill(0);
 		for (const pair of byWindow.get(w)) {
 			if (set.out?.has(pair.name) || data.refusal(rule, pair, set.entry)) continue;
-			for (const one of trade(data, rule, pair, set, variant, cohort, work)) own.push(one);
+			own.push(...trade(data, rule, pair, set, variant, cohort, work));
 		}
 		const birth = w.split - first, scale = fixed.compounding ? scaleAt(data, birth, total, capital) : 1;
 		for (let t = 0, i = birth; i < w.stop - first; t++, i++) {
@@ -356,7 +359,7 @@ function tradeVariant(data, set, variant) {
 				one.net *= scale;
 				for (const f of one.fills) f[2] *= scale;
 			}
-		for (const one of own) trades.push(one);
+		trades.push(...own);
 	});
 	const saved = fixed.netting ? netted(data, set, work.fills) : null;
 	const out = { variant, trades, net: new Float64Array(size), excess: new Float64Array(size) };
@@ -411,14 +414,9 @@ const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 // Daily Sharpe ratio (ddof 1), length, skew and kurtosis (3 for a normal); NaN where nothing moves.
 function moments(values) {
 	const n = values.length, m = mean(values);
-	let low = Infinity, high = -Infinity, s2 = 0, s3 = 0, s4 = 0;
-	for (const v of values) {
-		if (v < low) low = v;
-		if (v > high) high = v;
-		const d = v - m;
-		s2 += d * d;
-	}
-	if (n < 2 || low === high) return { n, mean: m, sd: 0, sharpe: NaN, skew: NaN, kurtosis: NaN };
+	let s2 = 0, s3 = 0, s4 = 0;
+	for (const v of values) s2 += (v - m) ** 2;
+	if (n < 2 || values.every((v) => v === values[0])) return { n, mean: m, sd: 0, sharpe: NaN, skew: NaN, kurtosis: NaN };
 	const spread = sqrt(s2 / n);
 	for (const v of values) {
 		const d = (v - m) / spread;
@@ -534,8 +532,7 @@ function summarise(data, result) {
 	const { year } = data.head, n = result.net.length, { equity, drawdown } = wealth(result.net);
 	const m = moments(result.excess), { trades } = result, count = trades.length;
 	const closed = trades.filter((one) => one.reason !== OPEN), bp = trades.map((one) => (one.net / one.capital) * 1e4);
-	let depth = 0, end = n ? equity[n - 1] : NaN;
-	for (const d of drawdown) depth = min(depth, d);
+	const depth = drawdown.reduce((a, d) => min(a, d), 0), end = n ? equity[n - 1] : NaN;
 	return {
 		moments: m, equity, drawdown, trades: count,
 		annual: n ? end ** (year / n) - 1 : NaN,
@@ -552,12 +549,12 @@ const dayOf = (data, one, t) => data.days[one.pair.w.split + t];
 // ---- words and numbers
 
 const minus = (text) => text.replace(/^-(?=.*[1-9])/, "\u2212").replace(/^-/, "");
-const number = (v, digits = 2) =>
-	!finite(v) ? "\u2013" : minus(v.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const formats = [];
+const format = (digits) => (formats[digits] ??= new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const number = (v, digits = 2) => (finite(v) ? minus(format(digits).format(v)) : "\u2013");
 const percent = (v, digits = 2) => (finite(v) ? number(100 * v, digits) + "%" : "\u2013");
 const iso = (day) => new Date(day * 864e5).toISOString().slice(0, 10);
 const filled = (text, ...parts) => text.replace(/\{(\d)\}/g, (_, k) => parts[k]);
-const words = (reason) => reason.replaceAll("_", " ");
 
 function el(tag, attributes = {}, ...children) {
 	const out = document.createElement(tag);
@@ -610,8 +607,9 @@ class Chart {
 	}
 
 	// `days` are day numbers; a panel has title, height, format, series [{name, values, from, color, dash}], levels, marks, shade.
-	set(days, panels) {
-		if (days.length !== this.days?.length || days[0] !== this.days[0]) this.view = [0, days.length - 1];
+	// At first the view begins at `start`.
+	set(days, panels, start = 0) {
+		if (days.length !== this.days?.length || days[0] !== this.days[0]) [this.view, this.ticked] = [[start, days.length - 1], null];
 		this.days = days;
 		this.panels = panels;
 		if (this.at !== null && this.at >= days.length) this.at = null;
@@ -719,7 +717,9 @@ class Chart {
 		g.font = "12px system-ui, sans-serif";
 		g.lineJoin = "round";
 		let top = 0;
-		const ticks = this.ticks();
+		const key = [...this.view, this.width].join();
+		if (key !== this.ticked?.key) this.ticked = { key, ticks: this.ticks() };
+		const { ticks } = this.ticked;
 		for (const panel of this.panels) {
 			top += gap;
 			this.panel(g, panel, top, ticks);
@@ -881,17 +881,22 @@ function niceStep(rough) {
 function drawMark(g, x, y, kind, colors) {
 	g.lineWidth = 1.6;
 	g.strokeStyle = g.fillStyle = kind === "buy" ? colors.gain : kind === "sell" ? colors.loss : colors.ink;
-	g.beginPath();
-	if (kind === "signal") g.arc(x, y, 4, 0, 7);
-	else if (kind === "close") {
-		g.moveTo(x - 4, y - 4); g.lineTo(x + 4, y + 4); g.moveTo(x + 4, y - 4); g.lineTo(x - 4, y + 4);
-	} else {
-		const up = kind === "buy" ? -1 : 1;
-		g.moveTo(x, y + 6 * up); g.lineTo(x - 5, y - 4 * up); g.lineTo(x + 5, y - 4 * up);
-		g.fill();
+	if (kind === "close") {
+		line(g, x - 4, y - 4, x + 4, y + 4);
+		line(g, x + 4, y - 4, x - 4, y + 4);
 		return;
 	}
-	g.stroke();
+	const up = kind === "buy" ? -1 : 1;
+	g.beginPath();
+	if (kind === "signal") {
+		g.arc(x, y, 4, 0, 7);
+		g.stroke();
+		return;
+	}
+	g.moveTo(x, y + 6 * up);
+	g.lineTo(x - 5, y - 4 * up);
+	g.lineTo(x + 5, y - 4 * up);
+	g.fill();
 }
 
 // ---- the settings
@@ -932,7 +937,7 @@ function fromHash(head, text) {
 	for (const name of (given.get("out") ?? "").split(" ")) if (name) set.out.add(name);
 	const on = given.has("on") ? given.get("on").split(" ") : null;
 	const shown = new Set(head.variants.filter((v) => (on ? on.includes(v.name) : v.in_run)).map((v) => v.name));
-	return { set: problem(set, head.texts) ? { ...set, ...head.own } : set, shown, view: { pair: given.get("pair"), window: given.get("window"), variant: given.get("variant") } };
+	return { set: problem(set, head.texts) ? { ...set, ...head.own } : set, shown, view: Object.fromEntries(["pair", "window", "variant"].map((name) => [name, given.get(name)])) };
 }
 
 // The config keys that a state changes, as [table, key, TOML value].
@@ -1055,23 +1060,23 @@ class App {
 		const fields = head.controls.map((control) => this.control(control));
 		this.checks = new Map(head.variants.map((v) => [v.name, el("input", { type: "checkbox", onchange: (e) => this.toggle(v.name, e.target.checked) })]));
 		const variants = el("fieldset", {}, el("legend", {}, "Variants"),
-			...head.variants.map((v) => el("label", { class: "check" }, this.checks.get(v.name), swatch(v), v.label, v.in_run ? "" : el("small", {}, " not in the run"))));
+			...head.variants.map((v) => el("label", { class: "check" }, this.checks.get(v.name), swatch(v), v.label, v.in_run ? "" : el("small", {}, T.added))));
 		this.ends = ["from", "to"].map((name) => el("select", { onchange: (e) => this.change(name, e.target.value) },
 			el("option", { value: "" }, name === "from" ? "first" : "last"), ...head.windows.map((w) => el("option", { value: w.end }, w.end))));
 		this.alert = el("p", { class: "alert", role: "alert" });
-		this.shareText = el("textarea", { readonly: true, rows: 3, "aria-label": "Copied text", hidden: true });
+		this.shareText = el("textarea", { readonly: true, rows: 3, "aria-label": T.copied, hidden: true });
 		const copy = (label, make) => button(label, () => this.copy(make()));
 		const actions = el("div", { class: "actions" },
 			button("Back to the run", () => this.reset()),
 			copy("Copy link", () => location.href.replace(/#.*/, "") + "#" + this.text),
 			copy("Copy --set", () => asOptions(changes(head, this.set, this.shown)) || T.unchanged),
 			copy("Copy TOML", () => asToml(changes(head, this.set, this.shown)) || "# " + T.unchanged), this.shareText);
-		const controls = el("form", { class: "controls", "aria-label": "Settings", onsubmit: (e) => e.preventDefault() }, this.alert,
+		const controls = el("form", { class: "controls", "aria-label": T.settings, onsubmit: (e) => e.preventDefault() }, this.alert,
 			el("fieldset", {}, el("legend", {}, "Signals"), ...fields.slice(0, 4)), el("fieldset", {}, el("legend", {}, "Costs and fills"), ...fields.slice(4)), variants, actions);
 
 		this.cost = el("p", { class: "verdict", "aria-live": "polite" });
 		this.rows = el("tbody");
-		const summary = table("Summary by variant", T.summary.map((h, k) => el("th", { scope: "col", class: k ? null : "text" }, h)), this.rows);
+		const summary = table(T.table, T.summary.map((h, k) => el("th", { scope: "col", class: k ? null : "text" }, h)), this.rows);
 		this.equity = new Chart(T.equity_label, T.keys, this.colors);
 		this.bars = el("canvas", { class: "bars", role: "img", "aria-label": T.bars_label });
 		this.brush();
@@ -1082,14 +1087,14 @@ class App {
 		const open = (name, one) => button(name, () => this.open(name, one?.window, one?.variant), { class: "link" });
 		const net = { label: "Net $", value: (o) => o.net, show: (o) => number(o.net, 0) };
 		this.trades = new Grid("Trades", [
-			{ label: "Window", text: true, value: (o) => this.window(o) },
-			{ label: "Pair", text: true, value: (o) => o.pair.name, show: (o) => open(o.pair.name, { window: this.window(o), variant: o.variant.name }) },
+			{ label: "Window", text: true, value: (o) => o.pair.w.end },
+			{ label: "Pair", text: true, value: (o) => o.pair.name, show: (o) => open(o.pair.name, { window: o.pair.w.end, variant: o.variant.name }) },
 			{ label: "Variant", text: true, value: (o) => o.variant.label },
 			{ label: "Side", value: (o) => o.side, show: (o) => (o.side > 0 ? "long" : "short") },
 			{ label: "Signal", text: true, value: (o) => day(o, o.signalBar) },
 			{ label: "Entry", text: true, value: (o) => day(o, o.entryBar) },
 			{ label: "Exit", text: true, value: (o) => day(o, o.exitBar) },
-			{ label: "Ended by", text: true, value: (o) => words(head.reasons[o.reason]) },
+			{ label: "Ended by", text: true, value: (o) => head.reasons[o.reason].replaceAll("_", " ") },
 			{ label: "Ratio", value: (o) => o.ratio, show: (o) => number(o.ratio, 3) },
 			net,
 			{ label: "Net bp", value: (o) => (o.net / o.capital) * 1e4, show: (o) => number((o.net / o.capital) * 1e4, 1) },
@@ -1148,10 +1153,6 @@ class App {
 				e.target.checked ? this.set.out.delete(name) : this.set.out.add(name);
 				this.update();
 			} });
-	}
-
-	window(one) {
-		return one.pair.w.end;
 	}
 
 	change(name, value) {
@@ -1263,7 +1264,7 @@ class App {
 		g.clearRect(0, 0, css, height);
 		const range = this.dragged ?? [this.set.from, this.set.to];
 		sums.forEach((sum, k) => {
-			const { end } = this.head.windows[k], inside = (!range[0] || end >= range[0]) && (!range[1] || end <= range[1]);
+			const inside = within(this.head.windows[k], ...range);
 			g.fillStyle = inside ? this.colors.band : "transparent";
 			g.fillRect(k * wide, 0, wide + 0.5, height);
 			g.fillStyle = sum >= 0 ? this.colors.gain : this.colors.loss;
@@ -1316,18 +1317,19 @@ class App {
 		const result = this.results.find((r) => r.variant.name === this.view.variant) ?? this.results[0];
 		if (!result) return;
 		const choose = (select, options, value) => {
-			if (select.options.length !== options.length || options.some(([v], k) => select.options[k].value !== v)) select.replaceChildren(...options.map(([v, text]) => el("option", { value: v }, text)));
-			select.value = value;
+			const listed = options.join();
+			if (select.listed !== listed) select.replaceChildren(...options.map(([v, text]) => el("option", { value: v }, text)));
+			Object.assign(select, { listed, value });
 		};
 		choose(this.pairWindow, found.map((p) => [p.w.end, p.w.end]), pair.w.end);
 		choose(this.pairVariant, this.results.map((r) => [r.variant.name, r.variant.label]), result.variant.name);
 		const y = head.tickers[pair.y], x = head.tickers[pair.x], { w } = pair, rule = data.ruleOf.get(result.variant.rule), refused = data.refusal(rule, pair, this.set.entry), train = w.split - w.first;
 		const own = result.trades.filter((one) => one.pair === pair), hard = rule.refusal[pair.p] !== 0;
 		this.pairTitle.textContent = `${pair.name}, window of ${w.end}`;
-		this.pairNote.textContent = (refused ? `Not traded under this variant: ${refused}. ` : `${own.length} trade${own.length === 1 ? "" : "s"}, net $${number(own.reduce((a, o) => a + o.net, 0), 0)}. `)
+		this.pairNote.textContent = (refused ? filled(T.refused, refused) : `${own.length} trade${own.length === 1 ? "" : "s"}, net $${number(own.reduce((a, o) => a + o.net, 0), 0)}. `)
 			+ filled(T.legend, number(rule.life[pair.p], 1), filled(T[rule.form], rule.bars[pair.p]));
 		const indexed = (ticker) => Float64Array.from({ length: train + pair.bars }, (_, i) => (100 * data.price(ticker, w.first + i)) / data.price(ticker, w.first));
-		const style = this.lines.get(result.variant.name), shade = [0, train - 0.5], none = { values: [], name: "" };
+		const { ink, muted } = this.colors, style = { ...this.lines.get(result.variant.name), dash: [] }, shade = [0, train - 0.5], none = { values: [], name: "" };
 		const at = rule.at[pair.p], long = hard ? null : data.longSpread(rule, pair), z = hard ? null : rule.z.subarray(at, at + pair.bars);
 		const marks = own.flatMap((one) => {
 			const out = [[one.signalBar, "signal"], [one.entryBar, one.side > 0 ? "buy" : "sell"]];
@@ -1336,17 +1338,17 @@ class App {
 		const on = (values) => (values ? marks.map(([t, kind]) => ({ bar: train + t, kind, value: values(t) })) : []);
 		const { entry, exit, stop } = this.set, dash = [4, 3];
 		const levels = [entry, -entry, ...(stop === null ? [] : [stop, -stop])].map((y) => ({ y, dash, reach: abs(y) === entry })).concat([exit, -exit].map((y) => ({ y, dash: [1, 3] })));
-		const note = hard ? "not traded: " + refused : "";
+		const note = hard ? filled(T.refused, refused) : "";
 		this.pairChart.set(data.days.subarray(w.first, w.stop), [
 			{ title: filled(T.prices, y, x), height: 130, shade,
-				series: [{ name: y, values: indexed(pair.y), color: this.colors.ink }, { name: x, values: indexed(pair.x), color: this.colors.ink, dash: [2, 2] }] },
+				series: [{ name: y, values: indexed(pair.y), color: ink }, { name: x, values: indexed(pair.x), color: ink, dash: [2, 2] }] },
 			{ title: head.fixed.log ? T.log_ratio : T.ratio, height: 80, shade, note, format: (v) => number(v, 4),
-				series: [hard ? none : { name: "ratio", from: train, values: Float64Array.from({ length: pair.bars }, (_, t) => data.hedge(rule, pair, t)), ...style, dash: [] }] },
+				series: [hard ? none : { name: "ratio", from: train, values: Float64Array.from({ length: pair.bars }, (_, t) => data.hedge(rule, pair, t)), ...style }] },
 			{ title: T.spread, height: 110, shade, note,
-				series: hard ? [none] : [{ name: "spread", from: train - long.lead, values: long.spread, ...style, dash: [] }, { name: "mean", from: train, values: data.meanOf(rule, pair), color: this.colors.muted, dash: [2, 2] }],
+				series: hard ? [none] : [{ name: "spread", from: train - long.lead, values: long.spread, ...style }, { name: "mean", from: train, values: data.meanOf(rule, pair), color: muted, dash: [2, 2] }],
 				marks: on(long && ((t) => long.spread[long.lead + t])) },
-			{ title: T.z, height: 130, shade, note, levels, series: hard ? [none] : [{ name: "z", from: train, values: z, ...style, dash: [] }], marks: on(z && ((t) => z[t])) },
-		]);
+			{ title: T.z, height: 130, shade, note, levels, series: hard ? [none] : [{ name: "z", from: train, values: z, ...style }], marks: on(z && ((t) => z[t])) },
+		], max(train - pair.bars, 0));
 	}
 
 	// ---- when the hand rests
