@@ -16,6 +16,9 @@ from pairs_bt import Config, explore
 from pairs_bt.explore import fitting_block, render_explorer
 from pairs_bt.explore_data import explore_block, pack, unpack
 from pairs_bt.overfitting import deflated_best
+from pairs_bt.prices import check_prices
+from pairs_bt.study import prepare
+from pairs_bt.tasks import Candidates, pair_paths, rule_signals
 from tests.browser import chromium
 from tests.cli_tools import call
 
@@ -176,6 +179,43 @@ def test_other_forms_trade_as_the_run_does(browser, config, hostile_prices, tmp_
         state = tab.evaluate(f"{APP}.head.own") | settings
         assert assert_same(other, tab.evaluate(TRADE, state)) > 10
     tab.close()
+
+
+@pytest.mark.parametrize(
+    "changes", [(), ('filter.intercept="subtract"',), ('signal.z="formation"', 'hedge.variants=["dollar"]')]
+)
+def test_the_mean_on_the_page_is_the_one_that_z_is_measured_from(browser, config, hostile_prices, tmp_path, changes):
+    run = pairs_bt.run(config.with_changes(*changes), prices=hostile_prices)
+    (tmp_path / "p.html").write_text(render_explorer(run), encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto((tmp_path / "p.html").as_uri())
+    tab.wait_for_selector("[data-ready]", timeout=60_000)
+    found = tab.evaluate(f"""() => {{
+      const {{ data }} = {APP};
+      return data.rules.map((rule) => data.pairs.filter((p) => !rule.refusal[p.p]).map((pair) =>
+        [pair.p, Array.from(data.spread(rule, pair)), Array.from(data.meanOf(rule, pair))]));
+    }}""")
+    tab.close()
+    study = prepare(run.config, check_prices(hostile_prices))
+    head, arrays = unpack(explore_block(run).text)
+    compared = 0
+    for rule, pairs in zip(head["rules"], found, strict=True):
+        own = {p: (np.array(spread, float), np.array(mean, float)) for p, spread, mean in pairs}
+        for k in range(len(head["windows"])):
+            rows = np.flatnonzero(arrays["pair_window"] == k)
+            names = [[head["tickers"][t] for t in arrays[leg][rows]] for leg in ("pair_y", "pair_x")]
+            legs = Candidates(*(np.array([study.tickers.index(t) for t in part], dtype=np.int64) for part in names))
+            path = pair_paths(study, k, legs, 0, rows.size)
+            signals = rule_signals(study, k, path, rule["name"], legs, 0, rows.size)
+            for n in np.flatnonzero(signals.refusal == 0):
+                spread, mean = own[int(rows[n])]
+                size = np.abs(signals.spread[n]).max()
+                np.testing.assert_allclose(spread, signals.spread[n], rtol=0, atol=1e-9 * size)
+                # the train bars of a rolling mean travel in single precision
+                known = np.isfinite(signals.z[n])
+                np.testing.assert_allclose(mean[known], signals.mean[n][known], rtol=0, atol=1e-6 * size)
+                compared += 1
+    assert compared > 20
 
 
 def test_the_deflated_sharpe_counts_what_was_looked_at(page, config, hostile_prices) -> None:
