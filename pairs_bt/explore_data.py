@@ -255,7 +255,7 @@ def _head(run: Run, study: Study, found: list[Candidates], tickers: list[str], c
         "texts": TEXTS,
         "windows": [
             {"end": w.label, "first": w.first, "split": w.split, "stop": w.stop, "entry": w.entry_stop,
-             "closed": w.closed, "selected": int(part.y.size)}
+             "closed": w.closed, "parts": max(int(part.y.size), 1)}
             for w, part in zip(study.windows, found, strict=True)
         ],
     }  # fmt: skip

@@ -164,7 +164,7 @@ function trade(data, rule, pair, set, variant, out, work) {
 	const days = data.days.length, price = data.arrays.price, quoted = data.quoted;
 	const oy = pair.y * days + w.split, ox = pair.x * days + w.split, z = rule.z, oz = rule.at[p];
 	const { entry, exit, lag } = set, stop = set.stop ?? Infinity, loss = fixed.delisting_loss;
-	const capital = fixed.capital / fixed.slots / max(w.selected, 1);
+	const capital = fixed.capital / fixed.slots / w.parts;
 	const least = fixed.stop_loss === null ? -Infinity : -fixed.stop_loss * capital;
 	const most = set.time_stop === null ? Infinity : set.time_stop * rule.life[p];
 	const rate = set.cost / 1e4, half = fixed.half_spread;
