@@ -15,6 +15,7 @@ from pairs_bt import __version__
 from pairs_bt.cli_audit import audit
 from pairs_bt.cli_compare import compare
 from pairs_bt.cli_engine import engine_options, open_engine
+from pairs_bt.cli_explore import explore
 from pairs_bt.cli_force import force_option
 from pairs_bt.cli_hedge import hedge
 from pairs_bt.cli_pair import pair
@@ -207,6 +208,7 @@ cli.add_command(pair)
 cli.add_command(compare)
 cli.add_command(audit)
 cli.add_command(sweep)
+cli.add_command(explore)
 
 
 def collect_rarely() -> None:

@@ -266,6 +266,19 @@ class Run:
 
         return to_pyfolio(self, variant)
 
+    def explore(self) -> Any:
+        """Show a page that trades the run again as its thresholds move (Jupyter, VS Code, Colab, marimo).
+
+        Returns
+        -------
+        object
+            A widget where anywidget is installed (the extra ``notebook``), else the page in a frame. For a file see
+            ``pairs-bt explore DIR``.
+        """
+        from pairs_bt.explore import explorer_widget
+
+        return explorer_widget(self)
+
     @property
     def plot(self) -> PlotAccessor:
         """Figures: ``run.plot.equity()``, ``run.plot.pair("CVX", "XOM")`` and others."""

@@ -115,7 +115,7 @@ def form_signals(
         Standardised innovations of the filter; needed for ``signal.z = "innovation"``.
     """
     ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
-    spread = _spread(path, rule, ratio, space, iy, ix, n_train, config)
+    spread = form_spread(path, rule, ratio, space, iy, ix, n_train, config)
     form = z_form(rule, config)
     if form == "model" and path.spreads is not None:
         life = path.spreads.half_life
@@ -157,7 +157,7 @@ def _model_z(path: FilterPath, refusal: np.ndarray, n_train: int) -> tuple[np.nd
     return spread / deviation[:, None], spread
 
 
-def _spread(
+def form_spread(
     path: FilterPath,
     rule: str,
     ratio: np.ndarray,

@@ -22,7 +22,7 @@ from pairs_bt.kernels.likelihood import KAPPA
 from pairs_bt.kernels.rolling import SpreadRules, spread_signals
 from pairs_bt.noise import BURN, PairNoise, pair_noise, settled
 from pairs_bt.reverting_spread import pair_spreads
-from pairs_bt.signal_forms import Formed, Space, form_signals, is_usual, z_form
+from pairs_bt.signal_forms import Formed, Space, form_signals, form_spread, is_usual, z_form
 
 # Prices at the train start in the scale-free spaces; a level away from 0 keeps ratios of log levels defined.
 BASE = 100.0
@@ -251,6 +251,17 @@ def make_signals(
     return SignalSet(
         formed.hedge, formed.share, formed.spread, formed.z, formed.life, formed.window, formed.refusal, formed.mean
     )
+
+
+def whole_spreads(
+    path: FilterPath, rule: str, levels: Levels, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
+) -> np.ndarray:
+    """Spread over train and trade window, (pairs, bars): its trade bars are those of :func:`make_signals`."""
+    space = _space(levels, config)
+    if rule not in FILTER_RULES:
+        path = replace(path, source=_pair_prices(levels, space, rule, iy, ix, n_train, config))
+    ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
+    return form_spread(path, rule, ratio, space, iy, ix, n_train, config)
 
 
 def _space(levels: Levels, config: Config) -> Space:

@@ -32,12 +32,13 @@ from pairs_bt.prices_in_folder import PRICES
 MANIFEST = "manifest.json"
 TIMING = "timing.json"
 REPORT = "report.html"
+EXPLORER = "explore.html"
 SUMMARY = "summary.csv"
 TABLES = ("tests", "half_lives", "hedge_effectiveness", "trades", "fills", "returns")
 _IDENTITY = "run.json"
 CONFIGS = ("config.toml", "config.resolved.json")
 _TABLE_FILES = tuple(f"{name}.parquet" for name in TABLES)
-_OURS = {MANIFEST, TIMING, REPORT, SUMMARY, SPREADS, PARTS, PRICES, *CONFIGS, *_TABLE_FILES}
+_OURS = {MANIFEST, TIMING, REPORT, EXPLORER, SUMMARY, SPREADS, PARTS, PRICES, *CONFIGS, *_TABLE_FILES}
 
 State = Literal["absent", "empty", "complete", "unfinished", "foreign"]
 
@@ -178,7 +179,7 @@ def drop_parts(folder: Path) -> None:
 
 def checksums(folder: Path, labels: list[str]) -> dict[str, str]:
     """sha256 of every file of a run but the manifest and the clock, by relative path."""
-    names = [*CONFIGS, PRICES, REPORT, SUMMARY, *_TABLE_FILES, *map(spreads_path, labels)]
+    names = [*CONFIGS, PRICES, REPORT, EXPLORER, SUMMARY, *_TABLE_FILES, *map(spreads_path, labels)]
     return {name: sha256_of(folder / name) for name in sorted(names) if (folder / name).is_file()}
 
 

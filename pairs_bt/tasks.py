@@ -214,7 +214,7 @@ def trade_book(
     return trade_pairs(
         signals, context.market, y, x, config=study.config, rehedge=variant.rehedge, refused=refused, lag=lag,
         pair_capital=options.capital / study.slots / slot_parts(candidates.y.size, options),
-        moments=_change_moments(context, y, x) if options.sizing == "volatility" else None,
+        moments=change_moments(context, y, x) if options.sizing == "volatility" else None,
     )  # fmt: skip
 
 
@@ -228,7 +228,7 @@ def _without(book: Book, refused: np.ndarray | None) -> tuple[np.ndarray, np.nda
     return book.trades[kept], fills
 
 
-def _change_moments(context: WindowContext, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+def change_moments(context: WindowContext, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Variances of the daily price changes of y and x over the train window, and their covariance."""
     change = np.diff(context.train, axis=1)
     change = change - change.mean(axis=1, keepdims=True)
