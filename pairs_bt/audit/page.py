@@ -19,7 +19,7 @@ from pairs_bt.wording import number, percent, pvalue, span
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pairs_bt.audit.study import Audit
+    from pairs_bt.audit.result import Audit
 
 
 ARROW = "\N{RIGHTWARDS ARROW}"
