@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.compare import Comparison, compare_variants
-from pairs_bt.config_io import to_json
+from pairs_bt.config_text import to_json
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.results import Run
 

@@ -6,39 +6,25 @@ and error texts live in :mod:`pairs_bt.config_io`; this module says what a confi
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-MOVING_RULES = ("dynamic", "rolling_ols", "kalman_changes")
+from pairs_bt.config_io import apply_overrides, config_from_dict, load_config
+from pairs_bt.periods import check_period
+from pairs_bt.rule_registry import check_rule
+
 # What is compared unless a config says otherwise: the rules that read the filter's state.
 RULES = ("dynamic", "fixed_first", "averaged", "fixed_last")
-
-_PERIOD = re.compile(r"^([1-9][0-9]{0,3})([YMWD])$")
 
 
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _check_period(value: Any) -> Any:
-    if isinstance(value, str) and not _PERIOD.match(value):
-        raise ValueError("a period is a whole number and a unit, Y, M, W or D: '2Y', '6M', '90D'")
-    return value
-
-
-def split_period(text: str) -> tuple[int, str]:
-    """Split a period into its number and unit: ``'6M'`` gives ``(6, 'M')``."""
-    match = _PERIOD.match(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a period such as '2Y', '6M', '90D'")
-    return int(match[1]), match[2]
-
-
-Period = Annotated[str, BeforeValidator(_check_period)]
+Period = Annotated[str, BeforeValidator(check_period)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -148,17 +134,14 @@ class Band(Table):
     band: Positive
 
 
-Rule = Literal[
-    "dynamic", "fixed_first", "averaged", "fixed_last", "ols", "rolling_ols", "tls", "min_variance", "johansen",
-    "dollar", "one_to_one", "beta", "kalman_changes",
-]  # fmt: skip
+Rule = Annotated[str, BeforeValidator(check_rule)]
 Rehedge = Literal["never", "daily"] | Band
 
 
 class Hedge(Table):
     """Which hedge ratios are compared and which shares are held for them."""
 
-    variants: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = RULES  # type: ignore[assignment]
+    variants: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = RULES
     rehedge: Annotated[tuple[Rehedge, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("never",)
     rolling_window: Annotated[int, Field(ge=3, le=10_000)] = 126
     market: str = ""
@@ -273,33 +256,34 @@ class Config(Table):
     sweep: Sweep = Sweep()
 
     @classmethod
-    def load(cls, path: str | Path | None = None, overrides: tuple[str, ...] | list[str] = ()) -> Config:
+    def load(
+        cls,
+        path: str | Path | None = None,
+        overrides: tuple[str, ...] | list[str] = (),
+        *,
+        own_prices: bool = False,
+    ) -> Config:
         """Read a TOML file (None: the built-in demo) and apply ``a.b=value`` overrides to it.
 
         Paths in the file are taken from the file's folder, paths in an override from the current one. An override of
-        ``data.path`` or ``data.synthetic`` without a file drops the demo's ``data.start`` and ``data.end``, too.
+        ``data.path`` or ``data.synthetic`` without a file drops the demo's ``data.start`` and ``data.end``, too; so
+        does `own_prices`, which says that the prices are given in memory.
 
         Raises
         ------
         ConfigError
             Naming every offending key with its path, its value, the rule and the nearest known name.
         """
-        from pairs_bt.config_io import load_config
-
-        return load_config(path, overrides)
+        return load_config(cls, path, overrides, own_prices=own_prices)
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any], base: str | Path | None = None) -> Config:
         """Check a dictionary of tables; relative paths are taken from `base` (default: as they are)."""
-        from pairs_bt.config_io import config_from_dict
-
-        return config_from_dict(tables, base)
+        return config_from_dict(cls, tables, base)
 
     def with_changes(self, *overrides: str) -> Config:
         """Return a copy with ``a.b=value`` overrides applied, checked like a file."""
-        from pairs_bt.config_io import apply_overrides, config_from_dict
-
-        return config_from_dict(apply_overrides(self.to_dict(), overrides))
+        return config_from_dict(type(self), apply_overrides(self.to_dict(), overrides))
 
     def to_dict(self) -> dict[str, Any]:
         """Every key with its value, defaults included; keys without a value (None) are left out."""

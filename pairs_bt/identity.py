@@ -13,7 +13,7 @@ from typing import Any
 
 from pairs_bt.atomic import sha256_of
 from pairs_bt.config import Config
-from pairs_bt.config_io import fingerprint, to_json
+from pairs_bt.config_text import fingerprint, to_json
 from pairs_bt.study import Study
 
 FORMAT = 1

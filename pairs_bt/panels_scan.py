@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pairs_bt.config import Config, Smooth
-from pairs_bt.config_io import fingerprint, to_toml
+from pairs_bt.config_text import fingerprint, to_toml
 from pairs_bt.hedge import Variant
 from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError
 from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
 from pairs_bt.panels_scan import REASONS
@@ -15,6 +14,7 @@ from pairs_bt.plots import money as money_plots
 from pairs_bt.plots import pair as pair_plots
 from pairs_bt.plots import pairs as pairs_plots
 from pairs_bt.results import Run
+from pairs_bt.rule_registry import MOVING_RULES
 from pairs_bt.summary import COST_CURVE_BPS, endings
 from pairs_bt.wording import NOTHING, day, money, number, percent
 

@@ -15,7 +15,6 @@ import pandas as pd
 from pairs_bt import tables
 from pairs_bt.assembly import assemble, expected_chance
 from pairs_bt.config import Config
-from pairs_bt.config_io import load_config
 from pairs_bt.engine import Engine, LocalEngine, find_refusals
 from pairs_bt.folder_run import Progress, Work, run_in_folder
 from pairs_bt.loading import load_run
@@ -88,7 +87,7 @@ def run(
     PartialError
         When a window failed or the disk is full; the finished windows are kept in `out`.
     """
-    config = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
+    config = config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None)
     engine = engine or LocalEngine(jobs, scan_chunk, trade_chunk)
     if out is not None:
         work = Work(engine, report, progress, say)

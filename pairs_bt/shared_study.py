@@ -20,7 +20,7 @@ import pandas as pd
 
 from pairs_bt.atomic import write_bytes
 from pairs_bt.config import Config
-from pairs_bt.config_io import to_json
+from pairs_bt.config_text import to_json
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.identity import machine, versions
 from pairs_bt.study import Study

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pairs_bt import tables
 from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, sha256_of, write_text
 from pairs_bt.config import Config
-from pairs_bt.config_io import fingerprint, to_json, to_toml
+from pairs_bt.config_text import fingerprint, to_json, to_toml
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.identity import FORMAT, config_differences, differences
 from pairs_bt.lock import LOCK

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import click
 
 from pairs_bt.cells import Note, counted
-from pairs_bt.config import Config, split_period
+from pairs_bt.config import Config
 from pairs_bt.hedge import variants
+from pairs_bt.periods import split_period
 from pairs_bt.selection import STANDING, standing
 from pairs_bt.study import Study
 

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from pairs_bt import engine_dask
 from pairs_bt.cli import cli
 from pairs_bt.config import Config
-from pairs_bt.config_io import to_json
+from pairs_bt.config_text import to_json
 from pairs_bt.engine_dask import DaskEngine
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.study import load_prices

@@ -20,7 +20,7 @@ from typing import Any, get_args
 from pairs_bt.atomic import write_text
 from pairs_bt.audit.measure import Measure, measure
 from pairs_bt.config import Config
-from pairs_bt.config_io import fingerprint
+from pairs_bt.config_text import fingerprint
 from pairs_bt.null import NullKind, null_market
 from pairs_bt.prices import PriceData, fingerprint_frame
 from pairs_bt.study import Study, prepare

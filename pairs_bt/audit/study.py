@@ -16,7 +16,7 @@ from pairs_bt.audit import causality, draws, evidence, ladder
 from pairs_bt.audit.measure import measure
 from pairs_bt.audit.result import Audit
 from pairs_bt.config import Config
-from pairs_bt.config_io import fingerprint
+from pairs_bt.config_text import fingerprint
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.hedge import variants
 from pairs_bt.lock import LOCK, hold

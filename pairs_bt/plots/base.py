@@ -29,6 +29,7 @@ _TITLE = 23
 _AXIS = 22
 _LEFT, _RIGHT = 48, 10
 
+
 def panels(
     titles: Sequence[str],
     heights: Sequence[int],

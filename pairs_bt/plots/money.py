@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.plots import base
+from pairs_bt.plots import base, look
 from pairs_bt.style import GAIN, INK, LOSS, MUTED, PHANTOM, variant_color
 from pairs_bt.summary import COST_CURVE_BPS
 
@@ -138,7 +138,7 @@ def plot_costs(run: Run) -> Figure:
     axis.axvline(run.config.execution.cost_bps, color=MUTED, linewidth=0.9, dashes=(2, 2))
     axis.annotate(
         "this run", (run.config.execution.cost_bps, 1.0), (4, -11), xycoords=("data", "axes fraction"),
-        textcoords="offset points", color=MUTED, fontsize=base.FONT - 1,
+        textcoords="offset points", color=MUTED, fontsize=look.FONT - 1,
     )  # fmt: skip
     base.zero_line(axis)
     base.percent_axis(axis)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError, PairsError
 from pairs_bt.plots import base
+from pairs_bt.rule_registry import MOVING_RULES
 from pairs_bt.style import BAND, GAIN, INK, LOSS, MUTED, variant_color
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError
 from pairs_bt.plots import base
+from pairs_bt.rule_registry import MOVING_RULES
 from pairs_bt.style import GAIN, GRID, INK, MUTED, variant_color
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.performance import drawdown, equity, rolling_sharpe
-from pairs_bt.plots import base
+from pairs_bt.plots import base, look
 from pairs_bt.style import GAIN, LOSS, MUTED, variant_color
 from pairs_bt.wording import percent
 
@@ -146,7 +146,7 @@ def plot_cohorts(run: Run) -> Figure:
         for place in np.flatnonzero(np.abs(values) > limit):
             axis.annotate(
                 percent(values[place], 0), (dates[place], np.copysign(limit, values[place])), (5, 0),
-                textcoords="offset points", va="center", color=MUTED, fontsize=base.FONT - 1.5,
+                textcoords="offset points", va="center", color=MUTED, fontsize=look.FONT - 1.5,
             )  # fmt: skip
         axis.set_ylim(-limit * 1.12, limit * 1.12)
         axis.locator_params(axis="y", nbins=3)

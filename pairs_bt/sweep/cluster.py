@@ -18,7 +18,7 @@ import numpy as np
 from pairs_bt.cluster_flight import TaskFailed, Tasks
 from pairs_bt.cluster_tasks import itself
 from pairs_bt.config import Config
-from pairs_bt.config_io import to_json
+from pairs_bt.config_text import to_json
 from pairs_bt.errors import PartialError
 from pairs_bt.shared_study import SharedStudy
 from pairs_bt.study import Study

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from pairs_bt.atomic import TEMPORARY, reason, remove_temporaries, replacing, sha256_of, write_bytes, write_text
 from pairs_bt.config import Comparison, Config, RunOptions
-from pairs_bt.config_io import fingerprint, to_toml
+from pairs_bt.config_text import fingerprint, to_toml
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.identity import identify, input_files, machine, versions
 from pairs_bt.lock import LOCK
