@@ -13,7 +13,7 @@ from pairs_bt.hedge import Variant
 from pairs_bt.kalman import hedge_ratio_filter, local_level_filter
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
 from pairs_bt.plots import pairs as pairs_plots
-from pairs_bt.results import Run
+from pairs_bt.run_data import RunData
 from pairs_bt.signals import to_space
 from pairs_bt.wording import number, percent
 
@@ -26,7 +26,7 @@ REASONS = {
 }
 
 
-def scan_panel(run: Run, draw: Drawer) -> Panel:
+def scan_panel(run: RunData, draw: Drawer) -> Panel:
     """Funnel of the scan, and candidates against chance."""
     tests = run.tests_of("selected", "reason")
     windows = run.windows
@@ -69,7 +69,7 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     return Panel("scan", "What was looked at", "Pairs are tested on train prices only, anew in every window.", blocks)
 
 
-def _refused(run: Run) -> Block:
+def _refused(run: RunData) -> Block:
     table = run.half_lives
     if table.empty:
         return Text("No candidate came as far as a half-life.")
@@ -86,7 +86,7 @@ def _refused(run: Run) -> Block:
     return Table(["Candidates", *run.labels.values()], rows, "From candidate to trade", marks=styles(run))
 
 
-def data_panel(run: Run, draw: Drawer) -> Panel:
+def data_panel(run: RunData, draw: Drawer) -> Panel:
     """Notes, fingerprint, versions, config."""
     source = run.source
     rows = [
@@ -115,7 +115,7 @@ def data_panel(run: Run, draw: Drawer) -> Panel:
     )
 
 
-def _left_out(run: Run) -> list[Block]:
+def _left_out(run: RunData) -> list[Block]:
     """Tickers that took no part in some window, with the reason, most windows first."""
     tests = run.tests_of("test_end", "reason")
     named = tests[tests["reason"].str.contains(": ", regex=False)].drop_duplicates(["test_end", "reason"])
@@ -144,7 +144,7 @@ def _without_folders(config: Config) -> Config:
     return config.model_copy(update=changes)
 
 
-def fixed_first_note(run: Run) -> str:
+def fixed_first_note(run: RunData) -> str:
     """Say what holding the first value of the filter amounts to (nothing to do with the data); '' without the rule."""
     chosen: list[Variant] = [variant for variant in run.variants if variant.rule == "fixed_first"]
     if not chosen:

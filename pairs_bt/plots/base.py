@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pairs_bt.plots.drawing import Drawing
 from pairs_bt.plots.look import RC, look
 from pairs_bt.style import MUTED, variant_color, variant_dash
 from pairs_bt.wording import minus
@@ -60,6 +59,8 @@ def panels(
     left, bottom : int
         Pixels for the tick labels.
     """
+    from pairs_bt.plots.drawing import Drawing
+
     gaps = [(4 if share_x and k < len(heights) - 1 else bottom) + _TITLE for k in range(len(heights))]
     total = sum(heights) + sum(gaps) + _LEGEND_ROW * legend + (6 if legend else 2)
     figure = Drawing(figsize=(width / 72, total / 72), dpi=72)
@@ -199,6 +200,8 @@ def zero_line(axis: Axes, at: float = 0.0) -> None:
 
 def nothing(text: str, *, width: int = WIDTH, height: int = 120) -> Figure:
     """A figure that says why there is nothing to draw."""
+    from pairs_bt.plots.drawing import Drawing
+
     with look():
         figure = Drawing(figsize=(width / 72, height / 72), dpi=72)
         figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
