@@ -28,7 +28,7 @@ from pairs_bt.study import Study
 
 
 class Cluster(Protocol):
-    """A connection to a scheduler: what the tasks on their way need of :class:`pairs_bt.engine_dask.DaskEngine`."""
+    """What the tasks on their way need of a :class:`pairs_bt.engine_dask.DaskEngine`."""
 
     client: Any
     scan_chunk: int

@@ -37,7 +37,10 @@ class Table(BaseModel):
 
 
 class SyntheticUniverse(Table):
-    """A seeded market of known truth in place of a file; its pairs are left x right (see :mod:`pairs_bt.book_size`)."""
+    """A seeded market of known truth in place of a file; its pairs are left x right.
+
+    See :mod:`pairs_bt.book_size`.
+    """
 
     left: Annotated[int, Field(ge=1, le=5000)] = 172
     right: Annotated[int, Field(ge=1, le=5000)] = 139

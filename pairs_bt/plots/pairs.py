@@ -187,7 +187,8 @@ def plot_scatter(run: RunData) -> Figure:
     table = pair_pnl(run)
     names = list(run.labels)
     if len(names) < 2 or table.empty:
-        return base.nothing("Nothing to set against each other: " + ("one variant." if len(names) < 2 else "no trade."))
+        why = "one variant." if len(names) < 2 else "no trade."
+        return base.nothing(f"Nothing to set against each other: {why}")
     first, *others = names
     columns = min(2, len(others))
     figure, axes = base.panels(
