@@ -172,10 +172,16 @@ def hedge_rule(
 
 
 def remove_hedge_rule(name: str) -> None:
-    """Undo :func:`hedge_rule`; nothing happens when there is no such rule."""
+    """Undo :func:`hedge_rule`; nothing happens when there is no such rule.
+
+    Raises
+    ------
+    ValueError
+        When the rule is built in.
+    """
+    forget_rule(name)
     HEDGE_RULES.pop(name, None)
     _INTERCEPTS.pop(name, None)
-    forget_rule(name)
 
 
 @hedge_rule("dynamic")

@@ -53,6 +53,7 @@ _TRAITS: dict[str, RuleTraits] = {
     "beta": RuleTraits(reads_market=True),
     "kalman_changes": RuleTraits(moves=True, rebuilt=True),
 }
+BUILT_IN = tuple(_TRAITS)
 
 
 class _RulesWith(Collection[str]):
@@ -99,7 +100,15 @@ def is_declared(name: str) -> bool:
 
 
 def forget_rule(name: str) -> None:
-    """Undo :func:`declare_rule`; nothing happens when there is no such name."""
+    """Undo :func:`declare_rule`; nothing happens when there is no such name.
+
+    Raises
+    ------
+    ValueError
+        When the rule is built in.
+    """
+    if name in BUILT_IN:
+        raise ValueError(f"{name!r} is built in and cannot be removed")
     _TRAITS.pop(name, None)
 
 
