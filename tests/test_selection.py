@@ -11,11 +11,11 @@ import pairs_bt
 from pairs_bt.chance import chance_rate
 from pairs_bt.config import PairGroups, Selection, Universe
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.reference_tables import read_membership
 from pairs_bt.selection import (
     ScanColumns,
     choose,
     pair_pvalue,
-    read_membership,
     resolve_pairs,
     standing,
     standing_reasons,
