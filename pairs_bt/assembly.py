@@ -14,23 +14,26 @@ from pairs_bt.hedge import variants
 from pairs_bt.limits import limited
 from pairs_bt.netting import savings
 from pairs_bt.portfolio import Cohort, portfolio_returns
-from pairs_bt.results import ReturnsTable, Run
+from pairs_bt.run_data import Made, ReturnsTable
 from pairs_bt.study import Study
 from pairs_bt.summary import summarise
 
 
 def assemble(
+    kind: type[Made],
     study: Study,
     cohorts: list[Cohort],
     tables: dict[str, Any],
     *,
     folder: Path | None = None,
     spreads: Callable[[], pd.DataFrame] | None = None,
-) -> Run:
+) -> Made:
     """Make the run of a study's windows.
 
     Parameters
     ----------
+    kind : type
+        :class:`pairs_bt.run_data.RunData`, or a face over it.
     study : Study
         Config, prices and windows.
     cohorts : list of Cohort
@@ -52,7 +55,7 @@ def assemble(
     # Limits and netting are worked out on the trades of one fill lag: there is no other lag to compare with.
     alone = limited(config) or config.portfolio.netting
     delayed = portfolio_returns(study, [] if alone else cohorts, names, delayed=True)
-    return Run(
+    return kind(
         config=config,
         returns=ReturnsTable(returns),
         summary=summarise(config, returns, trades, delayed, _refused(cohorts, names)),

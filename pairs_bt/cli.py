@@ -78,7 +78,7 @@ def run(
     from pairs_bt.config_io import run_name
 
     settings = Config.load(config, overrides)
-    target = out or Path("runs") / run_name(config, settings)
+    target = out or Path("runs") / run_name(config, settings.data.path)
     if sys.stderr.isatty() and kernels_are_cold():
         click.echo("compiling the kernels, once after an installation: about half a minute", err=True)
     from pairs_bt import runner

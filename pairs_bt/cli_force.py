@@ -1,4 +1,7 @@
-"""`--force` of the commands that write one file; what it allows is checked in :mod:`pairs_bt.out_file`."""
+"""`--force` of the commands that write one file.
+
+What it allows is checked in :mod:`pairs_bt.out_file`.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pairs_bt.cluster_tasks import (
     Sent,
@@ -20,15 +20,26 @@ from pairs_bt.cluster_tasks import (
     trade_chunk,
 )
 from pairs_bt.engine import Kept
-from pairs_bt.errors import PairsError
+from pairs_bt.errors import PairsError, PartialError
 from pairs_bt.ledger import BLOCK
 from pairs_bt.limits import Refusals
 from pairs_bt.parts import Parts
 from pairs_bt.pipeline import WindowResult, cut
 from pairs_bt.study import Study
 
-if TYPE_CHECKING:
-    from pairs_bt.engine_dask import DaskEngine
+
+class Cluster(Protocol):
+    """What the tasks on their way need of a :class:`pairs_bt.engine_dask.DaskEngine`."""
+
+    client: Any
+    scan_chunk: int
+    trade_chunk: int
+
+    def check_alive(self) -> None:
+        """Raise if the scheduler is lost, or no worker is left."""
+
+    def lost(self) -> PartialError:
+        """The error for a scheduler that has gone."""
 
 
 class TaskFailed(Exception):
@@ -47,7 +58,7 @@ def windows_at_once(threads: int, tasks: int) -> int:
 class Tasks:
     """Tasks of one piece of work on a connected engine: submitted, waited for, and named when they fail."""
 
-    def __init__(self, engine: DaskEngine) -> None:
+    def __init__(self, engine: Cluster) -> None:
         self.engine = engine
         self.client = engine.client
         # Keys of their own, so that no other client's task and no earlier one of this client is taken for one of these.
@@ -115,11 +126,11 @@ class Tasks:
 
 
 class Flight(Tasks):
-    """The tasks of one call of :meth:`DaskEngine.windows`."""
+    """The tasks of one call of :meth:`pairs_bt.engine_dask.DaskEngine.windows`."""
 
     def __init__(
         self,
-        engine: DaskEngine,
+        engine: Cluster,
         study: Study,
         parts: Parts | None,
         refusals: Refusals | None,

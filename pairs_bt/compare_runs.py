@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.compare import Comparison, compare_variants
-from pairs_bt.config import PATH_KEYS
-from pairs_bt.config_io import to_json
+from pairs_bt.config_io import PATH_KEYS
+from pairs_bt.config_text import to_json
 from pairs_bt.errors import ConfigError, DataError
-from pairs_bt.results import Run
+from pairs_bt.run_data import RunData
 
 _PATHS = tuple(".".join(key) for key in PATH_KEYS)
 
@@ -64,7 +64,7 @@ class RunComparison:
         return out
 
 
-def compare_runs(runs: Mapping[str, Run], *, variants: Sequence[str] = ()) -> RunComparison:
+def compare_runs(runs: Mapping[str, RunData], *, variants: Sequence[str] = ()) -> RunComparison:
     """Compare finished runs.
 
     Parameters
@@ -130,7 +130,7 @@ def named_folders(folders: Sequence[Path]) -> dict[str, Path]:
     return {"/".join(path.parts[-depth:]): folder for path, folder in zip(paths, folders, strict=True)}
 
 
-def config_table(runs: Mapping[str, Run]) -> pd.DataFrame:
+def config_table(runs: Mapping[str, RunData]) -> pd.DataFrame:
     """Keys whose values differ between the runs, as text; of paths only the file name counts."""
     flat = {name: _flat(run) for name, run in runs.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
@@ -142,7 +142,7 @@ def config_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(runs), dtype="str").rename_axis("key")
 
 
-def _flat(run: Run) -> dict[str, str]:
+def _flat(run: RunData) -> dict[str, str]:
     out = {}
     for table, section in json.loads(to_json(run.config)).items():
         for key, value in section.items():
@@ -154,13 +154,13 @@ def _flat(run: Run) -> dict[str, str]:
     return out | {f"version: {key}": value for key, value in sorted(run.versions.items())}
 
 
-def _chosen(run: Run, variants: Sequence[str]) -> dict[str, str]:
+def _chosen(run: RunData, variants: Sequence[str]) -> dict[str, str]:
     if not variants:
         return run.labels
     return {name: label for name, label in run.labels.items() if name in variants or label in variants}
 
 
-def _common_dates(runs: Mapping[str, Run]) -> pd.DatetimeIndex:
+def _common_dates(runs: Mapping[str, RunData]) -> pd.DatetimeIndex:
     common = None
     for run in runs.values():
         index = pd.DatetimeIndex(run.net.index)
@@ -179,7 +179,7 @@ def _span(index: pd.DatetimeIndex) -> str:
     return f"trades from {index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}" if len(index) else "has no trading date"
 
 
-def _days(runs: Mapping[str, Run], common: pd.DatetimeIndex) -> pd.DataFrame:
+def _days(runs: Mapping[str, RunData], common: pd.DatetimeIndex) -> pd.DataFrame:
     rows = []
     for run in runs.values():
         index = run.net.index

@@ -6,7 +6,6 @@ and error texts live in :mod:`pairs_bt.config_io`; this module says what a confi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -15,41 +14,19 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-MOVING_RULES = ("dynamic", "rolling_ols", "kalman_changes")
+from pairs_bt.config_io import apply_overrides, config_from_dict, load_config
+from pairs_bt.periods import check_period
+from pairs_bt.rule_registry import check_rule
+
 # What is compared unless a config says otherwise: the rules that read the filter's state.
 RULES = ("dynamic", "fixed_first", "averaged", "fixed_last")
-
-_PERIOD = re.compile(r"^([1-9][0-9]{0,3})([YMWD])$")
 
 
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _check_period(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        raise ValueError(f"a period has a unit: '{value}D' for {value} calendar days, '1Y' for a year")
-    if isinstance(value, str) and not _PERIOD.match(value):
-        raise ValueError("a period is a whole number and a unit, Y, M, W or D: '2Y', '6M', '90D'")
-    return value
-
-
-#: Keys whose value may be a path: two configs that name files of one name and content are one.
-PATH_KEYS = (("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table"))
-
-#: Mean calendar days of a period's unit.
-UNIT_DAYS = {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}
-
-
-def split_period(text: str) -> tuple[int, str]:
-    """Split a period into its number and unit: ``'6M'`` gives ``(6, 'M')``."""
-    match = _PERIOD.match(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a period such as '2Y', '6M', '90D'")
-    return int(match[1]), match[2]
-
-
-Period = Annotated[str, BeforeValidator(_check_period)]
+Period = Annotated[str, BeforeValidator(check_period)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -98,7 +75,10 @@ class Table(BaseModel):
 
 
 class SyntheticUniverse(Table):
-    """A seeded market of known truth in place of a file; its pairs are left x right (see :mod:`pairs_bt.book_size`)."""
+    """A seeded market of known truth in place of a file; its pairs are left x right.
+
+    See :mod:`pairs_bt.book_size`.
+    """
 
     left: Annotated[int, Field(ge=1, le=5000)] = 172
     right: Annotated[int, Field(ge=1, le=5000)] = 139
@@ -218,17 +198,14 @@ class Band(Table):
     band: Positive
 
 
-Rule = Literal[
-    "dynamic", "fixed_first", "averaged", "fixed_last", "ols", "rolling_ols", "tls", "min_variance", "johansen",
-    "dollar", "one_to_one", "beta", "kalman_changes",
-]  # fmt: skip
+Rule = Annotated[str, BeforeValidator(check_rule)]
 Rehedge = Literal["never", "daily"] | Band
 
 
 class Hedge(Table):
     """Which hedge ratios are compared and which shares are held for them."""
 
-    variants: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = RULES  # type: ignore[assignment]
+    variants: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = RULES
     rehedge: Annotated[tuple[Rehedge, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("never",)
     rolling_window: Annotated[int, Field(ge=3, le=10_000)] = 126
     average_window: Annotated[int, Field(ge=1, le=10_000)] | None = None
@@ -356,33 +333,34 @@ class Config(Table):
     sweep: Sweep = Sweep()
 
     @classmethod
-    def load(cls, path: str | Path | None = None, overrides: tuple[str, ...] | list[str] = ()) -> Config:
+    def load(
+        cls,
+        path: str | Path | None = None,
+        overrides: tuple[str, ...] | list[str] = (),
+        *,
+        own_prices: bool = False,
+    ) -> Config:
         """Read a TOML file (None: the built-in demo) and apply ``a.b=value`` overrides to it.
 
         Paths in the file are taken from the file's folder, paths in an override from the current one. An override of
-        ``data.path`` or ``data.synthetic`` without a file drops the demo's ``data.start`` and ``data.end``, too.
+        ``data.path`` or ``data.synthetic`` without a file drops the demo's ``data.start`` and ``data.end``, too; so
+        does `own_prices`, which says that the prices are given in memory.
 
         Raises
         ------
         ConfigError
             Naming every offending key with its path, its value, the rule and the nearest known name.
         """
-        from pairs_bt.config_io import load_config
-
-        return load_config(path, overrides)
+        return load_config(cls, path, overrides, own_prices=own_prices)
 
     @classmethod
     def from_dict(cls, tables: dict[str, Any], base: str | Path | None = None) -> Config:
         """Check a dictionary of tables; relative paths are taken from `base` (default: as they are)."""
-        from pairs_bt.config_io import config_from_dict
-
-        return config_from_dict(tables, base)
+        return config_from_dict(cls, tables, base)
 
     def with_changes(self, *overrides: str) -> Config:
         """Return a copy with ``a.b=value`` overrides applied, checked like a file."""
-        from pairs_bt.config_io import apply_overrides, config_from_dict
-
-        return config_from_dict(apply_overrides(self.to_dict(), overrides))
+        return config_from_dict(type(self), apply_overrides(self.to_dict(), overrides))
 
     def to_dict(self) -> dict[str, Any]:
         """Every key with its value, defaults included; keys without a value (None) are left out."""

@@ -1,9 +1,11 @@
-"""Reading configs: TOML, overrides, errors that name everything at once, and writing them back."""
+"""Reading configs: TOML, overrides, and errors that name everything at once.
+
+The reader works on dictionaries of tables; the class that they become is handed to it.
+"""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import os
 import tomllib
@@ -11,16 +13,21 @@ from collections.abc import Sequence
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pairs_bt.config import PATH_KEYS, RULES, UNIT_DAYS, Config, split_period
 from pairs_bt.errors import ConfigError, PairsError
 from pairs_bt.paths import expanded
+from pairs_bt.periods import UNIT_DAYS, split_period
+from pairs_bt.rule_registry import FILTER_RULES
+
+Model = TypeVar("Model", bound=BaseModel)
 
 MAX_CONFIG_BYTES = 1_000_000
 _BORROW = (("data", "path"), ("execution", "borrow_table"))
+#: Keys whose value may be a path: two configs that name files of one name and content are one.
+PATH_KEYS = (("data", "path"), ("universe", "membership"), ("universe", "pairs"), ("execution", "borrow_table"))
 
 
 _NO_TABLE = ("model_type", "model_attributes_type")
@@ -36,8 +43,10 @@ def builtin(name: str) -> Path:
     raise ConfigError(f"The built-in config {name!r} is missing from this installation: install pairs-bt again.")
 
 
-def load_config(path: str | Path | None, overrides: Sequence[str] = (), *, own_prices: bool = False) -> Config:
-    """Read, override and check a config file (see :meth:`pairs_bt.Config.load`).
+def load_config(
+    model: type[Model], path: str | Path | None, overrides: Sequence[str] = (), *, own_prices: bool = False
+) -> Model:
+    """Read, override and check a config file as a `model` (see :meth:`pairs_bt.Config.load`).
 
     With `own_prices` the prices are given in memory: without a file, the demo's dates are not theirs.
     """
@@ -50,7 +59,7 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = (), *, own_p
     tables = _anchor(_read_toml(source), source.resolve().parent)
     if path is None:
         _forget_the_demos_prices(tables, overrides, own_prices)
-    return config_from_dict(apply_overrides(tables, overrides))
+    return config_from_dict(model, apply_overrides(tables, overrides))
 
 
 def _forget_the_demos_prices(tables: dict[str, Any], overrides: Sequence[str], own_prices: bool) -> None:
@@ -81,10 +90,10 @@ def price_source(path: str | Path) -> Path | None:
     return file if file.name.lower().endswith(_PRICE_ENDINGS) else None
 
 
-def run_name(path: str | Path | None, config: Config) -> str:
+def run_name(path: str | Path | None, prices: str) -> str:
     """Name of a run's folder: that of the config, of prices of one's own, or ``demo``."""
-    name = Path(expanded(path)).name if path is not None else Path(config.data.path).name
-    if path is None and (not name or Path(config.data.path) == _demo_prices()):
+    name = Path(expanded(path)).name if path is not None else Path(prices).name
+    if path is None and (not name or Path(prices) == _demo_prices()):
         return "demo"
     while name.lower().endswith((*_PRICE_ENDINGS, ".toml")) and Path(name).stem != name:
         name = Path(name).stem
@@ -126,12 +135,12 @@ def _anchor(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
     out = {name: dict(table) if isinstance(table, dict) else table for name, table in tables.items()}
     for table, key in PATH_KEYS:
         section = out.get(table)
-        if isinstance(section, dict) and _is_path(table, key, section.get(key)):
+        if isinstance(section, dict) and is_path(table, key, section.get(key)):
             section[key] = os.path.abspath(folder / expanded(section[key]))
     return out
 
 
-def _is_path(table: str, key: str, value: Any) -> bool:
+def is_path(table: str, key: str, value: Any) -> bool:
     if not isinstance(value, str) or not value or "\0" in value:
         return False
     return (table, key) != ("universe", "pairs") or value != "all"
@@ -151,7 +160,7 @@ def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[st
             node[part] = child if isinstance(child, dict) else {}
             node = node[part]
         value = toml_value(text.strip())
-        if len(parts) == 2 and _is_path(parts[0], parts[1], value) and tuple(parts) in PATH_KEYS:
+        if len(parts) == 2 and is_path(parts[0], parts[1], value) and tuple(parts) in PATH_KEYS:
             value = os.path.abspath(expanded(value))
         node[parts[-1]] = value
     return out
@@ -175,17 +184,17 @@ def toml_value(text: str) -> Any:
     return parsed["value"] if set(parsed) == {"value"} else text
 
 
-def config_from_dict(tables: dict[str, Any], base: str | Path | None = None) -> Config:
+def config_from_dict(model: type[Model], tables: dict[str, Any], base: str | Path | None = None) -> Model:
     """Check a dictionary of tables and return the config, or name every error at once."""
     if base is not None:
         tables = _anchor(tables, Path(base).resolve())
     problems: list[str] = []
     config = None
     try:
-        config = Config.model_validate(tables)
+        config = model.model_validate(tables)
     except ValidationError as error:
-        problems = [_say(item) for item in _once(error.errors(include_url=False, include_context=False))]
-    problems += _rules_between_keys(tables)
+        problems = [_say(model, item) for item in _once(error.errors(include_url=False, include_context=False))]
+    problems += _rules_between_keys(model, tables)
     if problems or config is None:
         problems += _borrow_problems(tables)
         count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
@@ -197,7 +206,7 @@ def config_from_dict(tables: dict[str, Any], base: str | Path | None = None) -> 
 def _borrow_problems(tables: dict[str, Any]) -> list[str]:
     """What is wrong with the borrow table, which needs the prices: read here only to be told with other errors."""
     from pairs_bt.prices import read_prices
-    from pairs_bt.study import read_borrow
+    from pairs_bt.reference_tables import read_borrow
 
     sections = {name: tables.get(name) for name in ("data", "execution")}
     paths = [str(part.get(key) or "") for (name, key) in _BORROW if isinstance(part := sections[name], dict)]
@@ -227,7 +236,7 @@ def _once(errors: Sequence[Any]) -> list[Any]:
     return kept
 
 
-def _say(item: Any) -> str:
+def _say(model: type[BaseModel], item: Any) -> str:
     """One pydantic error as 'path = value: rule' in the config's own words."""
     # Members of unions and internal validator names are noise in a location.
     # The last part of an unknown key's location is the user's own, whatever it looks like.
@@ -236,7 +245,7 @@ def _say(item: Any) -> str:
     keys = [str(part) for k, part in enumerate(item["loc"]) if (unknown and k == last) or not _is_internal(str(part))]
     where = ".".join(keys)
     if item["type"] == "extra_forbidden":
-        names = _names_at(keys[:-1])
+        names = _names_at(model, keys[:-1])
         near = difflib.get_close_matches(keys[-1], names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}."
         return f"{where}: unknown key; {hint}"
@@ -260,8 +269,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _names_at(keys: list[str]) -> list[str]:
-    model: type[BaseModel] = Config
+def _names_at(model: type[BaseModel], keys: list[str]) -> list[str]:
     for key in keys:
         field = model.model_fields.get(key)
         annotation = field.annotation if field else None
@@ -273,13 +281,13 @@ def _names_at(keys: list[str]) -> list[str]:
     return sorted(model.model_fields)
 
 
-def _rules_between_keys(tables: dict[str, Any]) -> list[str]:
+def _rules_between_keys(model: type[BaseModel], tables: dict[str, Any]) -> list[str]:
     """Rules that join two keys, checked on raw values so that they are told together with the rest."""
     problems = []
 
     def get(table: str, key: str) -> Any:
         section = tables.get(table)
-        default = getattr(Config.model_fields[table].default, key)
+        default = getattr(model.model_fields[table].default, key)
         return section.get(key, default) if isinstance(section, dict) else default
 
     def number(value: Any) -> bool:
@@ -315,7 +323,7 @@ def _rules_between_keys(tables: dict[str, Any]) -> list[str]:
 
 # z-scores that are another thing than the spread's own, and the rules that they are made for.
 _FORMS = {
-    "innovation": (RULES, "it is the filter's surprise, so the ratio must come from the filter"),
+    "innovation": (FILTER_RULES, "it is the filter's surprise, so the ratio must come from the filter"),
     "formation": (("dollar", "one_to_one"), "it is the gap between two indexed prices, one unit against one"),
 }
 
@@ -359,46 +367,3 @@ def _double_entries(get: Any) -> list[str]:
         if isinstance(values, (list, tuple)) and len({repr(v) for v in values}) < len(values):
             problems.append(f"{table}.{key} = {_short(list(values))}: lists the same entry twice.")
     return problems
-
-
-def to_json(config: Config) -> str:
-    """The resolved config as JSON: every key, sorted, dates as text."""
-    return json.dumps(config.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
-
-
-def fingerprint(config: Config) -> str:
-    """sha256 of everything in the config that can change a number (paths are covered by the data's own)."""
-    tables = config.model_dump(mode="json", exclude={"sweep"})
-    for table, key in PATH_KEYS:
-        value = tables[table][key]
-        if _is_path(table, key, value):
-            tables[table][key] = Path(value).name
-    return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
-
-
-def to_toml(config: Config) -> str:
-    """The resolved config as TOML that :meth:`pairs_bt.Config.load` reads back to an equal config."""
-    lines = []
-    for name, table in config.to_dict().items():
-        lines.append(f"[{name}]")
-        lines += [f"{key} = {_toml_text(value)}" for key, value in table.items()]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _toml_key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
-
-
-def _toml_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml_text(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml_text(item) for item in value) + "]"
-    return json.dumps(value)  # a TOML basic string takes JSON's escapes

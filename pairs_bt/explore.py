@@ -21,19 +21,19 @@ from pairs_bt.report import environment
 from pairs_bt.style import css_variables
 
 if TYPE_CHECKING:
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 # A page that would pass this many bytes keeps fewer pairs.
 MAX_BYTES = 25_000_000
 _BOOT = 'await mount(document.getElementById("explorer"), document.getElementById("block").textContent);\n'
 
 
-def write_explorer(run: Run, path: Path) -> None:
+def write_explorer(run: RunData, path: Path) -> None:
     """Write the explorer of a finished run; the same bytes whenever it is made from the same run.
 
     Parameters
     ----------
-    run : Run
+    run : RunData
         A finished run; its prices are read.
     path : Path
         The file to write.
@@ -46,7 +46,7 @@ def write_explorer(run: Run, path: Path) -> None:
     write_text(Path(path), render_explorer(run))
 
 
-def render_explorer(run: Run, *, max_bytes: int = MAX_BYTES) -> str:
+def render_explorer(run: RunData, *, max_bytes: int = MAX_BYTES) -> str:
     """Make the page's HTML, of at most about `max_bytes` bytes."""
     block, notice = fitting_block(run, max_bytes - len(_script()) - len(_style()) - 4000)
     style, script = f"\n{_style()}", f"\n{_script()}{_BOOT}"
@@ -65,7 +65,7 @@ def render_explorer(run: Run, *, max_bytes: int = MAX_BYTES) -> str:
     )
 
 
-def fitting_block(run: Run, max_bytes: int) -> tuple[Block, str]:
+def fitting_block(run: RunData, max_bytes: int) -> tuple[Block, str]:
     """Make a block of at most `max_bytes`, and say what it leaves out: '' for nothing."""
     block = explore_block(run)
     # Pairs share prices, so a share of them takes more than its share of bytes: a few steps find what fits.
@@ -97,7 +97,7 @@ def _hash(text: str) -> str:
 class ExplorerPage:
     """The explorer in a notebook without anywidget: the whole page in a frame."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunData) -> None:
         self._run = run
 
     @cached_property
@@ -118,7 +118,7 @@ class ExplorerPage:
         )
 
 
-def explorer_widget(run: Run) -> Any:
+def explorer_widget(run: RunData) -> Any:
     """Make the explorer for a notebook: a widget where anywidget is installed, else :class:`ExplorerPage`."""
     if find_spec("anywidget") is None:
         return ExplorerPage(run)

@@ -16,21 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pairs_bt.config import MOVING_RULES, Band, Config, slot_parts
+from pairs_bt.config import Band, Config, slot_parts
 from pairs_bt.explore_texts import TEXTS
-from pairs_bt.hedge import INTERCEPT_RULES, REBUILT_RULES, Variant, variants
+from pairs_bt.hedge import Variant, variants
 from pairs_bt.kernels.trading import REASONS
 from pairs_bt.limits import limited
 from pairs_bt.performance import TRADING_DAYS
 from pairs_bt.prices import check_prices
+from pairs_bt.reference_tables import read_borrow
+from pairs_bt.rule_registry import INTERCEPT_RULES, MOVING_RULES, REBUILT_RULES
 from pairs_bt.signal_forms import z_form
 from pairs_bt.signals import REFUSALS, SignalSet, whole_spreads
-from pairs_bt.study import Study, prepare, read_borrow
+from pairs_bt.study import Study, prepare
 from pairs_bt.style import variant_color, variant_dash
 from pairs_bt.tasks import Candidates, change_moments, pair_paths, rule_signals
 
 if TYPE_CHECKING:
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 # The settings that a page moves: name in its address, config key, label, unit, the slider's lowest and highest
 # value and step, and whether there may be none.
@@ -73,12 +75,12 @@ class _Rule:
     columns: dict[str, np.ndarray]
 
 
-def explore_block(run: Run, *, most: int | None = None) -> Block:
+def explore_block(run: RunData, *, most: int | None = None) -> Block:
     """Make the data of a run's page.
 
     Parameters
     ----------
-    run : Run
+    run : RunData
         A finished run; its prices are read.
     most : int, optional
         Pairs to keep, counted by window: those that traded first, then those with the best evidence. None keeps all.
@@ -108,7 +110,7 @@ def explore_block(run: Run, *, most: int | None = None) -> Block:
     return Block(pack(head, arrays), int(arrays["pair_y"].size), sum(c.y.size for c in found))
 
 
-def _candidates(run: Run, study: Study) -> list[Candidates]:
+def _candidates(run: RunData, study: Study) -> list[Candidates]:
     """The pairs of each window in the order in which the run traded them: best evidence first."""
     row = {name: k for k, name in enumerate(study.tickers)}
     first = run.half_lives["variant"] == run.variants[0].name
@@ -122,7 +124,7 @@ def _candidates(run: Run, study: Study) -> list[Candidates]:
     return out
 
 
-def _kept(run: Run, study: Study, found: list[Candidates], most: int | None) -> list[np.ndarray]:
+def _kept(run: RunData, study: Study, found: list[Candidates], most: int | None) -> list[np.ndarray]:
     """Places of the pairs that a page has, in each window: all, or those that traded and the best of the others."""
     if most is None or most >= sum(c.y.size for c in found):
         return [np.arange(c.y.size) for c in found]
@@ -236,7 +238,7 @@ def _rule_head(name: str, config: Config) -> dict[str, Any]:
     return {"name": name, "moving": name in MOVING_RULES, "form": form, "reach": reach}
 
 
-def _head(run: Run, study: Study, found: list[Candidates], tickers: list[str], candidates: int) -> dict[str, Any]:
+def _head(run: RunData, study: Study, found: list[Candidates], tickers: list[str], candidates: int) -> dict[str, Any]:
     config = run.config
     return {
         "title": str(run.source.get("name") or "prices"),
@@ -311,7 +313,7 @@ def _own_borrow(config: Config, study: Study, tickers: list[str]) -> list[float 
     return [rates.get(name) for name in tickers]
 
 
-def _variants(run: Run) -> list[dict[str, Any]]:
+def _variants(run: RunData) -> list[dict[str, Any]]:
     """The run's variants, then what re-hedging never or daily would add to them."""
     own = run.variants
     ways = dict.fromkeys(["never", "daily", *run.config.hedge.rehedge])
@@ -336,7 +338,7 @@ def _variant(variant: Variant, number: int, in_run: bool) -> dict[str, Any]:
     }
 
 
-def _summary(run: Run) -> dict[str, dict[str, float | None]]:
+def _summary(run: RunData) -> dict[str, dict[str, float | None]]:
     """The run's own Sharpe ratios and trades, as they stand in its folder."""
     table = run.summary.set_index("variant")
     return {
@@ -349,7 +351,7 @@ def _plain(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _notices(run: Run) -> list[str]:
+def _notices(run: RunData) -> list[str]:
     out = []
     if run.config.execution.pnl == "spread":
         out.append(

@@ -15,7 +15,7 @@ import pandas as pd
 from pairs_bt.prices import fill_gaps
 
 if TYPE_CHECKING:
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 
 class Pyfolio(NamedTuple):
@@ -36,7 +36,7 @@ class Pyfolio(NamedTuple):
     transactions: pd.DataFrame
 
 
-def resolve(run: Run, variant: str) -> str:
+def resolve(run: RunData, variant: str) -> str:
     """The table key of a variant given by name or label."""
     known = {v.name: v.name for v in run.variants} | {v.label: v.name for v in run.variants}
     if variant not in known:
@@ -44,7 +44,7 @@ def resolve(run: Run, variant: str) -> str:
     return known[variant]
 
 
-def equity(run: Run, variant: str) -> pd.Series:
+def equity(run: RunData, variant: str) -> pd.Series:
     """Dollars of the account at each close: the committed capital and what the day earned on it.
 
     On a day without a live cohort nothing is committed, and the account is the whole capital, idle.
@@ -54,7 +54,7 @@ def equity(run: Run, variant: str) -> pd.Series:
     return pd.Series(capital * (1.0 + rows["net"].to_numpy()), index=_utc(rows["date"]), name="equity")
 
 
-def shares(run: Run, variant: str) -> pd.DataFrame:
+def shares(run: RunData, variant: str) -> pd.DataFrame:
     """Shares held at each close, netted over pairs and cohorts: date x ticker."""
     fills = run.fills[run.fills["variant"] == resolve(run, variant)]
     dates = pd.DatetimeIndex(run.returns["date"].unique(), name="date")
@@ -62,7 +62,7 @@ def shares(run: Run, variant: str) -> pd.DataFrame:
     return changes.reindex(dates).fillna(0.0).cumsum()
 
 
-def transactions(run: Run, variant: str) -> pd.DataFrame:
+def transactions(run: RunData, variant: str) -> pd.DataFrame:
     """Fills as pyfolio's transactions: UTC index, columns amount, price, symbol."""
     fills = run.fills[run.fills["variant"] == resolve(run, variant)].sort_values("date", kind="stable")
     return pd.DataFrame(
@@ -71,7 +71,7 @@ def transactions(run: Run, variant: str) -> pd.DataFrame:
     )
 
 
-def positions(run: Run, variant: str) -> pd.DataFrame:
+def positions(run: RunData, variant: str) -> pd.DataFrame:
     """Dollars held at each close, and ``cash``: the rows sum to the account's equity."""
     held = shares(run, variant)
     prices = fill_gaps(run.prices, run.config.data.fill_limit).ffill()
@@ -85,7 +85,7 @@ def positions(run: Run, variant: str) -> pd.DataFrame:
     return value
 
 
-def to_pyfolio(run: Run, variant: str) -> Pyfolio:
+def to_pyfolio(run: RunData, variant: str) -> Pyfolio:
     """Everything that ``pyfolio.create_full_tear_sheet`` takes, for one variant.
 
     The returns are those of the report: the day's dollars over the committed capital of the day.

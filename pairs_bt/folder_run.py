@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, Generic
 
 import pandas as pd
 
@@ -26,27 +26,31 @@ from pairs_bt.engine import Engine, Kept, find_refusals
 from pairs_bt.errors import ConfigError, PairsError, PartialError
 from pairs_bt.identity import identify
 from pairs_bt.limits import Refusals
-from pairs_bt.loading import load_run
+from pairs_bt.loading import read_run
 from pairs_bt.lock import hold
 from pairs_bt.parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
 from pairs_bt.parts import TABLES as _FROM_PARTS
 from pairs_bt.pipeline import Progress, WindowResult
 from pairs_bt.portfolio import compound
 from pairs_bt.prices_in_folder import keep_prices
-from pairs_bt.results import Run
+from pairs_bt.run_data import Made, RunData
 from pairs_bt.study import Study
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[Made]):
     """How a run is made; nothing here changes a byte of it.
 
     Attributes
     ----------
     engine : Engine
         Runs the windows.
+    kind : type
+        What the finished run is made as: :class:`pairs_bt.run_data.RunData`, or a face over it.
     report : bool
         Write the report.
+    write_report : callable
+        Writes the report of a run to a path.
     progress : callable or None
         Called with (windows done, windows in all).
     say : callable
@@ -54,12 +58,16 @@ class Work:
     """
 
     engine: Engine
+    kind: type[Made]
     report: bool
+    write_report: Callable[[RunData, Path], None]
     progress: Progress | None
     say: Callable[[str], None]
 
 
-def run_in_folder(config: Config, open_study: Callable[[], Study], folder: Path, *, fresh: bool, work: Work) -> Run:
+def run_in_folder(
+    config: Config, open_study: Callable[[], Study], folder: Path, *, fresh: bool, work: Work[Made]
+) -> Made:
     """Make, go on with, or check a run in its folder.
 
     Raises
@@ -110,10 +118,10 @@ def _disk_error(folder: Path, error: OSError) -> PartialError:
     )
 
 
-class _Session:
+class _Session(Generic[Made]):
     """One call's work on one folder."""
 
-    def __init__(self, study: Study, identity: dict[str, Any], folder: Path, work: Work, started: float) -> None:
+    def __init__(self, study: Study, identity: dict[str, Any], folder: Path, work: Work[Made], started: float) -> None:
         self.study = study
         self.identity = identity
         self.folder = folder
@@ -124,7 +132,7 @@ class _Session:
         self.refusals: Refusals | None = None
         self.parts = Parts(folder, store.run_key(identity), self.labels)
 
-    def run(self, *, fresh: bool) -> Run:
+    def run(self, *, fresh: bool) -> Made:
         """Begin, go on or check, as the folder's state has it."""
         state = store.state_of(self.folder)
         if fresh:
@@ -135,7 +143,7 @@ class _Session:
                 return self._complete()
         return self._make(unfinished=state == "unfinished" and not fresh)
 
-    def _make(self, *, unfinished: bool) -> Run:
+    def _make(self, *, unfinished: bool) -> Made:
         store.begin(self.folder, self.study.config, self.identity)
         keep_prices(self.study, self.folder)
         missing = [k for k in range(len(self.labels)) if not self.parts.verified(k)]
@@ -206,7 +214,7 @@ class _Session:
             f"{self.folder}; the same command makes only the failed ones again."
         )
 
-    def _assemble(self) -> Run:
+    def _assemble(self) -> Made:
         """Put the tables together from the parts, and close the run with its manifest."""
         for name in _FROM_PARTS:
             store.write_table(self.folder, name, self._frames(name))
@@ -215,7 +223,7 @@ class _Session:
         with replacing(self.folder / store.SUMMARY) as stream:
             stream.write(made.summary.to_csv(index=False, lineterminator="\n").encode())
         if self.work.report:
-            self._report(made)
+            self.work.write_report(made, self.folder / store.REPORT)
         self.timing["total_s"] = time.perf_counter() - self.started
         manifest = self.identity | {
             "status": "complete", "chance": made.chance, "notes": made.notes, "windows": len(self.labels),
@@ -235,11 +243,12 @@ class _Session:
         except DamagedCheckpoint as error:
             raise PartialError(f"{error}: give the same command again, and that window is made again.") from None
 
-    def _made_run(self) -> Run:
+    def _made_run(self) -> Made:
         folder = self.folder
         tables = {name: partial(store.read_fresh_table, folder, name) for name in _FROM_PARTS}
         kept = self.study.config.run.spreads != "none"
         return assemble(
+            self.work.kind,
             self.study,
             self.parts.cohorts(),
             tables,
@@ -247,12 +256,7 @@ class _Session:
             spreads=partial(store.read_spreads, folder) if kept else None,
         )
 
-    def _report(self, made: Run) -> None:
-        from pairs_bt.report import write_report
-
-        write_report(made, self.folder / store.REPORT)
-
-    def _complete(self) -> Run:
+    def _complete(self) -> Made:
         """Check a finished run, and make again what is damaged."""
         manifest = store.read_manifest(self.folder)
         store.drop_parts(self.folder)
@@ -264,7 +268,7 @@ class _Session:
         else:
             self._repair(manifest, broken)
         self._advance(len(self.labels))
-        return load_run(self.folder)
+        return read_run(self.work.kind, self.folder)
 
     def _repair(self, manifest: dict[str, Any], broken: list[str]) -> None:
         partitions = {spreads_path(label): k for k, label in enumerate(self.labels)}
@@ -279,7 +283,7 @@ class _Session:
             for result in self._results(lost):
                 self.parts.write_spreads(result.k, result.spreads)
         if store.REPORT in broken:
-            self._report(load_run(self.folder))
+            self.work.write_report(read_run(self.work.kind, self.folder), self.folder / store.REPORT)
             store.record_file(self.folder, store.REPORT)
         still = store.damaged(self.folder, store.read_manifest(self.folder))
         changed = [n for n, d in store.read_manifest(self.folder)["files"].items() if manifest["files"].get(n, d) != d]

@@ -6,8 +6,10 @@ is shown as the constant it is, because the half-life and the first z-scores are
 
 A ratio belongs to the price space of the levels it is applied to: y - ratio * x is the spread. A rule that finds
 dollars of x per dollar of y (from returns, from log changes, from values) turns them into that ratio with
-:func:`from_dollars` before it returns. Adding a rule is adding one function and its name in `HEDGE_RULES` (and in
-the config's list).
+:func:`from_dollars` before it returns.
+
+Adding a rule is one function and one name: :func:`hedge_rule` registers it, from any module that is imported before
+the config is read.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from typing import Literal
 import numpy as np
 
 from pairs_bt import hedge_rules as formula
-from pairs_bt.config import MOVING_RULES, RULES, Band, Hedge
+from pairs_bt.config import Band, Hedge
 from pairs_bt.noise import PairNoise
 from pairs_bt.reverting_spread import PairSpreads
+from pairs_bt.rule_registry import MOVING_RULES, RuleTraits, declare_rule, forget_rule, is_declared
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,97 @@ class FilterPath:
 HedgeRule = Callable[[FilterPath, int], np.ndarray]
 
 
+HEDGE_RULES: dict[str, HedgeRule] = {}
+# Intercepts of rules that fit one themselves; of a rule on the filter it is what the rule makes of the filter's alpha.
+_INTERCEPTS: dict[str, HedgeRule] = {}
+
+
+def hedge_rule(
+    name: str,
+    *,
+    moves: bool = False,
+    reads_filter: bool = False,
+    rebuilt: bool = False,
+    reads_market: bool = False,
+    intercept: HedgeRule | None = None,
+) -> Callable[[HedgeRule], HedgeRule]:
+    """Register a function as the hedge rule `name`, which ``hedge.variants`` of a config may then list.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits and underscores. A built-in rule is registered by its name alone: what is true of it stands in
+        :mod:`pairs_bt.rule_registry`.
+    moves : bool
+        The ratio changes over the trade window (``hedge.rehedge`` then applies); False for a ratio that is held.
+    reads_filter : bool
+        The function reads ``path.beta``, the regression filter on levels, so that the filter's intercept and
+        innovations go with it; called with ``beta`` replaced by ``alpha`` it must give its intercept.
+    rebuilt : bool
+        The spread is the value of a position rebuilt from changes, not a level.
+    reads_market : bool
+        ``path.priced.market`` is needed.
+    intercept : callable, optional
+        The intercept (pairs, bars) of a rule that fits one at every bar, for ``filter.intercept = "subtract"``.
+
+    Returns
+    -------
+    callable
+        A decorator that gives the function back. It takes a :class:`FilterPath` and the train length and returns
+        ratios (pairs, bars); NaN refuses the pair. A worker of a cluster must import the module that registers.
+
+    Raises
+    ------
+    ValueError
+        When the name is taken or no identifier.
+
+    See Also
+    --------
+    remove_hedge_rule, from_dollars
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @hedge_rule("half")
+    ... def half(path, n_train):
+    ...     return np.full(path.beta.shape, 0.5)
+    >>> "half" in HEDGE_RULES
+    True
+    >>> remove_hedge_rule("half")
+    """
+
+    def register(function: HedgeRule) -> HedgeRule:
+        if name in HEDGE_RULES or not is_declared(name):
+            has_intercept = reads_filter or intercept is not None
+            declare_rule(name, RuleTraits(moves, reads_filter, has_intercept, rebuilt, reads_market))
+        HEDGE_RULES[name] = function
+        if intercept is not None:
+            _INTERCEPTS[name] = intercept
+        return function
+
+    return register
+
+
+def remove_hedge_rule(name: str) -> None:
+    """Undo :func:`hedge_rule`; nothing happens when there is no such rule.
+
+    Raises
+    ------
+    ValueError
+        When the rule is built in.
+    """
+    forget_rule(name)
+    HEDGE_RULES.pop(name, None)
+    _INTERCEPTS.pop(name, None)
+
+
+@hedge_rule("dynamic")
 def dynamic(path: FilterPath, n_train: int) -> np.ndarray:
     """Take the filter's current value: a new ratio every bar."""
     return path.beta
 
 
+@hedge_rule("fixed_first")
 def fixed_first(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the first value of the path at which the state counts.
 
@@ -118,6 +207,7 @@ def fixed_first(path: FilterPath, n_train: int) -> np.ndarray:
     return _held(path.beta[:, path.first], path)
 
 
+@hedge_rule("averaged")
 def averaged(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the mean over the train window, and never over the trade window: that would look ahead.
 
@@ -128,42 +218,54 @@ def averaged(path: FilterPath, n_train: int) -> np.ndarray:
     return _held(path.beta[:, path.first : n_train].mean(axis=1), path)
 
 
+@hedge_rule("fixed_last")
 def fixed_last(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the value at the train end: what a trader could freeze on the first trading morning."""
     return _held(path.beta[:, n_train - 1], path)
 
 
+@hedge_rule("ols")
 def ols(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the least squares slope of y on x and a constant over the train window."""
     return _held(formula.ols_ratio(path.y[:, :n_train], path.x[:, :n_train]), path)
 
 
+def _rolling_intercept(path: FilterPath, n_train: int) -> np.ndarray:
+    return formula.rolling_ols_line(path.y, path.x, path.priced.rolling_window, n_train)[1]
+
+
+@hedge_rule("rolling_ols", intercept=_rolling_intercept)
 def rolling_ols(path: FilterPath, n_train: int) -> np.ndarray:
     """Take the least squares slope over the last `rolling_window` bars: a new ratio every bar."""
     return formula.rolling_ols_line(path.y, path.x, path.priced.rolling_window, n_train)[0]
 
 
+@hedge_rule("tls")
 def tls(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the total least squares slope over the train window: the first principal component, means taken out."""
     return _held(formula.tls_ratio(path.y[:, :n_train], path.x[:, :n_train]), path)
 
 
+@hedge_rule("min_variance")
 def min_variance(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the ratio that would have made the daily changes of the train window vary least."""
     return _held(formula.min_variance_ratio(path.y[:, :n_train], path.x[:, :n_train]), path)
 
 
+@hedge_rule("johansen")
 def johansen(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the first cointegrating vector of the train window, normalised on y."""
     order = path.priced.var_order
     return _held(formula.johansen_ratio(path.y[:, :n_train], path.x[:, :n_train], var_order=order), path)
 
 
+@hedge_rule("dollar")
 def dollar(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold equal dollars of both legs, at the prices of the train end."""
     return _held(from_dollars(np.ones(path.beta.shape[0]), path, n_train - 1), path)
 
 
+@hedge_rule("one_to_one")
 def one_to_one(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold one unit of normalised y against one of normalised x: equal dollars at the train start.
 
@@ -172,6 +274,7 @@ def one_to_one(path: FilterPath, n_train: int) -> np.ndarray:
     return _held(from_dollars(np.ones(path.beta.shape[0]), path, 0), path)
 
 
+@hedge_rule("beta")
 def beta(path: FilterPath, n_train: int) -> np.ndarray:
     """Hold the dollars that leave no market exposure at the train end: beta_y / beta_x, betas of the train window."""
     source = path.priced
@@ -183,6 +286,7 @@ def beta(path: FilterPath, n_train: int) -> np.ndarray:
     )
 
 
+@hedge_rule("kalman_changes")
 def kalman_changes(path: FilterPath, n_train: int) -> np.ndarray:
     """Filter log changes instead of levels: dollars of x per dollar of y, turned into a ratio at each bar's prices.
 
@@ -198,8 +302,8 @@ def kalman_changes(path: FilterPath, n_train: int) -> np.ndarray:
 
 def intercept(path: FilterPath, rule: str, n_train: int) -> np.ndarray:
     """Intercept that goes with a rule's ratio, (pairs, bars): what the rule makes of alpha is what it makes of beta."""
-    if rule == "rolling_ols":
-        return formula.rolling_ols_line(path.y, path.x, path.priced.rolling_window, n_train)[1]
+    if rule in _INTERCEPTS:
+        return _INTERCEPTS[rule](path, n_train)
     return HEDGE_RULES[rule](replace(path, beta=path.alpha), n_train)
 
 
@@ -232,30 +336,6 @@ def from_dollars(dollars: np.ndarray, path: FilterPath, bar: int | None) -> np.n
 
 def _held(ratio: np.ndarray, path: FilterPath) -> np.ndarray:
     return np.broadcast_to(ratio[:, None], path.beta.shape)
-
-
-HEDGE_RULES: dict[str, HedgeRule] = {
-    "dynamic": dynamic,
-    "fixed_first": fixed_first,
-    "averaged": averaged,
-    "fixed_last": fixed_last,
-    "ols": ols,
-    "rolling_ols": rolling_ols,
-    "tls": tls,
-    "min_variance": min_variance,
-    "johansen": johansen,
-    "dollar": dollar,
-    "one_to_one": one_to_one,
-    "beta": beta,
-    "kalman_changes": kalman_changes,
-}
-
-# Rules that read the state of the regression filter on levels: its intercept and its innovations are theirs too.
-FILTER_RULES = RULES
-# Rules that fit an intercept at every bar, or hold one.
-INTERCEPT_RULES = (*FILTER_RULES, "rolling_ols")
-# Rules whose spread is the value of a position rebuilt from changes.
-REBUILT_RULES = ("kalman_changes",)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pairs_bt import __version__
 from pairs_bt.atomic import sha256_of
-from pairs_bt.config import PATH_KEYS, Config
-from pairs_bt.config_io import fingerprint, to_json
+from pairs_bt.config import Config
+from pairs_bt.config_io import PATH_KEYS
+from pairs_bt.config_text import fingerprint, to_json
 from pairs_bt.study import Study
 
 FORMAT = 2
@@ -23,13 +23,15 @@ _PACKAGES = ("numpy", "pandas", "numba", "scipy", "statsmodels", "pykalman", "py
 
 def versions() -> dict[str, str]:
     """Versions of this package and of those whose numbers or bytes enter a run."""
-    out = {"pairs_bt": __version__, "pairs_bt source": source_sha256(), "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            out[name] = version(name)
-        except PackageNotFoundError:
-            out[name] = "absent"
-    return out
+    own = {"pairs_bt": _installed("pairs-bt"), "pairs_bt source": source_sha256(), "python": platform.python_version()}
+    return own | {name: _installed(name) for name in _PACKAGES}
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
 
 
 @lru_cache

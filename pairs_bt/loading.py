@@ -14,21 +14,23 @@ from pairs_bt import store
 from pairs_bt.config import Config
 from pairs_bt.errors import DataError
 from pairs_bt.prices_in_folder import PRICES
-from pairs_bt.results import ReturnsTable, Run
+from pairs_bt.run_data import Made, ReturnsTable
 from pairs_bt.study import load_prices
 
 
-def load_run(folder: str | Path) -> Run:
+def read_run(kind: type[Made], folder: str | Path) -> Made:
     """Read a finished run back from its folder.
 
     Parameters
     ----------
+    kind : type
+        :class:`pairs_bt.run_data.RunData`, or a face over it.
     folder : path
         What `pairs-bt run` wrote.
 
     Returns
     -------
-    Run
+    RunData, or the face given
         The same as :func:`pairs_bt.run` returned. Tables, spreads and prices are read on first use, and every file
         is compared with its checksum before it is believed.
 
@@ -50,7 +52,7 @@ def load_run(folder: str | Path) -> Run:
     tables: dict[str, Any] = {
         name: partial(store.read_table, folder, name, files) for name in store.TABLES if name != "returns"
     }
-    return Run(
+    return kind(
         config=config,
         returns=ReturnsTable(store.read_table(folder, "returns", files)),
         summary=pd.read_csv(io.BytesIO(summary)),

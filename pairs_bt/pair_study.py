@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, get_args
 import pandas as pd
 
 from pairs_bt.config import Config, Rule
-from pairs_bt.config_io import load_config
 from pairs_bt.results import Run
 from pairs_bt.runner import run
 
@@ -127,7 +126,7 @@ def study_pair(
     --------
     ``pairs_bt.study_pair(frame, "PEP", "KO").plot()``
     """
-    settings = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
+    settings = config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None)
     return PairStudy(y, x, run(pair_config(settings, y, x, variants), prices=prices, jobs=jobs))
 
 

@@ -13,7 +13,7 @@ from pairs_bt.plots.svg import to_svg
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 
 # More variants than this and two tables of them no longer fit beside each other.
@@ -137,7 +137,7 @@ class Panel:
 class Drawer:
     """Turns figures into pictures with ids of their own."""
 
-    run: Run
+    run: RunData
     count: int = 0
 
     def __call__(self, function: Callable[..., Figure], *args: Any, caption: str = "") -> Picture:
@@ -148,11 +148,11 @@ class Drawer:
         return Picture(Markup(to_svg(figure, f"f{self.count}", description)), caption)
 
 
-def beside(run: Run, *blocks: Block) -> list[Block]:
+def beside(run: RunData, *blocks: Block) -> list[Block]:
     """Put blocks with a column a variant beside each other, or below each other where there are too many of them."""
     return [Beside(blocks)] if len(run.labels) <= MAX_BESIDE else list(blocks)
 
 
-def styles(run: Run) -> dict[str, int]:
+def styles(run: RunData) -> dict[str, int]:
     """Number of each variant by its label: its colour and dash."""
     return {label: number for number, label in enumerate(run.labels.values())}

@@ -12,19 +12,19 @@ from pairs_bt.study import cohort_slots
 from pairs_bt.wording import NOTHING, day, dollars, money, number, percent
 
 if TYPE_CHECKING:
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 # A trade that is more than this part of the net P&L, in size, decides it.
 DECISIVE = 0.5
 MAX_NAMED = 6
 
 
-def _table(run: Run) -> pd.DataFrame | None:
+def _table(run: RunData) -> pd.DataFrame | None:
     table = run.comparison.concentration
     return None if table is None or not table["trades"].sum() else table
 
 
-def headline_rows(run: Run) -> list[Row]:
+def headline_rows(run: RunData) -> list[Row]:
     """Rows of the headline: dollars in all, the largest single win and loss, and all without the larger of them."""
     table = _table(run)
     if table is None:
@@ -37,7 +37,7 @@ def headline_rows(run: Run) -> list[Row]:
     ]
 
 
-def single_trades(run: Run) -> list[Block]:
+def single_trades(run: RunData) -> list[Block]:
     """Say which variants are decided by one trade, and that a lone candidate gets a whole slot; [] if neither is so."""
     blocks: list[Block] = []
     decided = decisive(run)
@@ -68,7 +68,7 @@ def single_trades(run: Run) -> list[Block]:
     return blocks
 
 
-def decisive(run: Run) -> list[str]:
+def decisive(run: RunData) -> list[str]:
     """One sentence a variant of which one trade is more than half of the net P&L, in size."""
     table = _table(run)
     if table is None:
@@ -91,7 +91,7 @@ def decisive(run: Run) -> list[str]:
     return out
 
 
-def concentration_tables(run: Run) -> list[Block]:
+def concentration_tables(run: RunData) -> list[Block]:
     """Concentration of the gain or loss of each variant, and its largest single trades."""
     table = _table(run)
     if table is None:
@@ -99,7 +99,7 @@ def concentration_tables(run: Run) -> list[Block]:
     return [_shares(run, table), _singles(run, table)]
 
 
-def _shares(run: Run, table: pd.DataFrame) -> Table:
+def _shares(run: RunData, table: pd.DataFrame) -> Table:
     rows = []
     for name, row in table.iterrows():
         end = "worst" if row["total_pnl"] < 0.0 else "best"
@@ -120,7 +120,7 @@ def _shares(run: Run, table: pd.DataFrame) -> Table:
     )
 
 
-def _singles(run: Run, table: pd.DataFrame) -> Table:
+def _singles(run: RunData, table: pd.DataFrame) -> Table:
     capital = run.config.portfolio.capital
     rows = []
     for name, row in table.iterrows():

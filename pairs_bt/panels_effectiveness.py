@@ -9,7 +9,7 @@ import pandas as pd
 from pairs_bt.effectiveness import HORIZONS, effectiveness_summary
 from pairs_bt.effectiveness_differences import NO_HEDGE
 from pairs_bt.panels import Block, Bullets, Drawer, Panel, Row, Table, Text, styles
-from pairs_bt.results import Run
+from pairs_bt.run_data import RunData
 from pairs_bt.wording import number, percent
 
 _INTRO = (
@@ -32,7 +32,7 @@ _LINES = (
 )
 
 
-def effectiveness_panel(run: Run, draw: Drawer) -> Panel:
+def effectiveness_panel(run: RunData, draw: Drawer) -> Panel:
     """Effectiveness by horizon, a column a variant, and the tests between them."""
     blocks: list[Block] = []
     made = effectiveness_summary(run.hedge_effectiveness)
@@ -57,7 +57,7 @@ def effectiveness_panel(run: Run, draw: Drawer) -> Panel:
     return Panel("effectiveness", "Does the hedge hedge?", _INTRO, blocks)
 
 
-def effectiveness_words(run: Run) -> list[str]:
+def effectiveness_words(run: RunData) -> list[str]:
     """Sentences: which rules beat no hedge over the next bar, which lose to it, and what the best one leads by."""
     table = run.hedge_differences
     labels = run.labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pairs_bt.config import Filter
 from pairs_bt.held import MOST, NEAR, quotient_variants
 from pairs_bt.panels import Block, Drawer, Panel, Row, Table, Text, styles
-from pairs_bt.results import Run
+from pairs_bt.run_data import RunData
 from pairs_bt.wording import number, percent
 
 _INTRO = (
@@ -31,7 +31,7 @@ _LINES = (
 )
 
 
-def held_panel(run: Run, draw: Drawer) -> Panel:
+def held_panel(run: RunData, draw: Drawer) -> Panel:
     """What the ratios are, a column a variant."""
     blocks: list[Block] = []
     table = run.held
@@ -53,7 +53,7 @@ def held_panel(run: Run, draw: Drawer) -> Panel:
     return Panel("held", "What was held", _INTRO, blocks)
 
 
-def held_notes(run: Run) -> list[str]:
+def held_notes(run: RunData) -> list[str]:
     """Sentences for the headline: which variants are the price quotient, and what `fixed_first` holds."""
     named = [run.labels[name] for name in quotient_variants(run.held) if name in run.labels]
     notes = []

@@ -14,7 +14,7 @@ from pairs_bt.errors import PairsError
 from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
 from pairs_bt.panels_concentration import concentration_tables
 from pairs_bt.plots import portfolio
-from pairs_bt.results import Run
+from pairs_bt.run_data import RunData
 from pairs_bt.wording import NOTHING, interval, number, percent, pvalue, signed, why_not
 
 Format = Callable[[float], str]
@@ -83,7 +83,7 @@ TRADING: tuple[str | tuple[str, str, Format], ...] = (
 )
 
 
-def metrics_panel(run: Run, draw: Drawer) -> Panel:
+def metrics_panel(run: RunData, draw: Drawer) -> Panel:
     """Every metric, variants as columns."""
     return Panel(
         "metrics",
@@ -96,7 +96,7 @@ def metrics_panel(run: Run, draw: Drawer) -> Panel:
     )
 
 
-def _metrics(run: Run, lines: tuple[str | tuple[str, str, Format], ...]) -> Table:
+def _metrics(run: RunData, lines: tuple[str | tuple[str, str, Format], ...]) -> Table:
     table = run.summary
     rows = []
     for line in lines:
@@ -108,7 +108,7 @@ def _metrics(run: Run, lines: tuple[str | tuple[str, str, Format], ...]) -> Tabl
     return Table(["", *table["label"]], rows, marks=styles(run))
 
 
-def evidence_panel(run: Run, draw: Drawer) -> Panel:
+def evidence_panel(run: RunData, draw: Drawer) -> Panel:
     """Paired differences, other block lengths, model confidence set, track record."""
     options = run.comparison.settings
     return Panel(
@@ -121,7 +121,7 @@ def evidence_panel(run: Run, draw: Drawer) -> Panel:
     )
 
 
-def _name(run: Run, name: object) -> str:
+def _name(run: RunData, name: object) -> str:
     return run.labels.get(str(name), str(name))
 
 
@@ -129,7 +129,7 @@ def _by_block(table: pd.DataFrame) -> dict[int, pd.DataFrame]:
     return {int(str(length)): part for length, part in table.groupby("block")}
 
 
-def _differences(run: Run) -> Block:
+def _differences(run: RunData) -> Block:
     table = run.comparison.differences
     if table.empty:
         return Text("One variant: there is no difference to test.")
@@ -164,7 +164,7 @@ def _line(metrics: pd.DataFrame, name: str) -> list[float]:
     return [float(value) for value in metrics.loc[name].to_numpy(dtype=float)]
 
 
-def _variants(run: Run) -> Block:
+def _variants(run: RunData) -> Block:
     found = run.comparison
     names = list(found.confidence_set.index)
     sets, metrics = found.confidence_set, found.metrics
@@ -205,7 +205,7 @@ def _variants(run: Run) -> Block:
     return Table(["", *(_name(run, n) for n in names)], rows, note=note, marks=styles(run))
 
 
-def equity_panel(run: Run, draw: Drawer) -> Panel:
+def equity_panel(run: RunData, draw: Drawer) -> Panel:
     """Equity, drawdown, rolling Sharpe ratio."""
     return Panel(
         "equity",
@@ -215,7 +215,7 @@ def equity_panel(run: Run, draw: Drawer) -> Panel:
     )
 
 
-def cohorts_panel(run: Run, draw: Drawer) -> Panel:
+def cohorts_panel(run: RunData, draw: Drawer) -> Panel:
     """Cohort bars, win matrix, concentration."""
     blocks: list[Block] = [*beside(run, draw(portfolio.plot_cohorts), _wins(run)), *concentration_tables(run)]
     return Panel(
@@ -227,7 +227,7 @@ def cohorts_panel(run: Run, draw: Drawer) -> Panel:
     )
 
 
-def _wins(run: Run) -> Block:
+def _wins(run: RunData) -> Block:
     wins, windows = run.comparison.wins, run.comparison.windows
     if wins is None or windows is None or len(wins) < 2:
         return Text("One variant: nothing to win against.")
@@ -245,7 +245,7 @@ def _wins(run: Run) -> Block:
     return Table(head, rows, "Cohorts won", note, marks=styles(run))
 
 
-def calendar_panel(run: Run, draw: Drawer) -> Panel:
+def calendar_panel(run: RunData, draw: Drawer) -> Panel:
     """Annual table and monthly heatmaps."""
     wide = run.net
     blocks: list[Block] = []

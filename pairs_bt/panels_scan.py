@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pairs_bt.config import PATH_KEYS, Config
-from pairs_bt.config_io import fingerprint, to_toml
+from pairs_bt.config import Config
+from pairs_bt.config_io import PATH_KEYS
+from pairs_bt.config_text import fingerprint, to_toml
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
 from pairs_bt.plots import pairs as pairs_plots
-from pairs_bt.results import Run
+from pairs_bt.run_data import RunData
 from pairs_bt.selection import taken_by
 from pairs_bt.wording import against_chance, number, percent
 
@@ -23,7 +24,7 @@ REASONS = {
 }
 
 
-def scan_panel(run: Run, draw: Drawer) -> Panel:
+def scan_panel(run: RunData, draw: Drawer) -> Panel:
     """Funnel of the scan, and candidates against chance."""
     tests = run.tests_of("selected", "reason")
     windows = run.windows
@@ -64,7 +65,7 @@ def scan_panel(run: Run, draw: Drawer) -> Panel:
     return Panel("scan", "What was looked at", "Pairs are tested on train prices only, anew in every window.", blocks)
 
 
-def _refused(run: Run) -> Block:
+def _refused(run: RunData) -> Block:
     table = run.half_lives
     if table.empty:
         return Text("No candidate came as far as a half-life.")
@@ -81,7 +82,7 @@ def _refused(run: Run) -> Block:
     return Table(["Candidates", *run.labels.values()], rows, "From candidate to trade", marks=styles(run))
 
 
-def data_panel(run: Run, draw: Drawer) -> Panel:
+def data_panel(run: RunData, draw: Drawer) -> Panel:
     """Notes, fingerprint, versions, config."""
     source = run.source
     rows = [
@@ -110,7 +111,7 @@ def data_panel(run: Run, draw: Drawer) -> Panel:
     )
 
 
-def _left_out(run: Run) -> list[Block]:
+def _left_out(run: RunData) -> list[Block]:
     """Tickers that took no part in some window, with the reason, most windows first."""
     tests = run.tests_of("test_end", "reason")
     named = tests[tests["reason"].str.contains(": ", regex=False)].drop_duplicates(["test_end", "reason"])

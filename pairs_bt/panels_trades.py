@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError
 from pairs_bt.exits import CAUSES, endings, known_sum
 from pairs_bt.panels import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
@@ -16,7 +15,8 @@ from pairs_bt.panels_scan import REASONS
 from pairs_bt.plots import money as money_plots
 from pairs_bt.plots import pair as pair_plots
 from pairs_bt.plots import pairs as pairs_plots
-from pairs_bt.results import Run
+from pairs_bt.rule_registry import MOVING_RULES
+from pairs_bt.run_data import RunData
 from pairs_bt.summary import COST_CURVE_BPS
 from pairs_bt.wording import NOTHING, day, money, number, percent
 
@@ -29,7 +29,7 @@ _CLAIMED = (
 )
 
 
-def money_panel(run: Run, draw: Drawer) -> Panel:
+def money_panel(run: RunData, draw: Drawer) -> Panel:
     """Decomposition and phantom P&L."""
     table = money_plots.decomposition(run)
     claimed = run.config.execution.pnl == "spread"
@@ -69,11 +69,11 @@ def money_panel(run: Run, draw: Drawer) -> Panel:
     )
 
 
-def _claimed(run: Run, draw: Drawer, rows: Sequence[Row]) -> list[Block]:
+def _claimed(run: RunData, draw: Drawer, rows: Sequence[Row]) -> list[Block]:
     return [draw(money_plots.plot_decomposition), Table(["Dollars", *run.labels.values()], rows, marks=styles(run))]
 
 
-def costs_panel(run: Run, draw: Drawer) -> Panel:
+def costs_panel(run: RunData, draw: Drawer) -> Panel:
     """Cost curve and break-even."""
     table = run.summary
     rows = [Row(f"{bps} bp", [percent(v) for v in table[f"cost_{bps}bp_annual_return"]]) for bps in COST_CURVE_BPS]
@@ -100,7 +100,7 @@ _REASONS = {
 _CAUSES = {"spread": "the spread came back", "mean": "the mean caught up", "ratio": "the ratio moved"}
 
 
-def trades_panel(run: Run, draw: Drawer) -> Panel:
+def trades_panel(run: RunData, draw: Drawer) -> Panel:
     """Exits by reason, distributions, hedge-ratio paths, scatter."""
     first = next(iter(run.labels.values()))
     across = (
@@ -123,7 +123,7 @@ def trades_panel(run: Run, draw: Drawer) -> Panel:
     return Panel("trades", "Trades and hedge ratios", intro, blocks)
 
 
-def _endings(run: Run) -> Block:
+def _endings(run: RunData) -> Block:
     table = endings(run.trades, run.config)
     if table.empty:
         return Text("No trade was made.")
@@ -157,7 +157,7 @@ def _ending(row: Mapping[Hashable, Any]) -> str:
     return f"{reason}: the gap was open again at the fill" if open_again else reason
 
 
-def _gaps(run: Run) -> Block:
+def _gaps(run: RunData) -> Block:
     """What closed the gaps of the trades that ended at the exit level, in dollars."""
     table = endings(run.trades, run.config)
     own = table[table["exit_reason"] == "exit_level"].groupby("variant", sort=False)
@@ -190,7 +190,7 @@ def _share(row: Mapping[Hashable, Any], closed: int) -> Cell:
     return Cell(percent(share, 0), share=share)
 
 
-def pair_panels(run: Run, draw: Drawer, asked: Sequence[tuple[str, str]]) -> Panel:
+def pair_panels(run: RunData, draw: Drawer, asked: Sequence[tuple[str, str]]) -> Panel:
     """Pages of the best, median and worst pair, and of every pair asked for."""
     blocks: list[Block] = []
     pnl, every = ranking(run)
@@ -215,7 +215,7 @@ def pair_panels(run: Run, draw: Drawer, asked: Sequence[tuple[str, str]]) -> Pan
     )
 
 
-def ranking(run: Run) -> tuple[pd.Series, bool]:
+def ranking(run: RunData) -> tuple[pd.Series, bool]:
     """Net P&L of the traded pairs and windows, averaged over the variants, worst first.
 
     Of those that every variant traded, if there are at least three (then True), else of all.
@@ -229,7 +229,7 @@ def ranking(run: Run) -> tuple[pd.Series, bool]:
     return mean.sort_index().sort_values(kind="stable"), every
 
 
-def _page(run: Run, draw: Drawer, title: str, y: str, x: str, end: pd.Timestamp) -> list[Block]:
+def _page(run: RunData, draw: Drawer, title: str, y: str, x: str, end: pd.Timestamp) -> list[Block]:
     view = pair_plots.pair_view(run, str(y), str(x), end)
     blocks: list[Block] = [Text(f"{title}, traded after {day(end)}", "heading")]
     if view.missing:
@@ -246,7 +246,7 @@ def _page(run: Run, draw: Drawer, title: str, y: str, x: str, end: pd.Timestamp)
     return blocks
 
 
-def _pair_trades(run: Run, view: pair_plots.PairView) -> Block:
+def _pair_trades(run: RunData, view: pair_plots.PairView) -> Block:
     if view.trades.empty:
         return Text("No variant opened a trade.")
     rows = [
@@ -266,7 +266,7 @@ def _pair_trades(run: Run, view: pair_plots.PairView) -> Block:
     return Table(["", *head], rows, marks=styles(run))
 
 
-def asked_pages(run: Run, draw: Drawer, y: str, x: str) -> list[Block]:
+def asked_pages(run: RunData, draw: Drawer, y: str, x: str) -> list[Block]:
     """Pages of one pair in the last windows that selected it, or why none did."""
     try:
         y, x, _ = pair_plots.window_of(run, y, x)
@@ -283,7 +283,7 @@ def asked_pages(run: Run, draw: Drawer, y: str, x: str) -> list[Block]:
     return blocks
 
 
-def _why_not(run: Run, y: str, x: str) -> list[Block]:
+def _why_not(run: RunData, y: str, x: str) -> list[Block]:
     tests = run.tests
     either = ((tests["s1"] == y) & (tests["s2"] == x)) | ((tests["s1"] == x) & (tests["s2"] == y))
     own = tests[either]

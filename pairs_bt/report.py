@@ -10,14 +10,14 @@ from markupsafe import Markup, escape
 
 from pairs_bt.atomic import write_text
 from pairs_bt.errors import PairsError
-from pairs_bt.results import Run
+from pairs_bt.run_data import RunData
 from pairs_bt.style import css_variables, variant_dash
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def write_report(run: Run, path: Path, *, pairs: Sequence[tuple[str, str]] = ()) -> None:
+def write_report(run: RunData, path: Path, *, pairs: Sequence[tuple[str, str]] = ()) -> None:
     """Write the report of a finished run.
 
     Parameters
@@ -32,7 +32,7 @@ def write_report(run: Run, path: Path, *, pairs: Sequence[tuple[str, str]] = ())
     write_text(Path(path), render_report(run, pairs=pairs))
 
 
-def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
+def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     """Make the report's HTML."""
     from pairs_bt import (
         panels_concentration,
@@ -83,7 +83,7 @@ def render_report(run: Run, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     )
 
 
-def render_card(run: Run) -> str:
+def render_card(run: RunData) -> str:
     """A run as Jupyter shows it: verdict, headline table, equity."""
     from pairs_bt.panels import styles
     from pairs_bt.plots.portfolio import plot_equity
@@ -119,7 +119,7 @@ def _ticks(text: str) -> Markup:
     return Markup("".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts)))
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def _facts(run: RunData) -> list[tuple[str, str]]:
     from pairs_bt.wording import day
 
     source, counts, execution = run.source, run.windows.sum(), run.config.execution
@@ -136,7 +136,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def _span(run: Run) -> str:
+def _span(run: RunData) -> str:
     """First and last date of the prices used."""
     from pairs_bt.wording import day, span
 
@@ -147,7 +147,7 @@ def _span(run: Run) -> str:
     return f"{day(dates[0])} to {day(dates[-1])}"
 
 
-def _headline(run: Run) -> Any:
+def _headline(run: RunData) -> Any:
     from pairs_bt.panels import Row, Table, styles
     from pairs_bt.panels_concentration import headline_rows
     from pairs_bt.wording import number, percent

@@ -16,15 +16,15 @@ from pairs_bt import tables
 from pairs_bt.assembly import assemble, expected_chance
 from pairs_bt.bars import annual_note
 from pairs_bt.config import Config
-from pairs_bt.config_io import load_config
 from pairs_bt.engine import Engine, LocalEngine, find_refusals
 from pairs_bt.folder_run import Work, run_in_folder
-from pairs_bt.loading import load_run
+from pairs_bt.loading import read_run
 from pairs_bt.pipeline import SCAN_CHUNK, TABLES, TRADE_CHUNK, Progress, WindowResult, scan_window, threaded
 from pairs_bt.portfolio import compound
 from pairs_bt.prices import PriceData
 from pairs_bt.prices_in_folder import own_prices
 from pairs_bt.results import Run
+from pairs_bt.run_data import RunData
 from pairs_bt.scan_table import ScanTable, scan_table
 from pairs_bt.selection import choose
 from pairs_bt.study import Study, check_tradeable, from_source, prepare
@@ -94,15 +94,44 @@ def run(
     """
     if prices is None and config is not None and not isinstance(config, (Config, str, Path)):
         config, prices = None, config
-    config = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
+    config = config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None)
     config, data = own_prices(config, prices, None if out is None else Path(out))
     engine = engine or LocalEngine(jobs, scan_chunk, trade_chunk)
     if out is not None:
-        work = Work(engine, report, progress, say)
+        work = Work(engine, Run, report, _write_report, progress, say)
         return run_in_folder(config, lambda: open_study(config, data), Path(out), fresh=fresh, work=work)
     study = open_study(config, data)
     windows = engine.windows(study, list(range(len(study.windows))), refusals=find_refusals(engine, study))
     return _in_memory(study, list(_with_progress(study, windows, progress)))
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a finished run back from its folder.
+
+    Parameters
+    ----------
+    folder : path
+        What `pairs-bt run` wrote.
+
+    Returns
+    -------
+    Run
+        The same as :func:`pairs_bt.run` returned. Tables, spreads and prices are read on first use, and every file
+        is compared with its checksum before it is believed.
+
+    Raises
+    ------
+    DataError
+        When the folder holds no run or a file of it is damaged.
+    """
+    return read_run(Run, folder)
+
+
+def _write_report(made: RunData, path: Path) -> None:
+    # Late: the figures and templates are loaded only when there is a report to write.
+    from pairs_bt.report import write_report
+
+    write_report(made, path)
 
 
 def open_study(config: Config, prices: Any = None) -> Study:
@@ -147,6 +176,7 @@ def _in_memory(study: Study, windows: list[WindowResult]) -> Run:
     frames = {name: compound(_concat(parts, name), name, study, cohorts) for name, parts in made.items()}
     kept = study.config.run.spreads != "none"
     return assemble(
+        Run,
         study,
         cohorts,
         frames,

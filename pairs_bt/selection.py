@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +10,9 @@ import pandas as pd
 
 from pairs_bt.config import PairGroups, Selection, Universe, reads
 from pairs_bt.distance import MEASURES, ranking
-from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.errors import ConfigError
 from pairs_bt.johansen_tail import last_pvalues, trace_pvalues
-
-# Of a table of pairs, members or borrow rates.
-MAX_TABLE_BYTES = 200_000_000
+from pairs_bt.reference_tables import read_table
 
 # What a ticker's train window lacks; index into STANDING.
 STANDING = ("", "incomplete", "constant", "not a member")
@@ -136,45 +133,6 @@ def _positions(names: tuple[str, ...], tickers: list[str], where: str) -> list[i
             f"from {tickers[0]!r} to {tickers[-1]!r}; names must match to the letter."
         )
     return [place[name] for name in names]
-
-
-def read_table(path: str, columns: tuple[str, ...], key: str) -> pd.DataFrame:
-    """Read a small CSV of text columns named by a config key (tickers such as NA and ON stay text)."""
-    try:
-        # From memory: pandas itself would fetch an address, unpack an archive and wait for a pipe.
-        table = pd.read_csv(
-            io.BytesIO(_small_file(Path(path))), dtype=str, keep_default_na=False, skipinitialspace=True,
-            encoding="utf-8-sig",
-        )  # fmt: skip
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{key} = {path!r} cannot be read as CSV: {error}. Give a file with columns {columns}."
-        ) from None
-    table.columns = table.columns.str.strip()
-    lacking = [name for name in columns if name not in table.columns]
-    if lacking:
-        raise DataError(f"{key}: {path} has columns {list(table.columns)} and lacks {lacking}.")
-    return table
-
-
-def _small_file(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        raise ValueError("it is a folder, a device or a pipe")
-    if path.stat().st_size > MAX_TABLE_BYTES:
-        raise ValueError(f"it has {path.stat().st_size:,} bytes; the limit is {MAX_TABLE_BYTES:,}")
-    return path.read_bytes()
-
-
-def read_membership(path: str) -> pd.DataFrame:
-    """Point-in-time membership: ticker, start, end; an empty end means still a member."""
-    table = read_table(path, ("ticker", "start", "end"), "universe.membership")
-    for column, fallback in (("start", "0001-01-01"), ("end", "9999-12-31")):
-        text = table[column].where(table[column] != "", fallback)
-        try:
-            table[column] = text.to_numpy(dtype="U10").astype("datetime64[D]")
-        except ValueError as error:
-            raise DataError(f"universe.membership: {path}, column {column}: {error}. Dates are YYYY-MM-DD.") from None
-    return table
 
 
 def standing(

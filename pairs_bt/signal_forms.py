@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pairs_bt.config import Config
-from pairs_bt.hedge import HEDGE_RULES, INTERCEPT_RULES, REBUILT_RULES, FilterPath, intercept
+from pairs_bt.hedge import HEDGE_RULES, FilterPath, intercept
 from pairs_bt.kernels.hedge_ratios import rebuilt_spreads
 from pairs_bt.kernels.rolling import (
     LEG_SHARE,
@@ -30,6 +30,7 @@ from pairs_bt.kernels.rolling import (
     half_lives,
     rolling_zscores_and_means,
 )
+from pairs_bt.rule_registry import INTERCEPT_RULES, REBUILT_RULES
 
 
 @dataclass(frozen=True)

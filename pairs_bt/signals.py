@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pairs_bt.config import Config, Filter, Smooth
-from pairs_bt.hedge import FILTER_RULES, HEDGE_RULES, FilterPath, PairPrices
+from pairs_bt.hedge import HEDGE_RULES, FilterPath, PairPrices
 from pairs_bt.hedge_rules import market_returns
 from pairs_bt.kernels.kalman import (
     PATH,
@@ -22,6 +22,7 @@ from pairs_bt.kernels.likelihood import KAPPA
 from pairs_bt.kernels.rolling import SpreadRules, spread_signals
 from pairs_bt.noise import BURN, PairNoise, pair_noise, settled
 from pairs_bt.reverting_spread import pair_spreads
+from pairs_bt.rule_registry import FILTER_RULES, MARKET_RULES
 from pairs_bt.signal_forms import Formed, Space, form_signals, form_spread, is_usual, z_form
 
 # Prices at the train start in the scale-free spaces; a level away from 0 keeps ratios of log levels defined.
@@ -278,7 +279,7 @@ def _pair_prices(
     levels: Levels, space: Space, rule: str, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
 ) -> PairPrices:
     market = None
-    if rule == "beta":
+    if rule in MARKET_RULES:
         rows = np.arange(levels.raw.shape[0]) if levels.market_rows is None else levels.market_rows
         market = market_returns(levels.raw[:, :n_train], rows)
     return PairPrices(

@@ -23,7 +23,7 @@ from pairs_bt import tables
 from pairs_bt.atomic import json_text, reason, remove_temporaries, replacing, sha256_of, write_text
 from pairs_bt.checkpoints import Checkpoints, is_blank
 from pairs_bt.config import Config
-from pairs_bt.config_io import fingerprint, to_json, to_toml
+from pairs_bt.config_text import fingerprint, to_json, to_toml
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.identity import FORMAT, config_differences, differences
 from pairs_bt.parts import PARTS, SPREADS, Parts, spreads_path, to_arrow

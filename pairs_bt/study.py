@@ -16,14 +16,16 @@ from pairs_bt.bars import check_testable
 from pairs_bt.cells import Note
 from pairs_bt.cointegration import ScanInputs
 from pairs_bt.cointegration import prepare as prepare_scan
-from pairs_bt.config import UNIT_DAYS, Config, PairGroups, Universe, Windows, reads, split_period
+from pairs_bt.config import Config, PairGroups, Universe, Windows, reads
 from pairs_bt.distance import MeasureInputs
 from pairs_bt.distance import prepare as prepare_measures
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.hedge_rules import market_returns, returns_betas
 from pairs_bt.ledger import Market
+from pairs_bt.periods import UNIT_DAYS, split_period
 from pairs_bt.prices import PriceData, fill_gaps, read_prices
-from pairs_bt.selection import read_membership, read_table, resolve_pairs, standing
+from pairs_bt.reference_tables import read_borrow, read_membership
+from pairs_bt.selection import resolve_pairs, standing
 from pairs_bt.signals import Levels, prefilter, to_space, window_levels
 from pairs_bt.walks import labels
 from pairs_bt.windows import Window, split_windows
@@ -313,26 +315,6 @@ def _borrow_rates(config: Config, tickers: list[str]) -> np.ndarray:
         for place, name in enumerate(tickers):
             annual[place] = rates.get(name, annual[place])
     return annual / 1e4 / 365.0
-
-
-def read_borrow(path: str, tickers: list[str]) -> tuple[dict[str, float], str]:
-    """Annual basis points by ticker of a borrow table, and what is wrong with it in one line; '' for nothing."""
-    table = read_table(path, ("ticker", "borrow_bps"), "execution.borrow_table")
-    known = set(tickers)
-    rates: dict[str, float] = {}
-    problems = []
-    for name, text in zip(table["ticker"], table["borrow_bps"], strict=True):
-        try:
-            rate = float(text)
-        except ValueError:
-            rate = math.nan
-        if name not in known:
-            problems.append(f"ticker {name!r} is not among the prices")
-        elif not (math.isfinite(rate) and rate >= 0):
-            problems.append(f"{name!r} has borrow_bps {text!r}, which is not a number of at least 0")
-        else:
-            rates[name] = rate
-    return rates, f"execution.borrow_table = {path!r}: " + "; ".join(problems[:20]) if problems else ""
 
 
 def check_tradeable(study: Study) -> None:

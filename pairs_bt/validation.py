@@ -11,8 +11,9 @@ import pandas as pd
 
 from pairs_bt.bars import bars_a_year
 from pairs_bt.cells import Note, counted
-from pairs_bt.config import Config, split_period
+from pairs_bt.config import Config
 from pairs_bt.hedge import variants
+from pairs_bt.periods import split_period
 from pairs_bt.prices import PriceData
 from pairs_bt.selection import STANDING, standing
 from pairs_bt.study import Study

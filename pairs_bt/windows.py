@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pairs_bt.config import Windows, split_period
+from pairs_bt.config import Windows
 from pairs_bt.errors import DataError
+from pairs_bt.periods import split_period
 from pairs_bt.sessions import sessions
 
 # A data set that starts on the first trading day of a period starts a few holidays late.

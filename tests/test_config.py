@@ -9,7 +9,8 @@ from datetime import date
 import pytest
 
 from pairs_bt.config import Config
-from pairs_bt.config_io import builtin, config_from_dict, fingerprint, to_json, to_toml
+from pairs_bt.config_io import builtin
+from pairs_bt.config_text import fingerprint, to_json, to_toml
 from pairs_bt.errors import ConfigError
 from pairs_bt.hedge import HEDGE_RULES, variants
 
@@ -25,9 +26,9 @@ CHANGES = (
 @pytest.mark.parametrize("name", ["demo.toml", "book.toml", "book_size.toml"])
 def test_built_in_configs_load_and_survive_a_round_trip(name: str) -> None:
     config = Config.load(builtin(name))
-    assert config_from_dict(tomllib.loads(to_toml(config))) == config
+    assert Config.from_dict(tomllib.loads(to_toml(config))) == config
     changed = config.with_changes(*CHANGES[:4])
-    assert config_from_dict(tomllib.loads(to_toml(changed))) == changed
+    assert Config.from_dict(tomllib.loads(to_toml(changed))) == changed
     assert fingerprint(changed) != fingerprint(config)
 
 

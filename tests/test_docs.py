@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from pairs_bt import cointegration, load_run, run, tables
 from pairs_bt.config import Config
-from pairs_bt.config_io import _toml_text
+from pairs_bt.config_text import _toml_text
 from pairs_bt.distance import MEASURES
 from pairs_bt.kernels.trading import FILL_KINDS
 from pairs_bt.kernels.trading import REASONS as EXITS

@@ -10,7 +10,7 @@ import pytest
 
 import pairs_bt
 from pairs_bt.config import Config, Rule
-from pairs_bt.config_io import to_toml
+from pairs_bt.config_text import to_toml
 from pairs_bt.errors import ConfigError
 from tests.cli_tools import call, is_one_paragraph
 

@@ -12,13 +12,13 @@ from benchmarks.chance_band import FAMILIES, RULES, coverage, study_of, trial, w
 from pairs_bt import chance
 from pairs_bt.config import PairGroups, Selection, Universe
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.reference_tables import read_membership
 from pairs_bt.selection import (
     ScanColumns,
     accepts,
     choose,
     johansen_pvalue,
     pair_pvalue,
-    read_membership,
     resolve_pairs,
     standing,
     standing_reasons,

@@ -170,7 +170,12 @@ def test_thresholds_scan_and_filter_once(config: Config, monkeypatch) -> None:
     calls = {"scan_window": [], "pair_paths": []}
     for name, seen in calls.items():
         real = getattr(stages, name)
-        monkeypatch.setattr(stages, name, lambda s, k, *a, real=real, seen=seen: (seen.append(k), real(s, k, *a))[1])
+
+        def noted(study, window, *rest, real=real, seen=seen):
+            seen.append(window)
+            return real(study, window, *rest)
+
+        monkeypatch.setattr(stages, name, noted)
     monkeypatch.setattr("pairs_bt.sweep.engine.walk_forward_returns", lambda *a, **k: pd.DataFrame())
     monkeypatch.setattr("pairs_bt.sweep.engine.analyse", lambda *a, **k: None)
     # the filter's key varies fastest, so that settings of one path do not stand together in the grid

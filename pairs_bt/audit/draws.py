@@ -17,7 +17,7 @@ from typing import Any
 
 from pairs_bt.audit.measure import Measure, measure
 from pairs_bt.checkpoints import Checkpoints
-from pairs_bt.config_io import fingerprint
+from pairs_bt.config_text import fingerprint
 from pairs_bt.identity import source_sha256
 from pairs_bt.null import NullKind, null_market
 from pairs_bt.pipeline import Progress

@@ -14,7 +14,7 @@ from pairs_bt.style import BAND, INK, MUTED, variant_color
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pairs_bt.audit.study import Audit
+    from pairs_bt.audit.result import Audit
 
 WIDE = 1100
 

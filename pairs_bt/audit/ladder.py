@@ -16,7 +16,7 @@ import pandas as pd
 
 from pairs_bt.atomic import write_text
 from pairs_bt.config import Config
-from pairs_bt.config_io import to_toml
+from pairs_bt.config_text import to_toml
 from pairs_bt.pipeline import Progress
 from pairs_bt.results import Run
 from pairs_bt.runner import run

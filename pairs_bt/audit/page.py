@@ -19,7 +19,7 @@ from pairs_bt.wording import number, percent, pvalue, span
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pairs_bt.audit.study import Audit
+    from pairs_bt.audit.result import Audit
 
 
 ARROW = "\N{RIGHTWARDS ARROW}"
@@ -30,7 +30,11 @@ def render(audit: Audit) -> str:
     draw = _Drawer(audit)
     return environment().get_template("audit.html.jinja").render(
         title=f"pairs_bt audit: {audit.source.get('name') or 'prices'}",
-        verdict=[words.bias_sentence(audit), *words.noise_sentences(audit), words.causality_sentence(audit)],
+        verdict=[
+            words.bias_sentence(audit),
+            *words.noise_sentences(audit),
+            words.causality_sentence(audit),
+        ],
         holds=audit.certificate.holds,
         facts=_facts(audit),
         sections=[_ladder(audit, draw), _scan(audit, draw), _place(audit, draw), _causality(audit)],

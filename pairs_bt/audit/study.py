@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,11 @@ import pandas as pd
 
 from pairs_bt.atomic import json_text, reason, replacing, write_text
 from pairs_bt.audit import causality, draws, evidence, ladder
-from pairs_bt.audit.causality import Certificate
-from pairs_bt.audit.evidence import Call, Discovery
-from pairs_bt.audit.measure import Measure, measure
+from pairs_bt.audit.measure import measure
+from pairs_bt.audit.result import Audit
 from pairs_bt.checkpoints import is_blank
 from pairs_bt.config import Config
-from pairs_bt.config_io import fingerprint
+from pairs_bt.config_text import fingerprint
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.hedge import variants
 from pairs_bt.lock import taken
@@ -31,47 +30,6 @@ FILES = ("audit.html", "ladder.csv", "null.csv", "null_windows.csv", "causality.
 
 # Opens a progress display for one part of the audit: its unit in, a function of (done, total) out.
 Display = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-
-
-@dataclass(frozen=True)
-class Audit:
-    """A finished audit.
-
-    Attributes
-    ----------
-    config : Config
-    source : dict
-        Fingerprint of the prices.
-    labels : dict of str to str
-        What a person reads for each variant.
-    ladder : DataFrame
-        One row a rung and variant (ladder.csv).
-    real : Measure
-        The study's own numbers.
-    draws : int
-        Null universes of each kind.
-    null, windows : DataFrame
-        null.csv and null_windows.csv.
-    discoveries : list of Discovery
-        Candidates against chance, one a kind of null.
-    calls : list of Call
-        What stands out of all kinds of null.
-    certificate : Certificate
-    folder : Path or None
-    """
-
-    config: Config
-    source: dict[str, Any]
-    labels: dict[str, str]
-    ladder: pd.DataFrame
-    real: Measure
-    draws: int
-    null: pd.DataFrame
-    windows: pd.DataFrame
-    discoveries: list[Discovery]
-    calls: list[Call]
-    certificate: Certificate
-    folder: Path | None = None
 
 
 def run_audit(

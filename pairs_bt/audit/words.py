@@ -8,7 +8,7 @@ from pairs_bt.audit.evidence import lookup
 from pairs_bt.wording import number, percent, text_table
 
 if TYPE_CHECKING:
-    from pairs_bt.audit.study import Audit
+    from pairs_bt.audit.result import Audit
 
 KINDS = {
     "circular_shift": "shifted returns",

@@ -9,7 +9,7 @@ from pairs_bt.plots import money, pair, pairs, portfolio
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 
 class PlotAccessor:
@@ -20,7 +20,7 @@ class PlotAccessor:
     ``run.plot.equity()``, ``run.plot.pair("CVX", "XOM").savefig("pair.svg")``
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunData) -> None:
         self._run = run
 
     def equity(self, column: str = "net") -> Figure:

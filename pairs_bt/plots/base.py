@@ -7,15 +7,15 @@ Sizes are in pixels of 1/72 inch, so that a font size is a pixel size in the rep
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pairs_bt.style import GRID, INK, MUTED, variant_color, variant_dash
+from pairs_bt.plots.look import RC, look
+from pairs_bt.style import MUTED, variant_color, variant_dash
 from pairs_bt.wording import minus
 
 if TYPE_CHECKING:
@@ -23,57 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 500
-FONT = 12.0
 _LEGEND_ROW = 17
 _TITLE = 23
 _AXIS = 22
 _LEFT, _RIGHT = 48, 10
-
-RC: dict[str, Any] = {
-    # A ticker such as A$B is text, never a formula.
-    "text.parse_math": False,
-    "font.size": FONT,
-    "font.family": ["DejaVu Sans"],
-    "axes.titlesize": FONT,
-    "axes.labelsize": FONT - 1,
-    "xtick.labelsize": FONT - 1,
-    "ytick.labelsize": FONT - 1,
-    "legend.fontsize": FONT - 0.5,
-    "axes.edgecolor": GRID,
-    "axes.linewidth": 1.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.xmargin": 0.01,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "text.color": INK,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 3,
-    "ytick.major.size": 0,
-    "xtick.major.pad": 3,
-    "lines.linewidth": 1.4,
-    "lines.solid_capstyle": "butt",
-    "lines.dash_capstyle": "butt",
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "pairs_bt",
-}
-
-
-@contextmanager
-def look() -> Iterator[None]:
-    """Draw in the project's look, and leave matplotlib's settings as they were."""
-    import matplotlib as mpl
-
-    with mpl.rc_context(cast(Any, RC)):
-        yield
 
 
 def panels(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from pairs_bt.plots.svg import standalone_svg
+
 
 class Drawing(Figure):
     """A figure of the project; its last expression in a notebook cell is shown as SVG."""
 
     def _repr_svg_(self) -> str:
-        from pairs_bt.plots.svg import standalone_svg
-
         return standalone_svg(self)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.plots import base
+from pairs_bt.plots import base, look
 from pairs_bt.style import GAIN, INK, LOSS, MUTED, PHANTOM, variant_color
 from pairs_bt.summary import COST_CURVE_BPS
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 # Part of net P&L: what a person reads, its colour, its sign in net. Costs of re-hedging are within `cost`.
 PARTS = (
@@ -34,7 +34,7 @@ _HATCHED: dict[str, Any] = {
 }  # fmt: skip
 
 
-def decomposition(run: Run) -> pd.DataFrame:
+def decomposition(run: RunData) -> pd.DataFrame:
     """Dollars of each part of net P&L, one row a variant.
 
     Columns convergence, hedge_drift, trade_cost, rehedge_cost, borrow, interest with the sign they have in net, net,
@@ -60,7 +60,7 @@ def decomposition(run: Run) -> pd.DataFrame:
 
 
 @base.drawn
-def plot_decomposition(run: Run) -> Figure:
+def plot_decomposition(run: RunData) -> Figure:
     """Where each variant's net P&L came from: gains to the right of zero, losses to the left, net as a mark."""
     table = decomposition(run)
     shown = [part for part in PARTS if table[part[0]].abs().max() > 0]
@@ -85,7 +85,7 @@ def plot_decomposition(run: Run) -> Figure:
 
 
 @base.drawn
-def plot_phantom(run: Run) -> Figure:
+def plot_phantom(run: RunData) -> Figure:
     """What differencing the spread with its moving ratio would have claimed, against what the shares earned."""
     table = decomposition(run)
     if not table.to_numpy().any():
@@ -102,7 +102,7 @@ def plot_phantom(run: Run) -> Figure:
     return figure
 
 
-def _rows(run: Run, title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
+def _rows(run: RunData, title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
     labels = list(run.labels.values())
     left = 16 + round(6.8 * max(len(text) for text in labels))
     figure, axes = base.panels([title], [38 * len(labels) + 10], left=left, legend=base.legend_rows(legend))
@@ -117,13 +117,13 @@ def _rows(run: Run, title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def over_cash(run: Run) -> str:
+def over_cash(run: RunData) -> str:
     """What a title adds to returns that are less the cash rate, where there is one."""
     return " over cash" if run.config.portfolio.cash_rate else ""
 
 
 @base.drawn
-def plot_costs(run: Run) -> Figure:
+def plot_costs(run: RunData) -> Figure:
     """Annual net return against the cost of a trade; a dot where a variant breaks even."""
     table = run.summary
     if run.trades.empty:
@@ -147,7 +147,7 @@ def plot_costs(run: Run) -> Figure:
     axis.axvline(run.config.execution.cost_bps, color=MUTED, linewidth=0.9, dashes=(2, 2))
     axis.annotate(
         "this run", (run.config.execution.cost_bps, 1.0), (4, -11), xycoords=("data", "axes fraction"),
-        textcoords="offset points", color=MUTED, fontsize=base.FONT - 1,
+        textcoords="offset points", color=MUTED, fontsize=look.FONT - 1,
     )  # fmt: skip
     base.zero_line(axis)
     base.percent_axis(axis)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError, PairsError
 from pairs_bt.plots import base
+from pairs_bt.rule_registry import MOVING_RULES
 from pairs_bt.style import BAND, GAIN, INK, LOSS, MUTED, variant_color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 
 SPREAD_TITLE = "Spread in the trade window, less its value on the first trading day"
@@ -56,7 +56,7 @@ class PairView:
     missing: str
 
 
-def pair_view(run: Run, y: str, x: str, test_end: Any) -> PairView:
+def pair_view(run: RunData, y: str, x: str, test_end: Any) -> PairView:
     """Collect one pair's rows, and filter its hedge ratio again if the prices are at hand and still the same."""
     stamp = pd.Timestamp(test_end)
     try:
@@ -74,7 +74,7 @@ def pair_view(run: Run, y: str, x: str, test_end: Any) -> PairView:
     return PairView(y, x, stamp, table, trades, refusals, levels, missing)
 
 
-def _levels(run: Run, y: str, x: str, test_end: pd.Timestamp) -> tuple[pd.DataFrame | None, str]:
+def _levels(run: RunData, y: str, x: str, test_end: pd.Timestamp) -> tuple[pd.DataFrame | None, str]:
     from pairs_bt.prices import fill_gaps
     from pairs_bt.signals import prefilter, ratio_with_error, window_levels
     from pairs_bt.windows import split_windows
@@ -106,7 +106,7 @@ def _levels(run: Run, y: str, x: str, test_end: pd.Timestamp) -> tuple[pd.DataFr
     return frame, ""
 
 
-def window_of(run: Run, y: str, x: str, test_end: Any = None) -> tuple[str, str, pd.Timestamp]:
+def window_of(run: RunData, y: str, x: str, test_end: Any = None) -> tuple[str, str, pd.Timestamp]:
     """Find a pair (in either order) and a window in which it was selected; by default the one with the most trades.
 
     Raises
@@ -131,7 +131,7 @@ def window_of(run: Run, y: str, x: str, test_end: Any = None) -> tuple[str, str,
 
 
 @base.drawn
-def plot_pair_levels(run: Run, view: PairView) -> Figure:
+def plot_pair_levels(run: RunData, view: PairView) -> Figure:
     """Prices and hedge ratio of a pair over train and trade window, the filter's with its one-sigma band."""
     titles, heights = [_ratio_title(run)], [230]
     if view.levels is not None:
@@ -147,7 +147,7 @@ def plot_pair_levels(run: Run, view: PairView) -> Figure:
     return figure
 
 
-def _ratio_title(run: Run) -> str:
+def _ratio_title(run: RunData) -> str:
     unit = "in logs" if run.config.filter.price_space == "log" else "shares of x per share of y"
     return f"Hedge ratio ({unit}); band: one sigma of the filter's"
 
@@ -166,7 +166,7 @@ def _shade(axis: Axes, levels: pd.DataFrame, test_end: pd.Timestamp) -> None:
     axis.axvspan(first, last, color=BAND, linewidth=0, zorder=0)
 
 
-def _draw_ratios(axis: Axes, run: Run, view: PairView) -> list[Any]:
+def _draw_ratios(axis: Axes, run: RunData, view: PairView) -> list[Any]:
     handles = []
     if view.levels is not None:
         moving = [n for n, v in enumerate(run.variants) if v.rule in MOVING_RULES]
@@ -183,7 +183,7 @@ def _draw_ratios(axis: Axes, run: Run, view: PairView) -> list[Any]:
     return handles
 
 
-def _draw_spreads(axis: Axes, run: Run, view: PairView) -> None:
+def _draw_spreads(axis: Axes, run: RunData, view: PairView) -> None:
     for number, name in enumerate(run.labels):
         own = view.spreads[view.spreads["variant"] == name]
         if len(own):
@@ -193,7 +193,7 @@ def _draw_spreads(axis: Axes, run: Run, view: PairView) -> None:
 
 
 @base.drawn
-def plot_pair_signals(run: Run, view: PairView) -> Figure:
+def plot_pair_signals(run: RunData, view: PairView) -> Figure:
     """Spread of a pair, and its z-score with entries and exits, under every variant in the trade window."""
     names = list(run.labels)
     if view.spreads.empty or view.spreads["z_score"].isna().all():
@@ -211,7 +211,7 @@ def plot_pair_signals(run: Run, view: PairView) -> Figure:
     return figure
 
 
-def _draw_signals(axis: Axes, run: Run, view: PairView, name: str, number: int) -> list[Any]:
+def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str, number: int) -> list[Any]:
     own = view.spreads[view.spreads["variant"] == name]
     trades = view.trades[view.trades["variant"] == name]
     entry = run.config.signal.entry
@@ -248,7 +248,7 @@ def _draw_signals(axis: Axes, run: Run, view: PairView, name: str, number: int) 
 
 
 @base.drawn
-def plot_pair(run: Run, y: str, x: str, test_end: Any = None) -> Figure:
+def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
     """One pair in one window, everything in one figure.
 
     Parameters

@@ -8,20 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pairs_bt.config import MOVING_RULES
 from pairs_bt.errors import DataError
 from pairs_bt.plots import base
+from pairs_bt.rule_registry import MOVING_RULES
 from pairs_bt.style import GAIN, GRID, INK, MUTED, variant_color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 
 @base.drawn
-def plot_times(run: Run) -> Figure:
+def plot_times(run: RunData) -> Figure:
     """Half-lives of the candidates and holding times of the trades: median, middle half and 5-95% of each variant."""
     labels = list(run.labels.values())
     left = 16 + round(6.8 * max(len(text) for text in labels))
@@ -67,7 +67,7 @@ def _plain_log(axis: Axes) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def relative_paths(run: Run) -> tuple[str, npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]] | None:
+def relative_paths(run: RunData) -> tuple[str, npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]] | None:
     """Hedge ratios relative to the moving rule's on the first trading day.
 
     Returns
@@ -120,7 +120,7 @@ def relative_paths(run: Run) -> tuple[str, npt.NDArray[np.float64], dict[str, np
 
 
 @base.drawn
-def plot_hedge_paths(run: Run) -> Figure:
+def plot_hedge_paths(run: RunData) -> Figure:
     """How far the moving ratio wanders in a trade window, and how far away the held ratios stand at its start."""
     found = relative_paths(run)
     if found is None:
@@ -169,7 +169,7 @@ def _strips_at(axis: Axes, held: dict[str, npt.NDArray[np.float64]], labels: dic
     axis.set_ylim(len(held) - 0.5, -0.5)
 
 
-def pair_pnl(run: Run) -> pd.DataFrame:
+def pair_pnl(run: RunData) -> pd.DataFrame:
     """Net P&L in dollars by (test_end, y, x) x variant; NaN where a variant did not trade what another did."""
     table = run.trades.pivot_table(
         index=["test_end", "y", "x"], columns="variant", values="net_pnl", aggfunc="sum", observed=True
@@ -182,12 +182,13 @@ SCATTER_POINTS = 1500
 
 
 @base.drawn
-def plot_scatter(run: Run) -> Figure:
+def plot_scatter(run: RunData) -> Figure:
     """Net P&L of every pair and window: the first variant across, each other one up."""
     table = pair_pnl(run)
     names = list(run.labels)
     if len(names) < 2 or table.empty:
-        return base.nothing("Nothing to set against each other: " + ("one variant." if len(names) < 2 else "no trade."))
+        why = "one variant." if len(names) < 2 else "no trade."
+        return base.nothing(f"Nothing to set against each other: {why}")
     first, *others = names
     columns = min(2, len(others))
     figure, axes = base.panels(
@@ -216,7 +217,7 @@ def plot_scatter(run: Run) -> Figure:
 
 
 @base.drawn
-def plot_candidates(run: Run) -> Figure:
+def plot_candidates(run: RunData) -> Figure:
     """Candidates found in every window, against the number that chance would give."""
     table = run.windows
     if table.empty:

@@ -9,27 +9,27 @@ import pandas as pd
 
 from pairs_bt.errors import DataError
 from pairs_bt.performance import drawdown, equity, rolling_sharpe
-from pairs_bt.plots import base
+from pairs_bt.plots import base, look
 from pairs_bt.style import GAIN, LOSS, MUTED, variant_color
 from pairs_bt.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pairs_bt.results import Run
+    from pairs_bt.run_data import RunData
 
 
 #: Columns of the returns that can be drawn as a curve.
 CURVES = ("net", "gross", "net_employed", "gross_employed")
 
 
-def claim(run: Run) -> str:
+def claim(run: RunData) -> str:
     """What a title adds when the P&L of a run is the differenced spread."""
     return " (a claim: differenced spreads)" if run.config.execution.pnl == "spread" else ""
 
 
 @base.drawn
-def plot_equity(run: Run, column: str = "net") -> Figure:
+def plot_equity(run: RunData, column: str = "net") -> Figure:
     """Growth of 1 and drawdown of every variant, on committed capital or fully invested.
 
     Parameters
@@ -75,7 +75,7 @@ def plot_equity(run: Run, column: str = "net") -> Figure:
     return figure
 
 
-def _variant_named(run: Run, name: str) -> str:
+def _variant_named(run: RunData, name: str) -> str:
     """Key of the variant that is called so, '' for a column of the returns; an error that lists both otherwise."""
     if name in CURVES:
         return ""
@@ -114,7 +114,7 @@ def plot_runs_equity(net: pd.DataFrame, variant: str) -> Figure:
 
 
 @base.drawn
-def plot_rolling_sharpe(run: Run, window: int = 126) -> Figure:
+def plot_rolling_sharpe(run: RunData, window: int = 126) -> Figure:
     """Annualised net Sharpe ratio over a rolling window of days, one row a variant, all on one scale."""
     wide = run.wide("net")
     if not wide.to_numpy().any():
@@ -141,7 +141,7 @@ def plot_rolling_sharpe(run: Run, window: int = 126) -> Figure:
     return figure
 
 
-def _titles(run: Run, what: str) -> list[str]:
+def _titles(run: RunData, what: str) -> list[str]:
     """Titles of one row a variant; the first says what is shown."""
     first, *others = run.labels.values()
     return [f"{what}{claim(run)}: {first}", *others]
@@ -153,7 +153,7 @@ def _row_height(rows: int, total: int) -> int:
 
 
 @base.drawn
-def plot_cohorts(run: Run) -> Figure:
+def plot_cohorts(run: RunData) -> Figure:
     """Net return of every cohort, one row of bars a variant, all on one scale."""
     table = run.cohort_returns
     if not table.to_numpy().any():
@@ -173,7 +173,7 @@ def plot_cohorts(run: Run) -> Figure:
         for place in np.flatnonzero(np.abs(values) > limit):
             axis.annotate(
                 percent(values[place], 0), (dates[place], np.copysign(limit, values[place])), (5, 0),
-                textcoords="offset points", va="center", color=MUTED, fontsize=base.FONT - 1.5,
+                textcoords="offset points", va="center", color=MUTED, fontsize=look.FONT - 1.5,
             )  # fmt: skip
         axis.set_ylim(-limit * 1.12, limit * 1.12)
         axis.locator_params(axis="y", nbins=3)
@@ -184,7 +184,7 @@ def plot_cohorts(run: Run) -> Figure:
 
 
 @base.drawn
-def plot_sharpe(run: Run) -> Figure:
+def plot_sharpe(run: RunData) -> Figure:
     """Net Sharpe ratio of every variant with its interval."""
     table = run.comparison.intervals
     level = f"{float(run.comparison.settings['level']):.0%}"  # type: ignore[arg-type]
@@ -194,7 +194,7 @@ def plot_sharpe(run: Run) -> Figure:
 
 
 @base.drawn
-def plot_differences(run: Run) -> Figure:
+def plot_differences(run: RunData) -> Figure:
     """Difference of the net Sharpe ratios of every two variants with its interval."""
     table = run.comparison.differences
     if table.empty:

@@ -6,7 +6,7 @@ import re
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from pairs_bt.plots.base import look
+from pairs_bt.plots.look import look
 from pairs_bt.style import THEME
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from pairs_bt.config import Config
-from pairs_bt.config_io import load_config
 from pairs_bt.engine import Engine, LocalEngine
 from pairs_bt.engine_dask import DaskEngine
 from pairs_bt.errors import ConfigError
@@ -82,7 +81,7 @@ def sweep(
     PartialError
         When `out` cannot be written any more, a task fails, or the scheduler is lost; finished settings are kept.
     """
-    config = config if isinstance(config, Config) else load_config(config, own_prices=prices is not None)
+    config = config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None)
     made = make_grid(config, grid, yes=yes)
     for setting in made.settings:
         _check_limits(setting.config, setting.name)

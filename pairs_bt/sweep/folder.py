@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pairs_bt.atomic import json_text, reason, replacing, sha256_of, write_text
 from pairs_bt.checkpoints import Checkpoints, is_blank
 from pairs_bt.config import Comparison, Config, RunOptions
-from pairs_bt.config_io import fingerprint, to_toml
+from pairs_bt.config_text import fingerprint, to_toml
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.identity import identify, input_files, machine, versions
 from pairs_bt.sweep.analysis import SweepResult

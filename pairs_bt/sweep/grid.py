@@ -12,10 +12,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from pairs_bt.config import UNIT_DAYS, Config, split_period
+from pairs_bt.config import Config
 from pairs_bt.config import Sweep as SweepOptions
-from pairs_bt.config_io import config_from_dict, toml_value
+from pairs_bt.config_io import toml_value
 from pairs_bt.errors import ConfigError
+from pairs_bt.periods import UNIT_DAYS, split_period
 
 BASE = 0
 
@@ -190,7 +191,7 @@ def _checked_value(config: Config, key: str, value: Any) -> Any:
     try:
         node: Any = Config.model_validate(tables)
     except ValidationError:
-        config_from_dict(tables)  # says it in the config's words
+        Config.from_dict(tables)  # says it in the config's words
         raise
     for part in key.split("."):
         node = getattr(node, part)
@@ -266,7 +267,7 @@ def _setting(config: Config, parameters: Sequence[Parameter], number: int, place
     plain = {key: value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value
              for key, value in chosen.items()}  # fmt: skip
     try:
-        made = config_from_dict(_with(config, plain))
+        made = Config.from_dict(_with(config, plain))
     except ConfigError as error:
         raise ConfigError(f"The setting {name} of the grid breaks a rule. {error}") from None
     return Setting(number, place, name, made)

@@ -1,0 +1,55 @@
+"""A finished audit: the study's own numbers, the null universes beside them, and the certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pairs_bt.audit.causality import Certificate
+from pairs_bt.audit.evidence import Call, Discovery
+from pairs_bt.audit.measure import Measure
+from pairs_bt.config import Config
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A finished audit.
+
+    Attributes
+    ----------
+    config : Config
+    source : dict
+        Fingerprint of the prices.
+    labels : dict of str to str
+        What a person reads for each variant.
+    ladder : DataFrame
+        One row a rung and variant (ladder.csv).
+    real : Measure
+        The study's own numbers.
+    draws : int
+        Null universes of each kind.
+    null, windows : DataFrame
+        null.csv and null_windows.csv.
+    discoveries : list of Discovery
+        Candidates against chance, one a kind of null.
+    calls : list of Call
+        What stands out of all kinds of null.
+    certificate : Certificate
+    folder : Path or None
+    """
+
+    config: Config
+    source: dict[str, Any]
+    labels: dict[str, str]
+    ladder: pd.DataFrame
+    real: Measure
+    draws: int
+    null: pd.DataFrame
+    windows: pd.DataFrame
+    discoveries: list[Discovery]
+    calls: list[Call]
+    certificate: Certificate
+    folder: Path | None = None
