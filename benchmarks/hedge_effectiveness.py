@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pairs_bt
-from pairs_bt.config import Config, Rule
+from pairs_bt.config import Config
 from pairs_bt.effectiveness import effectiveness_summary
 from pairs_bt.effectiveness_differences import NO_HEDGE, effectiveness_differences
+from pairs_bt.rule_registry import rule_names
 
 OLD = ("filter.model=random_walk", "filter.start=given", "filter.burn_in=1", "filter.noise=fixed")
 
 
 def main() -> None:
     """Print the summary over one bar and the tests, with the filter as it is and as it was."""
-    names = "[" + ", ".join(f'"{name}"' for name in get_args(Rule)) + "]"
+    names = "[" + ", ".join(f'"{name}"' for name in rule_names()) + "]"
     for title, extra in (("as it is", ()), ("as it was", OLD)):
         config = Config.load(None, [f"hedge.variants={names}", 'hedge.rehedge=["never"]', "run.spreads=none", *extra])
         table = pairs_bt.run(config).hedge_effectiveness

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 
-from pairs_bt.config import Config, Rule
+from pairs_bt.config import Config
 from pairs_bt.errors import DataError
 from pairs_bt.ledger import BLOCK
 from pairs_bt.prices import PriceData
+from pairs_bt.rule_registry import rule_names
 from pairs_bt.study import Study, prepare
 from pairs_bt.tables import effectiveness_of_pairs
 from pairs_bt.tasks import Candidates, pair_paths, rule_effectiveness, rule_signals
 
-__all__ = ["RULES", "hedge_backtest"]
-
-RULES: tuple[str, ...] = get_args(Rule)
 #: Pairs of a task.
 CHUNK = 2 * BLOCK
 
@@ -27,7 +24,7 @@ CHUNK = 2 * BLOCK
 def hedge_backtest(
     prices: PriceData,
     *,
-    rules: Sequence[str] = RULES,
+    rules: Sequence[str] | None = None,
     config: Config | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -58,7 +55,8 @@ def hedge_backtest(
         Prices too short for one window, or fewer than two tickers that take part in any.
     """
     options = config or Config()
-    hedge = options.hedge.model_copy(update={"variants": tuple(rules), "rehedge": ("never",)})
+    chosen = rule_names() if rules is None else tuple(rules)
+    hedge = options.hedge.model_copy(update={"variants": chosen, "rehedge": ("never",)})
     study = prepare(options.model_copy(update={"hedge": hedge}), prices)
     parts = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
@@ -67,7 +65,7 @@ def hedge_backtest(
             cuts = [(lo, min(lo + CHUNK, candidates.y.size)) for lo in range(0, candidates.y.size, CHUNK)]
             made = list(pool.map(lambda cut, k=k, c=candidates: _measured(study, k, c, *cut), cuts))
             if made:
-                parts.append(effectiveness_of_pairs(study, k, candidates, made, list(rules)))
+                parts.append(effectiveness_of_pairs(study, k, candidates, made, list(chosen)))
             if progress is not None:
                 progress(k + 1, len(study.windows))
     if not parts:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pairs_bt.config import Config, Rule
+from pairs_bt.config import Config
 from pairs_bt.results import Run
+from pairs_bt.rule_registry import rule_names
 from pairs_bt.runner import run
 
 if TYPE_CHECKING:
@@ -142,5 +143,5 @@ def pair_config(config: Config, y: str, x: str, variants: Sequence[str] | None =
     if variants is not None:
         tables["hedge"]["variants"] = tuple(variants)
     elif config.signal.z in ("auto", "rolling"):
-        tables["hedge"]["variants"] = get_args(Rule)
+        tables["hedge"]["variants"] = rule_names()
     return Config.from_dict(tables)

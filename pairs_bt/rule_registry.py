@@ -99,6 +99,11 @@ def is_declared(name: str) -> bool:
     return name in _TRAITS
 
 
+def rule_names() -> tuple[str, ...]:
+    """Every name that a config may give, the built-in rules first."""
+    return tuple(_TRAITS)
+
+
 def forget_rule(name: str) -> None:
     """Undo :func:`declare_rule`; nothing happens when there is no such name.
 

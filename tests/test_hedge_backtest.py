@@ -10,8 +10,9 @@ import pairs_bt
 from pairs_bt import tables
 from pairs_bt.config import Config
 from pairs_bt.errors import DataError
-from pairs_bt.hedge_backtest import RULES, hedge_backtest
+from pairs_bt.hedge_backtest import hedge_backtest
 from pairs_bt.prices import check_prices
+from pairs_bt.rule_registry import rule_names
 from tests.cli_tools import call, is_one_paragraph
 
 
@@ -28,7 +29,7 @@ def table(prices):
 def test_every_ordered_pair_has_a_row_for_each_rule_and_horizon(table) -> None:
     assert list(table.columns) == list(tables.HEDGE_EFFECTIVENESS)
     windows = table["test_end"].nunique()
-    assert len(table) == windows * 30 * len(RULES) * 3
+    assert len(table) == windows * 30 * len(rule_names()) * 3
     assert not (table["y"] == table["x"]).any()
 
 
@@ -55,7 +56,7 @@ def test_the_command_writes_the_table_and_says_which_rule_hedges(prices, table, 
     keys = ["test_end", "y", "x", "variant", "horizon", "bars"]
     pd.testing.assert_frame_equal(stored[keys], table[keys], check_dtype=False)
     np.testing.assert_allclose(stored["var_unhedged"], table["var_unhedged"], rtol=1e-9)
-    for rule in RULES:
+    for rule in rule_names():
         assert f"\n{rule} " in made.out
     assert f"{table['test_end'].nunique() * 30} ordered pairs" in made.out
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pandas as pd
 import pytest
 
 import pairs_bt
-from pairs_bt.config import Config, Rule
+from pairs_bt.config import Config
 from pairs_bt.config_text import to_toml
 from pairs_bt.errors import ConfigError
+from pairs_bt.rule_registry import rule_names
 from tests.cli_tools import call, is_one_paragraph
 
 QUICK = (
@@ -102,7 +101,7 @@ def test_a_pair_in_the_middle_of_the_scan_earns_what_it_earns_alone(prices) -> N
 def test_a_study_holds_every_rule_and_makes_a_page(prices, tmp_path) -> None:
     found = pairs_bt.study_pair(prices, "D", "C", config=config())
     rules = {name.partition("+")[0].partition("-")[0] for name in found.hedge_ratios["variant"]}
-    assert rules == set(get_args(Rule))
+    assert rules == set(rule_names())
     assert len(found.tests) == len(found.run.windows) == found.hedge_ratios["test_end"].nunique()
     assert set(found.tests["y"]) == {"D"}
     ols = found.hedge_ratios[found.hedge_ratios["variant"] == "ols"].iloc[0]
