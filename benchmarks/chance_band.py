@@ -9,7 +9,7 @@ count of a universe must lie in the band that is made from that universe's own p
     python -m benchmarks.chance_band --overlap
 
 prints how acceptance in one window is correlated with acceptance in another, by the share of bars that they have in
-common: what `pairs_bt.chance` holds as SAME_PAIR and SHARED_TICKER.
+common: what `pairs_bt.backtest.selection_null` holds as SAME_PAIR and SHARED_TICKER.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import argparse
 import numpy as np
 import pandas as pd
 
-from pairs_bt import chance
-from pairs_bt.config import Config
-from pairs_bt.prices import PriceData
-from pairs_bt.selection import accepts
-from pairs_bt.study import Study, prepare
-from pairs_bt.tasks import scan_task
-from pairs_bt.walks import business_days, stream
+from pairs_bt.backtest import selection_null
+from pairs_bt.backtest.selection import accepts
+from pairs_bt.backtest.study import Study, prepare
+from pairs_bt.backtest.window_tasks import scan_task
+from pairs_bt.config.schema import Config
+from pairs_bt.data.prices import PriceData
+from pairs_bt.data.synthetic.random_walks import business_days, stream
 
 FAMILIES = ("gaussian", "t", "common volatility")
 RULES: dict[str, dict[str, object]] = {
@@ -65,13 +65,15 @@ def found_in(study: Study) -> int:
     return sum(int(accepts(scan, options).sum()) for scan in scans)
 
 
-def trial(family: str, rules: dict[str, object], tickers: int, bars: int, seed: int) -> tuple[int, chance.Chance]:
+def trial(
+    family: str, rules: dict[str, object], tickers: int, bars: int, seed: int
+) -> tuple[int, selection_null.Chance]:
     """Count found in one universe, and the band made from its prices."""
     study = study_of(walks(family, tickers, bars, seed), rules, seed)
-    return found_in(study), chance.simulate_chance(study)
+    return found_in(study), selection_null.simulate_chance(study)
 
 
-def coverage(trials: list[tuple[int, chance.Chance]]) -> tuple[float, float, float]:
+def coverage(trials: list[tuple[int, selection_null.Chance]]) -> tuple[float, float, float]:
     """Share of counts below, inside and above their band."""
     below = np.mean([found < band.low for found, band in trials])
     above = np.mean([found > band.high for found, band in trials])

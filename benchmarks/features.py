@@ -21,12 +21,12 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pairs_bt import Config
-from pairs_bt.matrix import HedgeMatrix
-from pairs_bt.matrix_report import write_tables
-from pairs_bt.noise import pair_noise
-from pairs_bt.prices import read_prices
+from pairs_bt.data.prices import read_prices
+from pairs_bt.data.synthetic.market import random_walks
+from pairs_bt.models.kalman_mle import pair_noise
+from pairs_bt.models.online.hedge_matrix import HedgeMatrix
+from pairs_bt.report.hedge_matrix import write_tables
 from pairs_bt.sweep import sweep
-from pairs_bt.synthetic import random_walks
 
 TICKERS, BARS, PAIRS, TRAIN = 500, 500, 2000, 504
 GRID = {
@@ -105,7 +105,7 @@ def measure_noise() -> Iterator[Line]:
 def measure_model() -> Iterator[Line]:
     """The default model of ratio and spread, a pair: the fit on the train window, and the filter over both windows."""
     from pairs_bt.kernels import reverting_spread as kernel
-    from pairs_bt.reverting_spread import GAIN
+    from pairs_bt.models.reverting_spread import GAIN
 
     bars = TRAIN + 126
     levels = np.ascontiguousarray(walks(bars, 2 * PAIRS).to_numpy().T)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pairs_bt
-from pairs_bt.config import Config
-from pairs_bt.effectiveness import effectiveness_summary
-from pairs_bt.effectiveness_differences import NO_HEDGE, effectiveness_differences
-from pairs_bt.rule_registry import rule_names
+from pairs_bt.config.hedge_rule_names import rule_names
+from pairs_bt.config.schema import Config
+from pairs_bt.models.hedge_effectiveness import effectiveness_summary
+from pairs_bt.stats.hedge_effectiveness import NO_HEDGE, effectiveness_differences
 
 OLD = ("filter.model=random_walk", "filter.start=given", "filter.burn_in=1", "filter.noise=fixed")
 

@@ -22,9 +22,9 @@ if __name__ == "__main__":
 
 import pandas as pd
 
-from pairs_bt.inference import mean_error, sharpe_contributions, sharpe_intervals
-from pairs_bt.ledoit_wolf import _block_starts, _resample
-from pairs_bt.superiority import _resampled_means
+from pairs_bt.stats.bootstrap import mean_error, sharpe_contributions, sharpe_intervals
+from pairs_bt.stats.multiple_comparison import _resampled_means
+from pairs_bt.stats.sharpe_difference import _block_starts, _resample
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]

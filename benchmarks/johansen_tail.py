@@ -1,4 +1,5 @@
-"""Simulate the limit laws of Johansen's statistics of two series, and print what `pairs_bt.johansen_tail` is made of.
+"""Simulate the limit laws of Johansen's statistics of two series, and print what `pairs_bt.models.johansen_pvalues` is
+made of.
 
     python -m benchmarks.johansen_tail [--draws 2000000]
 
@@ -19,7 +20,7 @@ import numpy as np
 from numba import njit
 from scipy.special import ndtri
 
-from pairs_bt.johansen_tail import MAX_EIG_TAIL, TRACE_TAIL, max_eig_pvalues, trace_pvalues
+from pairs_bt.models.johansen_pvalues import MAX_EIG_TAIL, TRACE_TAIL, max_eig_pvalues, trace_pvalues
 
 POINTS = 250
 # MacKinnon, Haug and Michelis (1999): 90%, 95%, 99%.

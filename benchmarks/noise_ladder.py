@@ -17,8 +17,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pairs_bt import Config
-from pairs_bt.audit.ladder import climb, rungs
-from pairs_bt.null import null_market
+from pairs_bt.audit.bias_ladder import climb, rungs
+from pairs_bt.data.synthetic.surrogates import null_market
 from pairs_bt.runner import open_study
 
 

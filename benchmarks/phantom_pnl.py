@@ -24,10 +24,10 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pairs_bt.config import Config
-from pairs_bt.ledger import Market, trade_pairs
-from pairs_bt.signals import filter_pairs, make_signals, prefilter, window_levels
-from pairs_bt.synthetic import random_walks
+from pairs_bt.backtest.ledger import Market, trade_pairs
+from pairs_bt.backtest.signals import filter_pairs, make_signals, prefilter, window_levels
+from pairs_bt.config.schema import Config
+from pairs_bt.data.synthetic.market import random_walks
 
 TRAIN, TRADE, ENTRY = 504, 126, 63
 CHUNK = 250

@@ -30,16 +30,16 @@ import pandas as pd
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pairs_bt.config import Config
-from pairs_bt.hedge import Variant, variants
-from pairs_bt.kernels.trading import CONVERGENCE, DRIFT
-from pairs_bt.ledger import BLOCK
-from pairs_bt.portfolio import add_blocks, net_dollars
-from pairs_bt.prices import check_prices
-from pairs_bt.signals import SignalSet
-from pairs_bt.study import Study, prepare
-from pairs_bt.synthetic import PlantedPair, SyntheticMarket, make_market
-from pairs_bt.tasks import Candidates, trade_book, trade_task
+from pairs_bt.backtest.hedge_rules import Variant, variants
+from pairs_bt.backtest.ledger import BLOCK
+from pairs_bt.backtest.portfolio.returns import add_blocks, net_dollars
+from pairs_bt.backtest.signals import SignalSet
+from pairs_bt.backtest.study import Study, prepare
+from pairs_bt.backtest.window_tasks import Candidates, trade_book, trade_task
+from pairs_bt.config.schema import Config
+from pairs_bt.data.prices import check_prices
+from pairs_bt.data.synthetic.market import PlantedPair, SyntheticMarket, make_market
+from pairs_bt.kernels.ledger import CONVERGENCE, DRIFT
 
 SEEDS, PAIRS, BARS = 30, 12, 1260
 RULES = ("dynamic", "fixed_first", "averaged", "fixed_last", "ols", "rolling_ols", "tls", "johansen", "min_variance")

@@ -36,7 +36,7 @@ STAGES = (
 def main(arguments: list[str]) -> None:
     """Run once on one thread under the profiler."""
     from pairs_bt import runner
-    from pairs_bt.config import Config
+    from pairs_bt.config.schema import Config
 
     config = Config.load(arguments[0] if arguments else CONFIG, arguments[1:])
     with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ FIGURE = "docs/demo_equity.svg"
 def demo() -> str:
     """The end of `pairs-bt run` on the built-in demo, as a person sees it."""
     import pairs_bt
-    from pairs_bt.console import chance_line, doubts, headline, in_ascii, legend
+    from pairs_bt.cli.terminal.console import chance_line, doubts, headline, in_ascii, legend
 
     run = pairs_bt.run()
     (ROOT / FIGURE).write_bytes(figure(run))

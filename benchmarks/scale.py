@@ -109,12 +109,12 @@ def timed(function: Any, *arguments: Any) -> tuple[float, Any]:
 def measure(config: Path, folder: Path) -> tuple[Costs, list[tuple[int, float]]]:
     """Cost of each part of a window on one thread, of a task on a cluster, and of a scan task by its pairs."""
     from pairs_bt import Config
-    from pairs_bt.cluster_tasks import Sent, choose_window, scan_chunk, to_send, trade_chunk
-    from pairs_bt.engine_dask import SCAN_CHUNK, TRADE_CHUNK
-    from pairs_bt.parts import Parts
-    from pairs_bt.pipeline import collect
+    from pairs_bt.backtest.study import ContextCache
+    from pairs_bt.engine.dask_engine import SCAN_CHUNK, TRADE_CHUNK
+    from pairs_bt.engine.dask_tasks import Sent, choose_window, scan_chunk, to_send, trade_chunk
+    from pairs_bt.engine.pipeline import collect
+    from pairs_bt.engine.window_parts import Parts
     from pairs_bt.runner import open_study
-    from pairs_bt.study import ContextCache
 
     packed = pickle.dumps(Sent(to_send(open_study(Config.load(config)))), protocol=5)
     unpack_s, shared = timed(pickle.loads, packed)
@@ -196,7 +196,7 @@ STAGES = ("scan", "choice", "trades", "tables")
 
 def simulate(costs: Costs, workers: int, *, windows: int, pairs: int, chunk: int, candidates: int = 3000) -> float:
     """Seconds of a run on so many one-thread workers; the scheduler takes one task at a time, first windows first."""
-    from pairs_bt.cluster_flight import windows_at_once
+    from pairs_bt.engine.dask_futures import windows_at_once
 
     scans = -(-pairs // chunk)
     trades = -(-candidates // 1024)

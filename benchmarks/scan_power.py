@@ -19,15 +19,15 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pairs_bt.audit.draws import KINDS
-from pairs_bt.config import Config
-from pairs_bt.null import null_market
-from pairs_bt.pipeline import scan_window, serial
-from pairs_bt.planted import PlantedPair
-from pairs_bt.prices import PriceData, check_prices
-from pairs_bt.selection import choose
-from pairs_bt.study import Study, prepare
-from pairs_bt.synthetic import make_market
+from pairs_bt.audit.null_draws import KINDS
+from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.study import Study, prepare
+from pairs_bt.config.schema import Config
+from pairs_bt.data.prices import PriceData, check_prices
+from pairs_bt.data.synthetic.cointegrated_pairs import PlantedPair
+from pairs_bt.data.synthetic.market import make_market
+from pairs_bt.data.synthetic.surrogates import null_market
+from pairs_bt.engine.pipeline import scan_window, serial
 
 HALF_LIVES = (10.0, 20.0, 40.0)
 PLANTED, WALKS = 10, 10

@@ -13,9 +13,9 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pairs_bt import cointegration
-from pairs_bt.config import Selection
-from pairs_bt.selection import ScanColumns, choose
+from pairs_bt.backtest.selection import ScanColumns, choose
+from pairs_bt.config.schema import Selection
+from pairs_bt.models import cointegration
 
 BARS = (252, 504, 756)
 CHUNK = 2000

@@ -94,7 +94,7 @@ def compare_with_oracles(pairs: int) -> tuple[int, int, str]:
     """Numbers compared, how many configs agree, and the largest deviation."""
     from pairs_bt import Config
     from pairs_bt.runner import open_study
-    from pairs_bt.verify import compare_kernels
+    from pairs_bt.runs.oracle_check import compare_kernels
 
     compared, held, worst, where = 0, 0, 0.0, ""
     for changes in ORACLE_CONFIGS:

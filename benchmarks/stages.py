@@ -13,13 +13,13 @@ import pandas as pd
 import references
 
 from benchmarks.planted_truth import BOOK
-from pairs_bt import cointegration
-from pairs_bt.book_size import book_size_universe
-from pairs_bt.config import Config
-from pairs_bt.kernels.trading import OPEN
-from pairs_bt.ledger import Market, trade_pairs
-from pairs_bt.pipeline import TRADE_CHUNK
-from pairs_bt.signals import filter_pairs, make_signals, window_levels
+from pairs_bt.backtest.ledger import Market, trade_pairs
+from pairs_bt.backtest.signals import filter_pairs, make_signals, window_levels
+from pairs_bt.config.schema import Config
+from pairs_bt.data.synthetic.pair_universe import book_size_universe
+from pairs_bt.engine.pipeline import TRADE_CHUNK
+from pairs_bt.kernels.ledger import OPEN
+from pairs_bt.models import cointegration
 
 TRAIN, TRADE = 504, 126
 CAPITAL = 10_000.0

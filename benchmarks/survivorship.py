@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 import pairs_bt
-from pairs_bt.config import Config
-from pairs_bt.config_io import builtin
+from pairs_bt.backtest.study import load_prices
+from pairs_bt.config.reader import builtin
+from pairs_bt.config.schema import Config
 from pairs_bt.results import Run
-from pairs_bt.study import load_prices
 
 LAST_SESSIONS = 10
 # Shumway (1997): a listing dropped for bad performance returns about -30% on its last day; 100% is the bound.

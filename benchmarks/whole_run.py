@@ -25,7 +25,7 @@ def whole(config: str, folder: str, overrides: list[str]) -> dict[str, object]:
     import pyarrow.parquet as pq
 
     from pairs_bt import runner
-    from pairs_bt.config import Config
+    from pairs_bt.config.schema import Config
 
     imported = time.perf_counter() - start
     settings = Config.load(config, overrides)
@@ -48,9 +48,9 @@ def whole(config: str, folder: str, overrides: list[str]) -> dict[str, object]:
 
 def scan(config: str, overrides: list[str]) -> dict[str, object]:
     """Scan every window on one thread; seconds are CPU time, the first window's (loading of kernels) apart."""
-    from pairs_bt.config import Config
-    from pairs_bt.pipeline import SCAN_CHUNK, scan_window
-    from pairs_bt.study import prepare
+    from pairs_bt.backtest.study import prepare
+    from pairs_bt.config.schema import Config
+    from pairs_bt.engine.pipeline import SCAN_CHUNK, scan_window
 
     study = prepare(Config.load(config, overrides))
 

@@ -72,12 +72,12 @@ class Records:
 
 def loosen() -> None:
     """Let the kernels run as Python, and the simulation of chance be small."""
-    from pairs_bt import chance, ledger
-    from pairs_bt.kernels import trading
+    from pairs_bt.backtest import ledger, selection_null
+    from pairs_bt.kernels import ledger as trading
 
     for module in (ledger, trading):
         vars(module)["np"] = Records()
-    vars(chance).update(BUDGET=60, FEWEST=2)
+    vars(selection_null).update(BUDGET=60, FEWEST=2)
 
 
 def prices(folder: Path) -> None:
@@ -103,8 +103,8 @@ def library(frame: pd.DataFrame) -> None:
     """Functions that no command of the small run reaches."""
     from typing import get_args
 
-    from pairs_bt.distance import pair_measures
-    from pairs_bt.noise import NoiseModel, fit_noise
+    from pairs_bt.models.kalman_mle import NoiseModel, fit_noise
+    from pairs_bt.models.pair_distance import pair_measures
 
     pair_measures(frame)
     for model in get_args(NoiseModel):
@@ -113,7 +113,8 @@ def library(frame: pd.DataFrame) -> None:
 
 def main() -> None:
     loosen()
-    from pairs_bt import KalmanOLS, cli
+    from pairs_bt import KalmanOLS
+    from pairs_bt.cli import commands as cli
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -6,26 +6,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pairs_bt.config import Config
-    from pairs_bt.matrix import HedgeMatrix
+    from pairs_bt.config.schema import Config
+    from pairs_bt.data.prices import read_prices
+    from pairs_bt.models.online.hedge_matrix import HedgeMatrix
+    from pairs_bt.models.online.kalman_ols import KalmanOLS
     from pairs_bt.pair_study import PairStudy, study_pair
-    from pairs_bt.prices import read_prices
     from pairs_bt.results import Run
     from pairs_bt.runner import load_run, run
-    from pairs_bt.streaming import KalmanOLS
 
 __version__ = "0.1.0"
 __all__ = ["Config", "HedgeMatrix", "KalmanOLS", "PairStudy", "Run", "load_run", "read_prices", "run", "study_pair"]
 
 # Resolved on first use, so that `pairs-bt --help` pays for neither pandas nor numba.
 _HOMES = {
-    "Config": "pairs_bt.config",
-    "HedgeMatrix": "pairs_bt.matrix",
-    "KalmanOLS": "pairs_bt.streaming",
+    "Config": "pairs_bt.config.schema",
+    "HedgeMatrix": "pairs_bt.models.online.hedge_matrix",
+    "KalmanOLS": "pairs_bt.models.online.kalman_ols",
     "PairStudy": "pairs_bt.pair_study",
     "Run": "pairs_bt.results",
     "load_run": "pairs_bt.runner",
-    "read_prices": "pairs_bt.prices",
+    "read_prices": "pairs_bt.data.prices",
     "run": "pairs_bt.runner",
     "study_pair": "pairs_bt.pair_study",
 }

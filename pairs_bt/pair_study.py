@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pairs_bt.config import Config
-from pairs_bt.results import Run
-from pairs_bt.rule_registry import rule_names
+from pairs_bt.config.hedge_rule_names import rule_names
+from pairs_bt.config.schema import Config
 from pairs_bt.runner import run
+from pairs_bt.runs.run_data import RunData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ class PairStudy:
 
     y: str
     x: str
-    run: Run
+    run: RunData
 
     @property
     def tests(self) -> pd.DataFrame:
@@ -71,8 +71,8 @@ class PairStudy:
 
     def write(self, path: str | Path) -> None:
         """Write the pair's page: one self-contained HTML file."""
-        from pairs_bt.atomic import write_text
-        from pairs_bt.pair_page import render_pair
+        from pairs_bt.common.files import write_text
+        from pairs_bt.report.pair_study import render_pair
 
         write_text(Path(path), render_pair(self))
 
@@ -81,7 +81,7 @@ class PairStudy:
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the tests, and the rules side by side."""
-        from pairs_bt.pair_page import render_pair_card
+        from pairs_bt.report.pair_study import render_pair_card
 
         return render_pair_card(self)
 

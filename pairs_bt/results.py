@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pairs_bt.exports import Pyfolio, to_pyfolio
-from pairs_bt.run_data import RunData
+from pairs_bt.runs.run_data import RunData
+from pairs_bt.runs.tearsheets import Pyfolio, to_pyfolio
 
 if TYPE_CHECKING:
-    from pairs_bt.plots.accessor import PlotAccessor
+    from pairs_bt.report.plots.accessor import PlotAccessor
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +30,7 @@ class Run(RunData):
         One row a variant.
     chance : dict
         What would pass if no two tickers had anything to do with each other: ``expected``, the 95% band of one
-        universe ``low`` to ``high``, ``null``; see :class:`pairs_bt.chance.Chance`.
+        universe ``low`` to ``high``, ``null``; see :class:`pairs_bt.backtest.selection_null.Chance`.
     source : dict
         Fingerprint of the prices.
     notes : list of str
@@ -46,11 +46,11 @@ class Run(RunData):
     def diagnostics(self, test_end: Any = None, pairs: Iterable[tuple[str, str]] | None = None) -> pd.DataFrame:
         """Check the filter's model on one test end's train window, pair by pair.
 
-        See :func:`pairs_bt.diagnostics.diagnostics`; by default the last test end and its selected pairs.
+        See :func:`pairs_bt.runs.filter_diagnostics.diagnostics`; by default the last test end and its selected pairs.
         """
-        from pairs_bt.diagnostics import diagnostics
-        from pairs_bt.prices import check_prices
-        from pairs_bt.study import prepare
+        from pairs_bt.backtest.study import prepare
+        from pairs_bt.data.prices import check_prices
+        from pairs_bt.runs.filter_diagnostics import diagnostics
 
         return diagnostics(prepare(self.config, check_prices(self.prices)), test_end, pairs)
 
@@ -67,19 +67,19 @@ class Run(RunData):
             A widget where anywidget is installed (the extra ``notebook``), else the page in a frame. For a file see
             ``pairs-bt explore DIR``.
         """
-        from pairs_bt.explore import explorer_widget
+        from pairs_bt.report.explorer.page import explorer_widget
 
         return explorer_widget(self)
 
     @property
     def plot(self) -> PlotAccessor:
         """Figures: ``run.plot.equity()``, ``run.plot.pair("CVX", "XOM")`` and others."""
-        from pairs_bt.plots.accessor import PlotAccessor
+        from pairs_bt.report.plots.accessor import PlotAccessor
 
         return PlotAccessor(self)
 
     def _repr_html_(self) -> str:
         """What Jupyter shows: the headline and a small equity curve."""
-        from pairs_bt.report import render_card
+        from pairs_bt.report.page import render_card
 
         return render_card(self)

@@ -12,23 +12,23 @@ from typing import Any
 
 import pandas as pd
 
-from pairs_bt import tables
-from pairs_bt.assembly import assemble, expected_chance
-from pairs_bt.bars import annual_note
-from pairs_bt.config import Config
-from pairs_bt.engine import Engine, LocalEngine, find_refusals
-from pairs_bt.folder_run import Work, run_in_folder
-from pairs_bt.loading import read_run
-from pairs_bt.pipeline import SCAN_CHUNK, TABLES, TRADE_CHUNK, Progress, WindowResult, scan_window, threaded
-from pairs_bt.portfolio import compound
-from pairs_bt.prices import PriceData
-from pairs_bt.prices_in_folder import own_prices
+from pairs_bt.backtest import table_columns as tables
+from pairs_bt.backtest.bar_frequency import annual_note
+from pairs_bt.backtest.portfolio.returns import compound
+from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.study import Study, check_tradeable, from_source, prepare
+from pairs_bt.config.schema import Config
+from pairs_bt.data.prices import PriceData
+from pairs_bt.engine.local import Engine, LocalEngine, find_refusals
+from pairs_bt.engine.pipeline import SCAN_CHUNK, TABLES, TRADE_CHUNK, Progress, WindowResult, scan_window, threaded
+from pairs_bt.engine.scan_table import ScanTable, scan_table
 from pairs_bt.results import Run
-from pairs_bt.run_data import RunData
-from pairs_bt.scan_table import ScanTable, scan_table
-from pairs_bt.selection import choose
-from pairs_bt.study import Study, check_tradeable, from_source, prepare
-from pairs_bt.validation import short_blocks
+from pairs_bt.runs.build import assemble, expected_chance
+from pairs_bt.runs.cost_estimate import short_blocks
+from pairs_bt.runs.load import read_run
+from pairs_bt.runs.prices_in_folder import own_prices
+from pairs_bt.runs.resume import Work, run_in_folder
+from pairs_bt.runs.run_data import RunData
 
 __all__ = ["SCAN_CHUNK", "TRADE_CHUNK", "expected_chance", "load_run", "open_study", "run", "scan_all", "scan_windows"]
 
@@ -71,7 +71,7 @@ def run(
         Pairs per task.
     engine : Engine, optional
         Runs the windows, in place of threads of this process: a connected
-        :class:`pairs_bt.engine_dask.DaskEngine`, with chunk sizes of its own. The bytes are the same.
+        :class:`pairs_bt.engine.dask_engine.DaskEngine`, with chunk sizes of its own. The bytes are the same.
     fresh : bool
         Replace what another config has left in `out`.
     report : bool
@@ -129,7 +129,7 @@ def load_run(folder: str | Path) -> Run:
 
 def _write_report(made: RunData, path: Path) -> None:
     # Late: the figures and templates are loaded only when there is a report to write.
-    from pairs_bt.report import write_report
+    from pairs_bt.report.page import write_report
 
     write_report(made, path)
 

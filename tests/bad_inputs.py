@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pairs_bt.data.prices import PriceData, check_prices, read_prices
 from pairs_bt.errors import DataError
-from pairs_bt.prices import PriceData, check_prices, read_prices
 
 GROUPS = {"file": "Files", "dates": "Dates", "prices": "Prices", "tickers": "Tickers"}
 

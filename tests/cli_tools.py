@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from pairs_bt import cli
+from pairs_bt.cli import commands
 
 # Windows that fit sixty days of prices.
 SHORT = '[windows]\ntrain = "60D"\ntrade = "14D"\nstep = "14D"\nentry_within = "7D"\n[comparison]\ndraws = 100\n'
@@ -30,7 +30,7 @@ def call(*args: str | Path) -> Said:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        code = cli._exit_code()
+        code = commands._exit_code()
     return Said(code, out.getvalue(), err.getvalue())
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pairs_bt.config import Config
+from pairs_bt.config.schema import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pairs_bt import assembly, pipeline, signals, study, tasks
-from pairs_bt.config import Config, Filter, Windows
-from pairs_bt.hedge import FilterPath
-from pairs_bt.ledger import Book
-from pairs_bt.mean_reversion import half_life
-from pairs_bt.selection import Choice
-from pairs_bt.signals import Levels, SignalSet
-from pairs_bt.tasks import VariantResult
-from pairs_bt.windows import Window
+from pairs_bt.backtest import signals, study, window_tasks
+from pairs_bt.backtest.hedge_rules import FilterPath
+from pairs_bt.backtest.ledger import Book
+from pairs_bt.backtest.selection import Choice
+from pairs_bt.backtest.signals import Levels, SignalSet
+from pairs_bt.backtest.window_tasks import VariantResult
+from pairs_bt.backtest.windows import Window
+from pairs_bt.config.schema import Config, Filter, Windows
+from pairs_bt.engine import pipeline
+from pairs_bt.models.mean_reversion import half_life
+from pairs_bt.runs import build
 
 Patch = pytest.MonkeyPatch
 
@@ -41,12 +43,12 @@ def nothing(patch: Patch) -> None:
 
 
 def wrap_signals(patch: Patch, change: Callable[[SignalSet, str], SignalSet]) -> None:
-    original = tasks.make_signals
+    original = window_tasks.make_signals
 
     def leaky(path: FilterPath, rule: str, *args: Any, **kwargs: Any) -> SignalSet:
         return change(original(path, rule, *args, **kwargs), rule)
 
-    patch.setattr(tasks, "make_signals", leaky)
+    patch.setattr(window_tasks, "make_signals", leaky)
 
 
 def mean_over_the_trade_window(patch: Patch) -> None:
@@ -114,7 +116,7 @@ def smoothed_prices(patch: Patch) -> None:
 
 def smoothed_hedge_ratio(patch: Patch) -> None:
     """Rauch-Tung-Striebel on the regression filter in place of it."""
-    original = tasks.filter_pairs
+    original = window_tasks.filter_pairs
 
     def leaky(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter, *args: Any) -> FilterPath:
         made = original(levels, iy, ix, options, *args)
@@ -136,7 +138,7 @@ def smoothed_hedge_ratio(patch: Patch) -> None:
             smooth[:, t] += np.einsum("pij,pj->pi", gain, smooth[:, t + 1] - state[:, t])
         return replace(made, beta=np.ascontiguousarray(smooth[..., 0]), alpha=np.ascontiguousarray(smooth[..., 1]))
 
-    patch.setattr(tasks, "filter_pairs", leaky)
+    patch.setattr(window_tasks, "filter_pairs", leaky)
 
 
 def selected_on_the_trade_windows_profit(patch: Patch) -> None:
@@ -169,34 +171,34 @@ def scanned_over_the_trade_window(patch: Patch) -> None:
 
 
 def filled_at_the_signals_close(patch: Patch) -> None:
-    original = tasks.trade_pairs
+    original = window_tasks.trade_pairs
 
     def leaky(*args: Any, lag: int | None = None, **kwargs: Any) -> Book:
         return original(*args, lag=0 if lag is None else lag, **kwargs)
 
-    patch.setattr(tasks, "trade_pairs", leaky)
+    patch.setattr(window_tasks, "trade_pairs", leaky)
 
 
 def filled_at_the_signals_close_and_stamped_a_bar_earlier(patch: Patch) -> None:
     filled_at_the_signals_close(patch)
-    hasty = tasks.trade_pairs
+    hasty = window_tasks.trade_pairs
 
     def leaky(*args: Any, **kwargs: Any) -> Book:
         book = hasty(*args, **kwargs)
         book.trades["signal_bar"] -= 1
         return book
 
-    patch.setattr(tasks, "trade_pairs", leaky)
+    patch.setattr(window_tasks, "trade_pairs", leaky)
 
 
 def filled_at_yesterdays_price(patch: Patch) -> None:
-    original = tasks.trade_pairs
+    original = window_tasks.trade_pairs
 
     def leaky(made: SignalSet, market: Any, *args: Any, **kwargs: Any) -> Book:
         stale = np.concatenate([market.prices[:, :1], market.prices[:, :-1]], axis=1)
         return original(made, replace(market, prices=stale), *args, **kwargs)
 
-    patch.setattr(tasks, "trade_pairs", leaky)
+    patch.setattr(window_tasks, "trade_pairs", leaky)
 
 
 def windows_counted_back_from_the_last_day(patch: Patch) -> None:
@@ -227,7 +229,7 @@ def positions_of_trades_that_gain(patch: Patch) -> None:
 
 
 def only_trades_that_gain(patch: Patch) -> None:
-    original = tasks.trade_pairs
+    original = window_tasks.trade_pairs
 
     def leaky(*args: Any, **kwargs: Any) -> Book:
         book = original(*args, **kwargs)
@@ -236,17 +238,17 @@ def only_trades_that_gain(patch: Patch) -> None:
         fills["trade"] = (np.cumsum(gains) - 1)[fills["trade"]]
         return replace(book, trades=book.trades[gains], fills=fills)
 
-    patch.setattr(tasks, "trade_pairs", leaky)
+    patch.setattr(window_tasks, "trade_pairs", leaky)
 
 
 def returns_scaled_by_their_own_volatility(patch: Patch) -> None:
-    original = assembly.portfolio_returns
+    original = build.portfolio_returns
 
     def leaky(*args: Any, **kwargs: Any) -> pd.DataFrame:
         made = original(*args, **kwargs)
         return made.assign(net=made["net"] / made["net"].std()) if len(made) else made
 
-    patch.setattr(assembly, "portfolio_returns", leaky)
+    patch.setattr(build, "portfolio_returns", leaky)
 
 
 LEAKS = (

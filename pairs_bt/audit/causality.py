@@ -17,14 +17,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from pairs_bt.audit.fills import check_fills
-from pairs_bt.audit.prefix import Break, Comparison, Made, compare
-from pairs_bt.config import Config
-from pairs_bt.pipeline import Progress
-from pairs_bt.prices import check_prices
+from pairs_bt.audit.fill_check import check_fills
+from pairs_bt.audit.run_differences import Break, Comparison, Made, compare
+from pairs_bt.backtest.study import Study, prepare
+from pairs_bt.backtest.windows import add_period
+from pairs_bt.config.schema import Config
+from pairs_bt.data.prices import check_prices
+from pairs_bt.engine.pipeline import Progress
 from pairs_bt.runner import open_study, run
-from pairs_bt.study import Study, prepare
-from pairs_bt.windows import add_period
 
 Change = Literal["remove", "perturb"]
 # Above this many rows of daily spreads (selected pairs x variants x bars), only those of traded pairs are compared.
@@ -68,7 +68,7 @@ class Certificate:
     @property
     def first_break(self) -> Break | None:
         """The earliest stage that broke over all dates; the fills' own check last."""
-        from pairs_bt.audit.prefix import STAGES
+        from pairs_bt.audit.run_differences import STAGES
 
         found = [probe.first_break for probe in self.probes if probe.first_break is not None]
         return min(found, key=lambda item: STAGES.index(item.stage)) if found else self.fills_break

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from pairs_bt.audit import words
-from pairs_bt.audit.evidence import lookup
-from pairs_bt.audit.figures import ladder_figure, place_figure, windows_figure
-from pairs_bt.panels import Beside, Panel, Picture, Row, Table, Text
-from pairs_bt.plots.svg import to_svg
-from pairs_bt.report import environment
-from pairs_bt.style import css_variables, variant_dash
-from pairs_bt.wording import number, percent, pvalue, span
+from pairs_bt.audit import sentences
+from pairs_bt.audit.null_evidence import lookup
+from pairs_bt.audit.plots import ladder_figure, place_figure, windows_figure
+from pairs_bt.common.formatting import number, percent, pvalue, span
+from pairs_bt.report.blocks import Beside, Panel, Picture, Row, Table, Text
+from pairs_bt.report.page import environment
+from pairs_bt.report.palette import css_variables, variant_dash
+from pairs_bt.report.plots.svg import to_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,9 +31,9 @@ def render(audit: Audit) -> str:
     return environment().get_template("audit.html.jinja").render(
         title=f"pairs_bt audit: {audit.source.get('name') or 'prices'}",
         verdict=[
-            words.bias_sentence(audit),
-            *words.noise_sentences(audit),
-            words.causality_sentence(audit),
+            sentences.bias_sentence(audit),
+            *sentences.noise_sentences(audit),
+            sentences.causality_sentence(audit),
         ],
         holds=audit.certificate.holds,
         facts=_facts(audit),
@@ -111,7 +111,7 @@ def _scan(audit: Audit, draw: _Drawer) -> Panel:
     for item in audit.discoveries:
         rate = f"{percent(item.rate, 0)} ({percent(item.rate_low, 0)} to {percent(item.rate_high, 0)})"
         rows.append(
-            Row(words.KINDS[item.kind], [
+            Row(sentences.KINDS[item.kind], [
                 f"{item.found:,}", f"{number(item.expected, 1)} \N{PLUS-MINUS SIGN} {number(item.std_error, 1)}",
                 f"{number(item.low, 0)} to {number(item.high, 0)}", pvalue(item.p_value),
                 rate if item.found else number(item.rate),
@@ -149,13 +149,13 @@ def _place(audit: Audit, draw: _Drawer) -> Panel:
     for variant, label in audit.labels.items():
         rows.append(Row(label, kind="group"))
         for statistic in ("half_life", "trades", "mean_trade_bp", "annual_return", "sharpe"):
-            cells = [words.shown(statistic, table[variant, statistic, kinds[0]]["real"])]
+            cells = [sentences.shown(statistic, table[variant, statistic, kinds[0]]["real"])]
             for kind in kinds:
                 row = table[variant, statistic, kind]
-                low, high = (words.shown(statistic, row[c]) for c in ("null_q025", "null_q975"))
-                cells += [f"{words.shown(statistic, row['null_median'])} ({low} to {high})", pvalue(row["p_value"])]
-            rows.append(Row(words.STATISTICS[statistic], cells))
-    head = ["", "real", *(text for kind in kinds for text in (words.KINDS[kind], "p"))]
+                low, high = (sentences.shown(statistic, row[c]) for c in ("null_q025", "null_q975"))
+                cells += [f"{sentences.shown(statistic, row['null_median'])} ({low} to {high})", pvalue(row["p_value"])]
+            rows.append(Row(sentences.STATISTICS[statistic], cells))
+    head = ["", "real", *(text for kind in kinds for text in (sentences.KINDS[kind], "p"))]
     return Panel(
         "place",
         "How much of the trading is noise",
@@ -191,7 +191,7 @@ def _causality(audit: Audit) -> Panel:
         "Everything after a random date is removed, or replaced by other prices and gaps; the run is made again; every "
         "table up to the date must be the same in every bit. The first stage that differs is named.",
         [
-            Text(words.causality_sentence(audit), tone="" if audit.certificate.holds else "warning"),
+            Text(sentences.causality_sentence(audit), tone="" if audit.certificate.holds else "warning"),
             Text(text),
             Table(["cut after", "future", "tables", "rows", "first difference"], rows),
         ],

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from pairs_bt.audit.causality import Certificate
-from pairs_bt.audit.evidence import Call, Discovery
-from pairs_bt.audit.measure import Measure
-from pairs_bt.config import Config
+from pairs_bt.audit.null_evidence import Call, Discovery
+from pairs_bt.audit.universe_statistics import Measure
+from pairs_bt.config.schema import Config
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pairs_bt.sweep.analysis import SweepResult
-    from pairs_bt.sweep.engine import sweep
+    from pairs_bt.sweep.runner import sweep
 
 __all__ = ["SweepResult", "sweep"]
 
@@ -14,7 +14,7 @@ __all__ = ["SweepResult", "sweep"]
 def __getattr__(name: str) -> Any:
     # Late, because a grid is checked before pandas and the kernels are imported.
     if name == "sweep":
-        from pairs_bt.sweep.engine import sweep
+        from pairs_bt.sweep.runner import sweep
 
         return sweep
     if name == "SweepResult":

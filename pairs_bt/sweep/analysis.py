@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pairs_bt.config import Config
-from pairs_bt.hedge import variants
-from pairs_bt.performance import annual_return, annual_volatility, max_drawdown, sharpe
-from pairs_bt.study import Study
+from pairs_bt.backtest.hedge_rules import variants
+from pairs_bt.backtest.study import Study
+from pairs_bt.config.schema import Config
+from pairs_bt.stats.deflated_sharpe import probabilistic_sharpe
+from pairs_bt.stats.performance import annual_return, annual_volatility, max_drawdown, sharpe
+from pairs_bt.sweep.evidence.plateau import Plateau, find_plateau
+from pairs_bt.sweep.evidence.trial_cost import TrialCost, cost_of_trying, distinct_trials
+from pairs_bt.sweep.evidence.verdict import VerdictInputs, sweep_verdict
 from pairs_bt.sweep.grid import Grid
 from pairs_bt.sweep.outcomes import Outcome
-from pairs_bt.sweep.plateau import Plateau, find_plateau
-from pairs_bt.sweep.trials import TrialCost, cost_of_trying, distinct_trials
-from pairs_bt.sweep.verdict import VerdictInputs, sweep_verdict
 from pairs_bt.sweep.walk_forward import Choice
-from pairs_bt.track_record import probabilistic_sharpe
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pairs_bt.atomic import json_text, reason, replacing, sha256_of, write_text
-from pairs_bt.checkpoints import Checkpoints, is_blank
-from pairs_bt.config import Comparison, Config, RunOptions
-from pairs_bt.config_text import fingerprint, to_toml
+from pairs_bt.common.checkpoints import Checkpoints, is_blank
+from pairs_bt.common.files import json_text, reason, replacing, sha256_of, write_text
+from pairs_bt.config.schema import Comparison, Config, RunOptions
+from pairs_bt.config.writer import fingerprint, to_toml
+from pairs_bt.engine.identity import identify, input_files, machine, versions
 from pairs_bt.errors import ConfigError, PartialError
-from pairs_bt.identity import identify, input_files, machine, versions
 from pairs_bt.sweep.analysis import SweepResult
 from pairs_bt.sweep.outcomes import Outcome
-from pairs_bt.sweep.stages import Case
+from pairs_bt.sweep.shared_stages import Case
 
 BEGUN = "base.json"
 SETTINGS = "settings"

@@ -12,11 +12,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from pairs_bt.config import Config
-from pairs_bt.config import Sweep as SweepOptions
-from pairs_bt.config_io import toml_value
+from pairs_bt.common.periods import UNIT_DAYS, split_period
+from pairs_bt.config.reader import toml_value
+from pairs_bt.config.schema import Config
+from pairs_bt.config.schema import Sweep as SweepOptions
 from pairs_bt.errors import ConfigError
-from pairs_bt.periods import UNIT_DAYS, split_period
 
 BASE = 0
 

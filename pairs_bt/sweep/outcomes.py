@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairs_bt.hedge import variants
-from pairs_bt.kernels.trading import N_DAILY
-from pairs_bt.performance import TRADING_DAYS
-from pairs_bt.portfolio import Cohort, net_dollars, portfolio_returns
-from pairs_bt.sweep.stages import Case
-from pairs_bt.sweep.traders import Trader
-from pairs_bt.windows import Window
+from pairs_bt.backtest.hedge_rules import variants
+from pairs_bt.backtest.portfolio.returns import Cohort, net_dollars, portfolio_returns
+from pairs_bt.backtest.windows import Window
+from pairs_bt.kernels.ledger import N_DAILY
+from pairs_bt.stats.performance import TRADING_DAYS
+from pairs_bt.sweep.cohort_traders import Trader
+from pairs_bt.sweep.shared_stages import Case
 
 Floats = NDArray[np.float64]
 

@@ -8,13 +8,13 @@ from itertools import combinations
 import numpy as np
 from markupsafe import Markup
 
-from pairs_bt.panels import Beside, Block, Bullets, Cell, Panel, Picture, Row, Table, Text
-from pairs_bt.plots.svg import to_svg
-from pairs_bt.report import environment
-from pairs_bt.style import css_variables
+from pairs_bt.common.formatting import NOTHING, day, number, percent, pvalue
+from pairs_bt.report.blocks import Beside, Block, Bullets, Cell, Panel, Picture, Row, Table, Text
+from pairs_bt.report.page import environment
+from pairs_bt.report.palette import css_variables
+from pairs_bt.report.plots.svg import to_svg
 from pairs_bt.sweep.analysis import SweepResult
-from pairs_bt.sweep.figures import curves_figure
-from pairs_bt.wording import NOTHING, day, number, percent, pvalue
+from pairs_bt.sweep.plots import curves_figure
 
 BEST, BASE = "\N{BLACK STAR}", "\N{WHITE CIRCLE}"
 

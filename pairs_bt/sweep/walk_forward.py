@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pairs_bt.config import Sweep
-from pairs_bt.portfolio import Cohort, portfolio_returns
+from pairs_bt.backtest.portfolio.returns import Cohort, portfolio_returns
+from pairs_bt.backtest.windows import Window
+from pairs_bt.config.schema import Sweep
+from pairs_bt.sweep.cohort_traders import Trader
 from pairs_bt.sweep.outcomes import Outcome
-from pairs_bt.sweep.stages import Case
-from pairs_bt.sweep.traders import Trader
-from pairs_bt.windows import Window
+from pairs_bt.sweep.shared_stages import Case
 
 
 @dataclass(frozen=True)

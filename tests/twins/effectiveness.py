@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def describe(y: Sequence[float], x: Sequence[float], ratio: Sequence[float], horizon: int) -> dict[str, float]:
-    """What `pairs_bt.effectiveness.hedge_effectiveness` says of one horizon."""
+    """What `pairs_bt.models.hedge_effectiveness.hedge_effectiveness` says of one horizon."""
     errors, alone, traded = [], [], []
     for t in range(len(y) - horizon):
         hedge_gain = -ratio[t] * (x[t + horizon] - x[t])

@@ -248,7 +248,7 @@ class Row:
 def trade_pairs(
     signals, market, iy, ix, *, config, pair_capital, rehedge="never", moments=None, refused=None, lag=None
 ):
-    """The same face as :func:`pairs_bt.ledger.trade_pairs`: lists of plain records, and daily dollars."""
+    """The same face as :func:`pairs_bt.backtest.ledger.trade_pairs`: lists of plain records, and daily dollars."""
     trades, fills = [], []
     daily = np.zeros((len(iy), signals.z.shape[1], len(DAILY)))
     for row in range(len(iy)):

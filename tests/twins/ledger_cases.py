@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pairs_bt.config import Band, Config
-from pairs_bt.ledger import Market
-from pairs_bt.signals import SignalSet
+from pairs_bt.backtest.ledger import Market
+from pairs_bt.backtest.signals import SignalSet
+from pairs_bt.config.schema import Band, Config
 
 TICKERS = 4
 

@@ -1,0 +1,1 @@
+"""The stages of one window, in the order of the pipeline."""

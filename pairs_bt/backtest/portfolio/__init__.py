@@ -1,0 +1,1 @@
+"""From cohorts to a portfolio: returns, limits, netting."""

@@ -1,0 +1,5 @@
+"""`python -m pairs_bt.cli`."""
+
+from pairs_bt.cli.commands import main
+
+main()

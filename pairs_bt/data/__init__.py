@@ -1,0 +1,1 @@
+"""Prices and the small tables beside them: read, checked and flagged once."""

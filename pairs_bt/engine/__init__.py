@@ -1,0 +1,11 @@
+"""Which windows run where: threads here, or the workers of a cluster."""
+
+from importlib import import_module
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    # Late, because most who come here want one of the room's modules.
+    if not name.startswith("__"):
+        return getattr(import_module("pairs_bt.engine.local"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,296 @@
+"""The order of the stages: the only place that knows it.
+
+A window is scanned in chunks of pairs, its candidates are chosen, and the candidates are traded in chunks. Chunks
+are pure tasks; threads run them, because the kernels release the lock. Windows come out in order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.backtest import table_columns
+from pairs_bt.backtest.hedge_rules import variants
+from pairs_bt.backtest.ledger import BLOCK
+from pairs_bt.backtest.portfolio.limits import Refusals, limited, refuse
+from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks
+from pairs_bt.backtest.selection import Choice, ScanColumns, choose
+from pairs_bt.backtest.study import Study
+from pairs_bt.backtest.window_tasks import Candidates, TradeResult, scan_task, trade_task
+from pairs_bt.config.schema import reads
+from pairs_bt.engine.scan_table import ScanTable, scan_table
+from pairs_bt.kernels.ledger import N_DAILY
+
+SCAN_CHUNK = 4096
+# Small enough that a chunk's arrays stay in the cache and in memory already held: half the time of 512.
+TRADE_CHUNK = 128
+TABLES = ("tests", "half_lives", "hedge_effectiveness", "spreads", "trades", "fills")
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """Everything one window leaves behind.
+
+    Attributes
+    ----------
+    k : int
+        Number of the window.
+    tests_table : ScanTable or None
+        The rows of the table of tests, not made yet; None where they were not asked for.
+    half_lives, hedge_effectiveness, spreads, trades, fills : DataFrame
+        The window's rows of the tables.
+    cohort : Cohort
+        Its daily dollars.
+    tested, passed, selected : int
+        Pairs tested, passing the tests, and selected.
+    """
+
+    k: int
+    tests_table: ScanTable | None
+    half_lives: pd.DataFrame
+    hedge_effectiveness: pd.DataFrame
+    spreads: pd.DataFrame
+    trades: pd.DataFrame
+    fills: pd.DataFrame
+    cohort: Cohort
+    tested: int
+    passed: int
+    selected: int
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """The window's rows of the table of tests, made anew each time."""
+        return empty_table("tests") if self.tests_table is None else self.tests_table.frame()
+
+    def pieces(self, name: str) -> Iterator[pd.DataFrame]:
+        """One table, as frames of a bounded number of rows for that of tests, else as one."""
+        if name == "tests" and self.tests_table is not None:
+            return self.tests_table.pieces()
+        return iter([getattr(self, name)])
+
+
+# Called with (what is done, what there is in all).
+Progress = Callable[[int, int], None]
+Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list]
+
+
+def run_windows(
+    study: Study,
+    *,
+    jobs: int | None = None,
+    scan_chunk: int = SCAN_CHUNK,
+    trade_chunk: int = TRADE_CHUNK,
+    refusals: Refusals | None = None,
+    only: list[int] | None = None,
+    wanted: Collection[str] = TABLES,
+    delayed: bool = True,
+) -> Iterator[WindowResult]:
+    """Run every window and yield the results in order, at most a few of them in memory at a time.
+
+    Parameters
+    ----------
+    study : Study
+        Config and prices.
+    jobs : int, optional
+        Threads; None takes one per CPU. No number of them changes a result.
+    scan_chunk, trade_chunk : int
+        Pairs per task; `trade_chunk` is rounded up to whole blocks of 64. Neither changes a result.
+    refusals : dict, optional
+        Per window and variant, one flag a trade of the window, for trades refused by a portfolio limit. None, with
+        a limit set, finds them in a first pass over all windows.
+    only : list of int, optional
+        Numbers of the windows to run; None runs all.
+    wanted : collection of str
+        Tables to make, of `TABLES`; the others are left empty. Cohorts are always made.
+    delayed : bool
+        Keep the second ledger, at the other fill lag; without it `Cohort.delayed` is zero.
+    """
+    jobs = max(1, jobs or os.cpu_count() or 1)
+    if refusals is None and limited(study.config):
+        refusals = find_refusals(study, jobs=jobs, scan_chunk=scan_chunk, trade_chunk=trade_chunk)
+    trade_chunk = -(-max(trade_chunk, 1) // BLOCK) * BLOCK
+    numbers = list(range(len(study.windows))) if only is None else only
+
+    def one(k: int, pool: Executor | None) -> WindowResult:
+        mapper = serial if pool is None else threaded(pool)
+        # Flags are counted on the trades of one fill lag, and mean nothing at the other.
+        other = delayed and refusals is None
+        return run_window(study, k, mapper, scan_chunk, trade_chunk, refusals, wanted=wanted, delayed=other)
+
+    if jobs == 1:
+        for k in numbers:
+            yield one(k, None)
+        return
+    # Two pools, so that a window that waits for its chunks never holds the thread a chunk needs.
+    with ThreadPoolExecutor(jobs) as chunks, ThreadPoolExecutor(jobs) as windows:
+        waiting: deque[Future[WindowResult]] = deque()
+        try:
+            for k in numbers:
+                waiting.append(windows.submit(one, k, chunks))
+                if len(waiting) > jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def find_refusals(study: Study, *, jobs: int, scan_chunk: int, trade_chunk: int) -> Refusals:
+    """Trade every window without limits, and decide which trades the portfolio's limits refuse."""
+    windows = run_windows(
+        study, jobs=jobs, scan_chunk=scan_chunk, trade_chunk=trade_chunk, refusals={}, wanted=("trades",), delayed=False
+    )
+    return refuse([window.trades for window in windows], study.config)
+
+
+def serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
+    """Run the ranges of one window one after another and return their results."""
+    return [function(lo, hi) for lo, hi in ranges]
+
+
+def threaded(pool: Executor) -> Mapper:
+    """Run the ranges of one window on a pool and return their results in order."""
+
+    def mapper(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
+        if len(ranges) <= 1:
+            return serial(function, ranges)
+        return [future.result() for future in [pool.submit(function, lo, hi) for lo, hi in ranges]]
+
+    return mapper
+
+
+def run_window(
+    study: Study,
+    k: int,
+    mapper: Mapper,
+    scan_chunk: int,
+    trade_chunk: int,
+    refusals: Refusals | None = None,
+    *,
+    wanted: Collection[str] = TABLES,
+    delayed: bool = True,
+) -> WindowResult:
+    """Scan, choose and trade one window."""
+    scan = scan_window(study, k, mapper, scan_chunk)
+    choice = choose(scan, study.config.selection)
+    candidates = pick(scan, choice)
+    results = trade_window(study, k, candidates, mapper, trade_chunk, refusals, delayed=delayed)
+    return count_refused(study, collect(study, k, scan, choice, candidates, results, wanted), refusals)
+
+
+def count_refused(study: Study, result: WindowResult, refusals: Refusals | None) -> WindowResult:
+    """Put the number of trades that a portfolio limit refused into a window's cohort."""
+    if not refusals:
+        return result
+    k = result.k
+    counts = {
+        v.name: np.array(refusals[k, v.name].sum()) for v in variants(study.config.hedge) if (k, v.name) in refusals
+    }
+    return replace(result, cohort=replace(result.cohort, refused=counts))
+
+
+@reads(
+    "data", "universe", "windows", "filter.price_space", "selection.var_order", "selection.method",
+    "selection.heuristics",
+)  # fmt: skip
+def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:
+    """Test every pair of the universe in window `k`."""
+    parts = mapper(lambda lo, hi: scan_task(study, k, lo, hi), cut(study.pair_i.size, chunk))
+    return ScanColumns(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(ScanColumns)})
+
+
+def pick(scan: ScanColumns, choice: Choice) -> Candidates:
+    """The selected pairs, best first, y on the left."""
+    first = choice.first[choice.order]
+    i, j = scan.i[choice.order], scan.j[choice.order]
+    return Candidates(np.where(first, i, j), np.where(first, j, i))
+
+
+def trade_window(
+    study: Study,
+    k: int,
+    candidates: Candidates,
+    mapper: Mapper,
+    chunk: int,
+    refusals: Refusals | None,
+    *,
+    delayed: bool = True,
+) -> list[TradeResult]:
+    """Trade one window's candidates under every variant."""
+
+    def task(lo: int, hi: int) -> TradeResult:
+        return trade_task(study, k, candidates, lo, hi, _refused_in(refusals, k, study), delayed=delayed)
+
+    if refusals is not None:
+        # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.
+        chunk = -(-max(candidates.y.size, 1) // BLOCK) * BLOCK
+    return mapper(task, cut(candidates.y.size, chunk))
+
+
+def _refused_in(refusals: Refusals | None, k: int, study: Study) -> dict[str, np.ndarray] | None:
+    if refusals is None:
+        return None
+    return {v.name: refusals[k, v.name] for v in variants(study.config.hedge) if (k, v.name) in refusals}
+
+
+def collect(
+    study: Study,
+    k: int,
+    scan: ScanColumns,
+    choice: Choice,
+    candidates: Candidates,
+    results: list[TradeResult],
+    wanted: Collection[str] = TABLES,
+) -> WindowResult:
+    """Turn a window's arrays into its rows of the tables and its cohort."""
+    bars = study.windows[k].n_trade
+    names = [variant.name for variant in variants(study.config.hedge)]
+    makers = {
+        "half_lives": lambda: table_columns.half_lives_frame(study, k, candidates, results),
+        "hedge_effectiveness": lambda: table_columns.hedge_effectiveness_frame(study, k, candidates, results),
+        "spreads": lambda: table_columns.spreads_frame(study, k, candidates, results),
+        "trades": lambda: table_columns.trades_frame(study, k, candidates, results),
+        "fills": lambda: table_columns.fills_frame(study, k, candidates, results),
+    }
+    made = {name for name in wanted if name != "spreads" or study.config.run.spreads != "none"}
+    table = scan_table(study, k, scan, choice, keep=study.config.selection.keep)
+    return WindowResult(
+        k=k,
+        tests_table=table if "tests" in made else None,
+        **{name: make() if name in made else empty_table(name) for name, make in makers.items()},
+        cohort=Cohort(
+            k,
+            candidates.y.size,
+            {name: _sum(results, name, "blocks", bars) for name in names},
+            {name: _sum(results, name, "delayed", bars) for name in names},
+            pairs=table.counts["pairs"],
+            tested=table.counts["tested"],
+            passed=table.counts["passed"],
+        ),
+        tested=int(scan.tested.sum()),
+        passed=int(choice.passed.sum()),
+        selected=int(choice.selected.sum()),
+    )
+
+
+def empty_table(name: str) -> pd.DataFrame:
+    """The table of that name without a row."""
+    return table_columns.empty(getattr(table_columns, name.upper()))
+
+
+def _sum(results: list[TradeResult], name: str, part: str, bars: int) -> np.ndarray:
+    if not results:
+        return np.zeros((bars, N_DAILY))
+    return add_blocks([getattr(result.variants[name], part) for result in results])
+
+
+def cut(size: int, chunk: int) -> list[tuple[int, int]]:
+    """Ranges of at most `chunk` that cover 0 to `size`."""
+    return [(lo, min(lo + chunk, size)) for lo in range(0, size, chunk)]

@@ -1,0 +1,90 @@
+"""A scan's table on its way to a file, and what a person is told of it, one piece at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from pairs_bt.common.csv_text import to_csv
+from pairs_bt.common.files import replacing
+from pairs_bt.engine.scan_table import ScanTable
+from pairs_bt.engine.window_parts import to_arrow
+
+_SHOWN = 8
+
+
+@dataclass
+class ScanSummary:
+    """What a scan has found.
+
+    Attributes
+    ----------
+    lines : list of str
+        One a window: its test end, the number of its candidates and the first of them.
+    outcomes : Counter
+        Pairs by reason; those without one are ``'selected'``.
+    counts : Counter
+        Over all windows, as :attr:`pairs_bt.engine.scan_table.ScanTable.counts`.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def write_scan(tables: Iterable[ScanTable], out: Path | None) -> ScanSummary:
+    """Write every window's table to a CSV or Parquet file, none of them as a whole.
+
+    Parameters
+    ----------
+    tables : iterable of ScanTable
+        One a window; each is let go before the next is asked for.
+    out : Path, optional
+        Where to; None only counts.
+    """
+    summary = ScanSummary()
+    frames = _noted(tables, summary)
+    if out is None:
+        for _ in frames:
+            pass
+    else:
+        with replacing(out) as stream:
+            (_write_parquet if out.suffix == ".parquet" else _write_csv)(stream, frames)
+    return summary
+
+
+def _noted(tables: Iterable[ScanTable], summary: ScanSummary) -> Iterator[pd.DataFrame]:
+    for table in tables:
+        names: list[str] = []
+        for piece in table.pieces():
+            chosen = piece[piece["selected"]].head(_SHOWN - len(names))
+            names += [f"{y}/{x}" for y, x in zip(chosen["y"], chosen["x"], strict=True)]
+            yield piece
+        count = table.counts["selected"]
+        more = f", and {count - _SHOWN} more" if count > _SHOWN else ""
+        summary.lines.append(f"{pd.Timestamp(table.test_end):%Y-%m-%d}  {count:8d}  {', '.join(names)}{more}")
+        summary.counts.update(table.counts)
+        summary.outcomes.update({reason or "selected": number for reason, number in table.outcomes.items()})
+
+
+def _write_parquet(stream: BinaryIO, frames: Iterator[pd.DataFrame]) -> None:
+    writer = None
+    for frame in frames:
+        table = to_arrow(frame)
+        writer = writer or pq.ParquetWriter(stream, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _write_csv(stream: BinaryIO, frames: Iterator[pd.DataFrame]) -> None:
+    for number, frame in enumerate(frames):
+        text = to_csv(frame)
+        # One head, above the first piece.
+        stream.write((text if number == 0 else text.partition("\n")[2]).encode())

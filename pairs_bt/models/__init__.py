@@ -1,0 +1,1 @@
+"""Checked array functions over the kernels, one paper each."""

@@ -1,0 +1,1 @@
+"""Filters that move one bar at a time, and their files."""

@@ -1,0 +1,1 @@
+"""The page that trades a run again as its thresholds move."""

@@ -1,0 +1,233 @@
+"""Figures over all pairs: half-lives, holding times, hedge-ratio paths, pair against pair, candidates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pairs_bt.config.hedge_rule_names import MOVING_RULES
+from pairs_bt.errors import DataError
+from pairs_bt.report.palette import GAIN, GRID, INK, MUTED, variant_color
+from pairs_bt.report.plots import canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from pairs_bt.runs.run_data import RunData
+
+
+@canvas.drawn
+def plot_times(run: RunData) -> Figure:
+    """Half-lives of the candidates and holding times of the trades: median, middle half and 5-95% of each variant."""
+    labels = list(run.labels.values())
+    left = 16 + round(6.8 * max(len(text) for text in labels))
+    height = 26 * len(labels) + 8
+    figure, axes = canvas.panels(
+        ["Half-life of the spread over the train window (bars)", "Holding time (calendar days)"],
+        [height, height],
+        left=left,
+    )
+    half = run.half_lives[np.isfinite(run.half_lives["half_life"])]
+    closed = run.trades[run.trades["exit_date"].notna()]
+    held = closed.assign(days=(closed["exit_date"] - closed["entry_date"]).dt.days)
+    for axis, table, column in ((axes[0], half, "half_life"), (axes[1], held, "days")):
+        _strips(
+            axis, [table.loc[table["variant"] == name, column].to_numpy(dtype=float) for name in run.labels], labels
+        )
+        axis.set_xscale("log")
+        _plain_log(axis)
+    return figure
+
+
+def _strips(axis: Axes, samples: list[npt.NDArray[np.float64]], labels: list[str]) -> None:
+    """One row each: a thin line from 5% to 95%, a thick one over the middle half, a mark at the median."""
+    axis.grid(axis="y", visible=False)
+    axis.grid(axis="x", visible=True)
+    for row, values in enumerate(samples):
+        if not values.size:
+            continue
+        low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+        color = variant_color(row)
+        axis.plot([low, high], [row, row], color=color, linewidth=1.5)
+        axis.plot([first, third], [row, row], color=color, linewidth=9)
+        axis.plot([middle], [row], "D", color=INK, markersize=6, markeredgecolor="white", zorder=4)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def _plain_log(axis: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def relative_paths(run: RunData) -> tuple[str, npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]] | None:
+    """Hedge ratios relative to the moving rule's on the first trading day.
+
+    Returns
+    -------
+    (name, paths, held) or None
+        Name of the first moving variant; its ratio over its first value, minus 1, (pairs, bars) with NaN beyond a
+        window's end; and for every other rule the held ratio on the same scale, (pairs,). None without a moving rule
+        or without spreads.
+    """
+    moving = [v for v in run.variants if v.rule in MOVING_RULES]
+    if not moving:
+        return None
+    name = moving[0].name
+    key = ["test_end", "y", "x"]
+
+    def keep(part: pd.DataFrame) -> pd.DataFrame:
+        # every bar of the moving rule, the first one of the held rules
+        opening = part["date"] == part.groupby("test_end")["date"].transform("min")
+        wanted = (part["variant"] == name) | opening
+        return part.loc[wanted, [*key, "variant", "hedge_ratio"]]
+
+    try:
+        table = run.select_spreads(keep)
+    except DataError:
+        return None
+    if table.empty:
+        return None
+    text = table["variant"]
+    mine = table[text == name]
+    number = mine.groupby(key, sort=False, observed=True).ngroup().to_numpy()
+    bar = mine.groupby(key, sort=False, observed=True).cumcount().to_numpy()
+    if not number.size:
+        return None
+    paths = np.full((number.max() + 1, bar.max() + 1), np.nan)
+    paths[number, bar] = mine["hedge_ratio"].to_numpy()
+    first = paths[:, 0].copy()
+    starts = pd.MultiIndex.from_frame(mine.loc[bar == 0, key].astype({"y": str, "x": str}))
+    scale = pd.Series(first, index=starts)
+    held = {}
+    for variant in run.variants:
+        if variant.rule in MOVING_RULES:
+            continue
+        own = (
+            table[text == variant.name].drop_duplicates(key).astype({"y": str, "x": str}).set_index(key)["hedge_ratio"]
+        )
+        both = scale.index.intersection(own.index)
+        held[variant.name] = (own.loc[both] / scale.loc[both] - 1.0).to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return name, paths / first[:, None] - 1.0, held
+
+
+@canvas.drawn
+def plot_hedge_paths(run: RunData) -> Figure:
+    """How far the moving ratio wanders in a trade window, and how far away the held ratios stand at its start."""
+    found = relative_paths(run)
+    if found is None:
+        return canvas.nothing("No moving hedge ratio was kept: nothing wanders.")
+    name, paths, held = found
+    labels = run.labels
+    titles = [f"{labels[name]}: change of the hedge ratio since the first trading day"]
+    heights = [170]
+    if held:
+        titles.append(f"Held ratios against {labels[name]}'s on the first trading day")
+        heights.append(26 * len(held) + 8)
+    left = 16 + round(6.8 * max([len(labels[n]) for n in held] or [5]))
+    figure, axes = canvas.panels(titles, heights, left=max(left, 52))
+    enough = np.isfinite(paths).sum(axis=0) >= max(4, 0.25 * len(paths))
+    bars = np.flatnonzero(enough)
+    top = axes[0]
+    if bars.size:
+        low, first, middle, third, high = np.nanquantile(paths[:, bars], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+        color = variant_color(list(labels).index(name))
+        top.fill_between(bars, low, high, color=color, alpha=0.16, linewidth=0)
+        top.fill_between(bars, first, third, color=color, alpha=0.32, linewidth=0)
+        top.plot(bars, middle, color=color, linewidth=1.8)
+    canvas.zero_line(top)
+    canvas.percent_axis(top)
+    if held:
+        _strips_at(axes[1], held, labels)
+        canvas.percent_axis(axes[1], "x")
+    return figure
+
+
+def _strips_at(axis: Axes, held: dict[str, npt.NDArray[np.float64]], labels: dict[str, str]) -> None:
+    order = list(labels)
+    axis.axvline(0.0, color=MUTED, linewidth=0.9)
+    axis.grid(axis="y", visible=False)
+    axis.grid(axis="x", visible=True)
+    for row, (name, values) in enumerate(held.items()):
+        good = values[np.isfinite(values)]
+        if not good.size:
+            continue
+        low, first, middle, third, high = np.quantile(good, [0.05, 0.25, 0.5, 0.75, 0.95])
+        color = variant_color(order.index(name))
+        axis.plot([low, high], [row, row], color=color, linewidth=1.5)
+        axis.plot([first, third], [row, row], color=color, linewidth=9)
+        axis.plot([middle], [row], "D", color=INK, markersize=6, markeredgecolor="white", zorder=4)
+    axis.set_yticks(range(len(held)), [labels[name] for name in held])
+    axis.set_ylim(len(held) - 0.5, -0.5)
+
+
+def pair_pnl(run: RunData) -> pd.DataFrame:
+    """Net P&L in dollars by (test_end, y, x) x variant; NaN where a variant did not trade what another did."""
+    table = run.trades.pivot_table(
+        index=["test_end", "y", "x"], columns="variant", values="net_pnl", aggfunc="sum", observed=True
+    )
+    return table.reindex(columns=list(run.labels))
+
+
+# More would cover each other, and every one is a line of the report's file.
+SCATTER_POINTS = 1500
+
+
+@canvas.drawn
+def plot_scatter(run: RunData) -> Figure:
+    """Net P&L of every pair and window: the first variant across, each other one up."""
+    table = pair_pnl(run)
+    names = list(run.labels)
+    if len(names) < 2 or table.empty:
+        why = "one variant." if len(names) < 2 else "no trade."
+        return canvas.nothing(f"Nothing to set against each other: {why}")
+    first, *others = names
+    columns = min(2, len(others))
+    figure, axes = canvas.panels(
+        [run.labels[name] for name in others],
+        [180] * -(-len(others) // columns), columns=columns,
+    )  # fmt: skip
+    table = table.fillna(0.0)
+    values = table.to_numpy()
+    # The scale shows the middle 98%; what lies outside is drawn at the edge.
+    limit = float(np.quantile(np.abs(values), 0.99)) * 1.1 or 1.0
+    table = table.iloc[:: -(-len(table) // SCATTER_POINTS)]
+    for axis, name in zip(axes, others, strict=True):
+        across, up = (np.clip(table[n].to_numpy(), -limit, limit) for n in (first, name))
+        axis.grid(axis="x", visible=True)
+        axis.plot([-limit, limit], [-limit, limit], color=MUTED, linewidth=0.9, dashes=(3, 2))
+        axis.axvline(0.0, color=GRID, linewidth=1.2)
+        axis.axhline(0.0, color=GRID, linewidth=1.2)
+        color = variant_color(names.index(name))
+        axis.plot(across, up, "o", color=color, alpha=0.55, markersize=4, markeredgewidth=0)
+        axis.set_xlim(-limit * 1.05, limit * 1.05)
+        axis.set_ylim(-limit * 1.05, limit * 1.05)
+        axis.locator_params(nbins=5)
+        for which in "xy":
+            canvas.money_axis(axis, which)
+    return figure
+
+
+@canvas.drawn
+def plot_candidates(run: RunData) -> Figure:
+    """Candidates found in every window, against the number that chance would give."""
+    table = run.windows
+    if table.empty:
+        return canvas.nothing("No window was scanned.")
+    names = ["passed the tests", "expected by chance"]
+    figure, (axis,) = canvas.panels(["Pairs that passed, by window"], [190], legend=canvas.legend_rows(names))
+    dates = table.index.to_numpy()
+    step = float(np.median(np.diff(dates).astype("timedelta64[D]").astype(float))) if len(dates) > 1 else 90.0
+    bars: Any = axis.bar(dates, table["passed"], width=0.78 * step, color=GAIN, linewidth=0)
+    expected = axis.plot(dates, run.chance["rate"] * table["tested"], color=INK, linewidth=1.6, dashes=(4, 2))[0]
+    canvas.date_axis(axis)
+    canvas.legend(figure, [bars, expected], names)
+    return figure

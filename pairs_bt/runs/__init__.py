@@ -1,0 +1,1 @@
+"""A run's data and its folder."""

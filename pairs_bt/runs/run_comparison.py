@@ -1,0 +1,187 @@
+"""Runs side by side: what differs between their configs, and the same statistics on the dates they share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pairs_bt.config.reader import PATH_KEYS
+from pairs_bt.config.writer import to_json
+from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.runs.run_data import RunData
+from pairs_bt.stats.comparison import Comparison, compare_variants
+
+_PATHS = tuple(".".join(key) for key in PATH_KEYS)
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Several runs on their common dates.
+
+    Attributes
+    ----------
+    names : tuple of str
+        One a run, in the order given.
+    configs : DataFrame
+        Config key x run, only the keys whose values differ, as text; keys of the data and of versions come last.
+    net : DataFrame
+        Daily net returns on the common dates; columns ``run / label of the variant``.
+    series : DataFrame
+        One row a column of `net`: run, variant (its name), label, trades that were entered on the common dates.
+    days : DataFrame
+        One row a run: first and last date, days, days in common.
+    comparison : Comparison
+        The statistics of :func:`pairs_bt.stats.comparison.compare_variants` over all columns of `net`.
+    """
+
+    names: tuple[str, ...]
+    configs: pd.DataFrame
+    net: pd.DataFrame
+    series: pd.DataFrame
+    days: pd.DataFrame
+    comparison: Comparison
+
+    @property
+    def across(self) -> pd.DataFrame:
+        """Paired differences of one variant between two runs; p-values stay adjusted for all pairs."""
+        table = self.comparison.differences
+        first, second = (self.series.loc[table[side].to_numpy()].reset_index(drop=True) for side in ("first", "second"))
+        same = (first["variant"] == second["variant"]) & (first["run"] != second["run"])
+        return table[same.to_numpy()].reset_index(drop=True)
+
+    def by_variant(self) -> dict[str, pd.DataFrame]:
+        """Net returns by variant: date x run."""
+        out = {}
+        for variant, rows in self.series.groupby("variant", sort=False):
+            table = self.net[list(rows.index)]
+            out[str(variant)] = table.set_axis(list(rows["run"]), axis=1)
+        return out
+
+
+def compare_runs(runs: Mapping[str, RunData], *, variants: Sequence[str] = ()) -> RunComparison:
+    """Compare finished runs.
+
+    Parameters
+    ----------
+    runs : mapping of str to Run
+        By the name that the result shows; at least two.
+    variants : sequence of str
+        Names or labels of the variants to compare; empty compares all that any run has.
+
+    Returns
+    -------
+    RunComparison
+        Draws, block and seed are those of the first run's config.
+
+    Raises
+    ------
+    ConfigError
+        Fewer than two runs, or a variant that no run has.
+    DataError
+        Runs that share fewer than two dates.
+    """
+    if len(runs) < 2:
+        raise ConfigError(f"{len(runs)} run given: a comparison needs at least two, such as runs/a runs/b.")
+    common = _common_dates(runs)
+    columns: dict[str, Any] = {}
+    rows = []
+    for name, run in runs.items():
+        for variant, label in _chosen(run, variants).items():
+            key = f"{name} / {label}"
+            columns[key] = run.excess.loc[common, variant].to_numpy()
+            own = run.trades[(run.trades["variant"] == variant) & run.trades["entry_date"].isin(common)]
+            rows.append({"series": key, "run": name, "variant": variant, "label": label, "trades": len(own)})
+    if not rows:
+        known = sorted({label for run in runs.values() for label in run.labels.values()})
+        raise ConfigError(f"No run has a variant {', '.join(map(repr, variants))}; they have {', '.join(known)}.")
+    net = pd.DataFrame(columns, index=common)
+    options = next(iter(runs.values())).config.comparison
+    return RunComparison(
+        names=tuple(runs),
+        configs=config_table(runs),
+        net=net,
+        series=pd.DataFrame(rows).set_index("series"),
+        days=_days(runs, common),
+        comparison=compare_variants(net, draws=options.draws, block=options.block, seed=options.seed),
+    )
+
+
+def named_folders(folders: Sequence[Path]) -> dict[str, Path]:
+    """Short names of run folders: the last part of each path, with as many parents as tell them apart.
+
+    Raises
+    ------
+    ConfigError
+        The same folder twice.
+    """
+    paths = [folder.resolve() for folder in folders]
+    for k, path in enumerate(paths):
+        if path in paths[:k]:
+            raise ConfigError(f"{folders[k]} is given twice: name each run's folder once.")
+    depth = 1
+    while len({path.parts[-depth:] for path in paths}) < len(paths):
+        depth += 1
+    return {"/".join(path.parts[-depth:]): folder for path, folder in zip(paths, folders, strict=True)}
+
+
+def config_table(runs: Mapping[str, RunData]) -> pd.DataFrame:
+    """Keys whose values differ between the runs, as text; of paths only the file name counts."""
+    flat = {name: _flat(run) for name, run in runs.items()}
+    keys = list(dict.fromkeys(key for values in flat.values() for key in values))
+    rows = {}
+    for key in keys:
+        values = [flat[name].get(key, "") for name in runs]
+        if len(set(values)) > 1:
+            rows[key] = values
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(runs), dtype="str").rename_axis("key")
+
+
+def _flat(run: RunData) -> dict[str, str]:
+    out = {}
+    for table, section in json.loads(to_json(run.config)).items():
+        for key, value in section.items():
+            path = f"{table}.{key}"
+            if path in _PATHS and isinstance(value, str):
+                value = Path(value).name
+            out[path] = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    out |= {f"prices: {key}": str(value) for key, value in sorted(run.source.items())}
+    return out | {f"version: {key}": value for key, value in sorted(run.versions.items())}
+
+
+def _chosen(run: RunData, variants: Sequence[str]) -> dict[str, str]:
+    if not variants:
+        return run.labels
+    return {name: label for name, label in run.labels.items() if name in variants or label in variants}
+
+
+def _common_dates(runs: Mapping[str, RunData]) -> pd.DatetimeIndex:
+    common = None
+    for run in runs.values():
+        index = pd.DatetimeIndex(run.net.index)
+        common = index if common is None else common.intersection(index)
+    assert common is not None
+    if len(common) < 2:
+        spans = "; ".join(f"{name} {_span(pd.DatetimeIndex(run.net.index))}" for name, run in runs.items())
+        raise DataError(
+            f"The runs share {len(common)} trading dates, and a comparison needs at least two: {spans}. Compare runs "
+            "over the same period."
+        )
+    return common.sort_values()
+
+
+def _span(index: pd.DatetimeIndex) -> str:
+    return f"trades from {index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}" if len(index) else "has no trading date"
+
+
+def _days(runs: Mapping[str, RunData], common: pd.DatetimeIndex) -> pd.DataFrame:
+    rows = []
+    for run in runs.values():
+        index = run.net.index
+        rows.append({"first": index[0], "last": index[-1], "days": len(index), "in common": len(common)})
+    return pd.DataFrame(rows, index=pd.Index(list(runs), name="run")).astype({"days": np.int64, "in common": np.int64})

@@ -1,0 +1,1 @@
+"""Statistics of return frames: performance, intervals, comparisons, the verdict."""

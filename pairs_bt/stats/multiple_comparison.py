@@ -1,0 +1,192 @@
+"""What beats what in mean return: model confidence set and superior predictive ability, without resampling day by day.
+
+References
+----------
+Hansen, P. R. (2005), "A test for superior predictive ability", Journal of Business & Economic Statistics 23.
+Hansen, P. R., Lunde, A. and Nason, J. M. (2011), "The model confidence set", Econometrica 79, 453-497.
+Politis, D. N. and Romano, J. P. (1994), "The stationary bootstrap", JASA 89, 1303-1313.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pairs_bt.stats.bootstrap import (
+    check_draws,
+    check_settings,
+    checked_frame,
+    representatives,
+    stationary_bootstrap_indices,
+    unusable,
+)
+
+Floats = NDArray[np.float64]
+
+_CHUNK = 64
+
+
+def model_confidence_set(
+    returns: pd.DataFrame, *, draws: int = 1000, block: int = 126, seed: int, size: float = 0.05
+) -> pd.DataFrame:
+    """Variants that are not shown to earn less than the best (Hansen, Lunde and Nason 2011, range statistic).
+
+    The p-values are those of `arch.bootstrap.MCS` (method "R"), without its second of imports.
+
+    The loss is the negative daily return, so this compares mean returns, not Sharpe ratios: variants that
+    take different risk are better compared by `pairs_bt.stats.sharpe_difference.sharpe_confidence_set`.
+
+    Parameters
+    ----------
+    returns : DataFrame (n, k)
+        Daily simple returns, date x variant, without NaN.
+    draws, block, seed : int
+        Resamples, mean block length of the stationary bootstrap, seed.
+    size : float
+        A variant is in the set if its p-value is above this.
+
+    Returns
+    -------
+    DataFrame, index variant
+        pvalue, included (bool; False without a p-value), reason: why there is no number. A variant that
+        repeats another's returns has its p-value.
+    """
+    check_draws(draws)
+    check_settings(block, size)
+    frame = checked_frame(returns)
+    kept, repeats, reasons = representatives(frame, block)
+    pvalues: dict[str, float] = {}
+    if kept:
+        losses = -frame[kept].to_numpy(dtype=np.float64)
+        pvalues = dict(zip(kept, _range_pvalues(losses, draws, block, seed), strict=True))
+    rows = []
+    for name in frame.columns:
+        pvalue = pvalues.get(repeats.get(name, name), math.nan)
+        rows.append((pvalue, bool(pvalue > size), reasons.get(name, "")))
+    return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=["pvalue", "included", "reason"])
+
+
+def _range_pvalues(losses: Floats, draws: int, block: int, seed: int) -> list[float]:
+    """p-value of each model: the largest at or before its elimination (section 2.3 and 3.1.2 of the paper)."""
+    models = losses.shape[1]
+    mean = losses.mean(axis=0)
+    # d_ij = L_i - L_j over the sample, and its deviation in each resample
+    gap = mean[:, None] - mean[None, :]
+    resampled = _resampled_means(losses - mean, draws, block, seed)
+    gaps = resampled[:, :, None] - resampled[:, None, :]
+    spread = np.sqrt((gaps**2).mean(axis=0) + np.eye(models))
+    gap, gaps = gap / spread, gaps / spread
+    left = list(range(models))
+    pvalues = [1.0] * models
+    highest = 0.0
+    while len(left) > 1:
+        inside = np.ix_(left, left)
+        statistic = gap[inside].max()
+        most = gaps[:, inside[0], inside[1]].max(axis=(1, 2))
+        highest = max(highest, float((statistic < most).mean()))
+        worst = left[int(np.argmax(gap[inside].max(axis=1)))]
+        pvalues[worst] = highest
+        left.remove(worst)
+    return pvalues
+
+
+def superior_predictive_ability(
+    returns: pd.DataFrame, *, draws: int = 1000, block: int = 126, seed: int
+) -> pd.DataFrame:
+    """For each variant as the benchmark: is some other variant better in mean return (Hansen 2005)?
+
+    Parameters
+    ----------
+    returns : DataFrame (n, k)
+        Daily simple returns, date x variant, without NaN. The loss is the negative return.
+    draws, block, seed : int
+        Resamples, mean block length of the stationary bootstrap, seed.
+
+    Returns
+    -------
+    DataFrame, index variant
+        lower, consistent, upper: p-values of "no other variant is better than this one"; a small one says
+        that another is. reason: why there is no number.
+        A p-value is a share of the resamples, so 0 means below 1/draws.
+    """
+    check_draws(draws)
+    check_settings(block, 0.5)
+    frame = checked_frame(returns)
+    kept, repeats, reasons = representatives(frame, block)
+    found: dict[str, tuple[float, float, float]] = {}
+    for name in kept:
+        *pvalues, _ = superiority(frame[kept], name, draws=draws, block=block, seed=seed)
+        found[name] = (pvalues[0], pvalues[1], pvalues[2])
+    nothing = (math.nan, math.nan, math.nan)
+    rows = [(*found.get(repeats.get(name, name), nothing), reasons.get(name, "")) for name in frame.columns]
+    return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=["lower", "consistent", "upper", "reason"])
+
+
+def superiority(
+    returns: pd.DataFrame, base: str, *, draws: int, block: int, seed: int
+) -> tuple[float, float, float, str]:
+    """p-values of "no column earns more than the base" (Hansen 2005), as `arch.bootstrap.SPA` gives them.
+
+    The statistic is the largest mean daily difference to the base, without studentising; the columns' means are
+    recentred in the stationary bootstrap by the three rules of the paper. Blocks are summed by differences of running
+    sums, so that hundreds of columns cost no more than their blocks.
+
+    Returns
+    -------
+    lower, consistent, upper : float
+        Shares of the resamples, so 0 means below 1/draws; NaN with a reason where there is nothing to compare.
+    reason : str
+    """
+    own = returns[base].to_numpy(dtype=np.float64)
+    gaps = returns.drop(columns=base).to_numpy(dtype=np.float64) - own[:, None]
+    largest = float(np.abs(returns.to_numpy()).max())
+    gaps = gaps[:, np.ptp(gaps, axis=0) > 1e-12 * largest]
+    nothing = (math.nan, math.nan, math.nan)
+    if not gaps.shape[1]:
+        return *nothing, "no setting differs from the base"
+    if why := unusable(gaps[:, 0], block):
+        return *nothing, why
+    days = len(gaps)
+    mean = gaps.mean(axis=0)
+    # Relevant in the consistent version: mean >= -sqrt(2 log log n var / n).
+    bound = -np.sqrt(_long_run_variance(gaps - mean, block) / days * 2.0 * max(math.log(math.log(days)), 0.0))
+    centres = np.array([np.maximum(mean, 0.0), np.where(mean >= bound, mean, 0.0), mean])
+    resampled = _resampled_means(gaps - mean, draws, block, seed) + mean
+    most = (resampled[:, None, :] - centres[None, :, :]).max(axis=2)
+    lower, consistent, upper = (most > mean.max()).mean(axis=0)
+    return float(lower), float(consistent), float(upper), ""
+
+
+def _long_run_variance(centred: Floats, block: int) -> Floats:
+    """N times the variance of the mean under the stationary bootstrap (Politis and Romano 1994, lemma 1)."""
+    n = len(centred)
+    # Autocovariances of every column at once: squared spectrum of the zero-padded series.
+    spectrum = np.fft.rfft(centred, n=2 * n, axis=0)
+    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, n=2 * n, axis=0)[:n] / n
+    lag = np.arange(n)[:, None]
+    stay = 1.0 - 1.0 / block
+    weight = (1.0 - lag / n) * stay**lag + lag / n * stay ** (n - lag)
+    weight[0] = 0.5
+    return np.asarray(np.maximum(2.0 * (weight * products).sum(axis=0), 0.0))
+
+
+def _resampled_means(centred: Floats, draws: int, block: int, seed: int) -> Floats:
+    n = len(centred)
+    running = np.zeros((2 * n + 1, centred.shape[1]))
+    np.cumsum(np.concatenate([centred, centred]), axis=0, out=running[1:])
+    out = np.empty((draws, centred.shape[1]))
+    rng = np.random.default_rng(seed)
+    for first in range(0, draws, _CHUNK):
+        days = stationary_bootstrap_indices(rng, n, block, min(_CHUNK, draws - first))
+        # A block begins where a day does not follow the one before it.
+        begins = np.ones(days.shape, dtype=bool)
+        begins[:, 1:] = days[:, 1:] != (days[:, :-1] + 1) % n
+        row, column = np.nonzero(begins)
+        length = np.diff(np.append(row * n + column, days.size))
+        start = days[row, column]
+        sums = running[start + length] - running[start]
+        out[first : first + len(days)] = np.add.reduceat(sums, np.flatnonzero(column == 0), axis=0) / n
+    return out

@@ -1,0 +1,1 @@
+"""What trying many settings costs, and what is left of the best one."""

@@ -1,0 +1,178 @@
+"""Many settings through the pipeline, each stage made once for all settings that share what it depends on.
+
+Settings are sorted by their keys, stage by stage, so that a stage keeps only its latest result: scan, candidates,
+levels, filter path, signals, trades. What is made for one setting is what :func:`pairs_bt.run` makes, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from pairs_bt.backtest.hedge_rules import Variant, variants
+from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks
+from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.signals import SignalSet
+from pairs_bt.backtest.study import ContextCache, Study, check_tradeable, prepare
+from pairs_bt.backtest.window_tasks import Candidates, pair_paths, rule_signals, trade_book
+from pairs_bt.backtest.windows import Window
+from pairs_bt.config.schema import Config, declared
+from pairs_bt.data.prices import PriceData
+from pairs_bt.engine.pipeline import TRADE_CHUNK, pick, scan_window, serial
+from pairs_bt.kernels.ledger import N_DAILY
+
+
+@dataclass(frozen=True)
+class StageKeys:
+    """What decides the result of each stage, as text; each but `study` holds those before it.
+
+    Attributes
+    ----------
+    scan, choice, filter, signals, ledger : str
+        Keys of the stages.
+    study : str
+        Of the arrays that all tasks share.
+    """
+
+    scan: str
+    choice: str
+    filter: str
+    signals: str
+    ledger: str
+    study: str
+
+
+# In the order of the fields of `StageKeys`.
+_DECLARED = [declared(stage) for stage in (scan_window, choose, pair_paths, rule_signals, trade_book, prepare)]
+
+
+def stage_keys(config: Config) -> StageKeys:
+    """Keys of every stage of one setting, from what each stage declares that it reads (`config.schema.reads`)."""
+    tables = config.model_dump(mode="json")
+    scan, choice, path, signals, ledger, study = (
+        json.dumps(reading.values(tables), sort_keys=True) for reading in _DECLARED
+    )
+    # A path comes from the study's arrays; settings that share these stand together.
+    held = list(accumulate((scan, choice, study + path, signals, ledger)))
+    return StageKeys(held[0], held[1], held[2], held[3], held[4], study)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One setting on its prices: the study that its context comes from, its stage keys, and its place in the grid."""
+
+    config: Config
+    study: Study
+    keys: StageKeys
+    places: dict[np.datetime64, int]
+    number: int
+
+    def window(self, end: np.datetime64) -> Window | None:
+        """The window of a test end; None where this setting has none."""
+        return self.study.windows[self.places[end]] if end in self.places else None
+
+
+def open_cases(configs: Sequence[Config], data: PriceData) -> list[Case]:
+    """Resolve every setting on the prices; settings with the same levels share their arrays."""
+    made: dict[str, Study] = {}
+    cases = []
+    for number, config in enumerate(configs):
+        keys = stage_keys(config)
+        if keys.study not in made:
+            made[keys.study] = prepare(config, data)
+            check_tradeable(made[keys.study])
+        study = replace(made[keys.study], config=config)
+        cases.append(Case(config, study, keys, {w.test_end: k for k, w in enumerate(study.windows)}, number))
+    return cases
+
+
+def common_ends(cases: Sequence[Case]) -> list[np.datetime64]:
+    """Test ends that every setting has."""
+    shared = set.intersection(*(set(case.places) for case in cases))
+    return [window.test_end for window in cases[0].study.windows if window.test_end in shared]
+
+
+# A setting's cohort of one test end, and its count of trades by variant.
+Traded = tuple[Cohort, dict[str, int]]
+
+
+@dataclass
+class CandidateStore:
+    """Candidates by test end and what decides them: they are few, and finding them is what costs."""
+
+    found: dict[tuple[np.datetime64, str], Candidates] = field(default_factory=dict)
+
+
+@dataclass
+class _Latest:
+    """The latest result of each stage, with the key that it was made for."""
+
+    kept: dict[str, tuple[str, Any]] = field(default_factory=dict)
+
+    def get(self, stage: str, key: str, make: Callable[[], Any]) -> Any:
+        if stage not in self.kept or self.kept[stage][0] != key:
+            self.kept[stage] = (key, make())
+        return self.kept[stage][1]
+
+
+def trade_cohorts(cases: Sequence[Case], end: np.datetime64, store: CandidateStore) -> list[Traded | None]:
+    """Trade the cohort of one test end under every setting.
+
+    Returns
+    -------
+    list
+        For each case its cohort and the count of trades by variant; None where it has no such window.
+    """
+    latest = _Latest()
+    out: list[Traded | None] = [None] * len(cases)
+    for position in sorted(range(len(cases)), key=lambda n: cases[n].keys.ledger):
+        case = cases[position]
+        if end in case.places:
+            k = case.places[end]
+            # A study of this one window, whose prices in all forms stay while its settings need them.
+            context = latest.get("context", case.keys.study, partial(case.study.context, k))
+            study = replace(case.study, contexts=ContextCache({k: context}))
+            out[position] = _trade(study, k, case.keys, _candidates(study, k, case.keys, store, latest), latest)
+    return out
+
+
+def _candidates(study: Study, k: int, keys: StageKeys, store: CandidateStore, latest: _Latest) -> Candidates:
+    place = (study.windows[k].test_end, keys.choice)
+    if place not in store.found:
+        scan = latest.get("scan", keys.scan, lambda: scan_window(study, k, serial))
+        store.found[place] = pick(scan, choose(scan, study.config.selection))
+    return store.found[place]
+
+
+def _trade(study: Study, k: int, keys: StageKeys, candidates: Candidates, latest: _Latest) -> Traded:
+    names = variants(study.config.hedge)
+    blocks: dict[str, list[np.ndarray]] = {variant.name: [] for variant in names}
+    trades = dict.fromkeys(blocks, 0)
+    for lo in range(0, candidates.y.size, TRADE_CHUNK):
+        task = (candidates, lo, min(lo + TRADE_CHUNK, candidates.y.size))
+        path = latest.get(f"filter {lo}", keys.filter, partial(pair_paths, study, k, *task))
+        for variant in names:
+            signals = latest.get(
+                f"signals {variant.rule} {lo}", keys.signals, partial(rule_signals, study, k, path, variant.rule, *task)
+            )
+            sums, count = latest.get(
+                f"ledger {variant.name} {lo}", keys.ledger, partial(_ledger, study, k, signals, variant, *task)
+            )
+            blocks[variant.name].append(sums)
+            trades[variant.name] += count
+    nothing = np.zeros((study.windows[k].n_trade, N_DAILY))
+    daily = {name: add_blocks(parts) if parts else nothing for name, parts in blocks.items()}
+    return Cohort(k, candidates.y.size, daily, {}), trades
+
+
+def _ledger(
+    study: Study, k: int, signals: SignalSet, variant: Variant, candidates: Candidates, lo: int, hi: int
+) -> tuple[np.ndarray, int]:
+    book = trade_book(study, k, signals, variant, candidates, lo, hi)
+    return book.block_sums(), book.trades.size
