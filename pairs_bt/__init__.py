@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pairs_bt.common.old_paths import find_old_paths
+
 if TYPE_CHECKING:
     from pairs_bt.config.schema import Config
     from pairs_bt.data.prices import read_prices
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from pairs_bt.pair_study import PairStudy, study_pair
     from pairs_bt.results import Run
     from pairs_bt.runner import load_run, run
+
+find_old_paths()
 
 __version__ = "0.1.0"
 __all__ = ["Config", "HedgeMatrix", "KalmanOLS", "PairStudy", "Run", "load_run", "read_prices", "run", "study_pair"]

@@ -10,8 +10,8 @@ import pandas as pd
 
 from pairs_bt.config.hedge_rule_names import rule_names
 from pairs_bt.config.schema import Config
+from pairs_bt.results import Run
 from pairs_bt.runner import run
-from pairs_bt.runs.run_data import RunData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ class PairStudy:
 
     y: str
     x: str
-    run: RunData
+    run: Run
 
     @property
     def tests(self) -> pd.DataFrame:

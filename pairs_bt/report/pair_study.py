@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+import pandas as pd
 
 from pairs_bt.common.formatting import day, number, percent, pvalue
 from pairs_bt.models.johansen_pvalues import LAST_95, TRACE_95
@@ -11,12 +13,42 @@ from pairs_bt.report.page import environment
 from pairs_bt.report.palette import css_variables
 from pairs_bt.report.panels.trades import asked_pages
 from pairs_bt.report.run_comparison import as_text
-
-if TYPE_CHECKING:
-    from pairs_bt.pair_study import PairStudy
+from pairs_bt.runs.run_data import RunData
 
 
-def tests_table(found: PairStudy) -> Table:
+class PairTables(Protocol):
+    """What a page of one pair reads of a :class:`pairs_bt.PairStudy`."""
+
+    @property
+    def y(self) -> str:
+        """Leg on the left of every regression."""
+
+    @property
+    def x(self) -> str:
+        """The other leg."""
+
+    @property
+    def run(self) -> RunData:
+        """The run of this pair alone."""
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """Tests on each train window."""
+
+    @property
+    def hedge_ratios(self) -> pd.DataFrame:
+        """Ratio and half-life by test end and variant."""
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """Every trade."""
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row a variant."""
+
+
+def tests_table(found: PairTables) -> Table:
     """The tests on each train window."""
     rows = []
     for row in found.tests.to_dict("records"):
@@ -32,7 +64,7 @@ def tests_table(found: PairStudy) -> Table:
     return Table([*head, "traded"], rows, "Tests on the train windows", note)
 
 
-def ratios_table(found: PairStudy) -> Table:
+def ratios_table(found: PairTables) -> Table:
     """The hedge ratio that each rule would hold in the last window, and what it earned over all windows."""
     own = found.hedge_ratios
     last = own[own["test_end"] == own["test_end"].max()].set_index("variant").to_dict("index")
@@ -53,31 +85,31 @@ def ratios_table(found: PairStudy) -> Table:
     return Table([*head, "can be traded"], rows, when)
 
 
-def as_lines(found: PairStudy) -> str:
+def as_lines(found: PairTables) -> str:
     """What the terminal shows."""
     tables = [tests_table(found)] + ([ratios_table(found)] if len(found.hedge_ratios) else [])
     return "\n\n".join(f"{table.caption}\n\n{as_text(table)}" for table in tables)
 
 
-def render_pair(found: PairStudy) -> str:
+def render_pair(found: PairTables) -> str:
     """The page: one self-contained file, the same bytes for the same study."""
     return _page(found, [*_tables(found), *asked_pages(found.run, Drawer(found.run), found.y, found.x)])
 
 
-def render_pair_card(found: PairStudy) -> str:
+def render_pair_card(found: PairTables) -> str:
     """A study as Jupyter shows it: the two tables."""
     from markupsafe import escape
 
     return f"<h3>{escape(found.y)} on {escape(found.x)}</h3><pre>{escape(as_lines(found))}</pre>"
 
 
-def _tables(found: PairStudy) -> list[Block]:
+def _tables(found: PairTables) -> list[Block]:
     if found.hedge_ratios.empty:
         return [tests_table(found), Text("In no window could the pair be traded.")]
     return [tests_table(found), ratios_table(found)]
 
 
-def _page(found: PairStudy, blocks: list[Block]) -> str:
+def _page(found: PairTables, blocks: list[Block]) -> str:
     windows = found.run.config.windows
     return (
         environment()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,7 @@ from pairs_bt.data.formats.number_parsing import shown
 from pairs_bt.data.positions import Position, read_positions
 from pairs_bt.errors import DataError
 from pairs_bt.kernels import hedge_matrix as kernel
-
-if TYPE_CHECKING:
-    from pairs_bt.models.online.hedge_matrix import HedgeMatrix
+from pairs_bt.models.online.hedge_matrix_file import MatrixState
 
 __all__ = ["COLUMNS", "hedge_orders"]
 
@@ -31,11 +29,27 @@ MIN_CHANGES = 20
 _DIGITS = 12
 
 
+class Hedges(Protocol):
+    """What orders read of a :class:`pairs_bt.HedgeMatrix`."""
+
+    @property
+    def tickers(self) -> tuple[str, ...]:
+        """Names in the matrix's order."""
+
+    @property
+    def last_bar(self) -> str:
+        """Date of the last bar that the matrix has seen."""
+
+    @property
+    def state(self) -> MatrixState:
+        """Filters of every ordered pair, and the last prices."""
+
+
 @dataclass(frozen=True)
 class _Market:
     """The matrix as orders read it: places of tickers, last prices, and the changes that instruments are chosen by."""
 
-    matrix: HedgeMatrix
+    matrix: Hedges
     place: dict[str, int]
     prices: Floats
     changes: Floats
@@ -50,7 +64,7 @@ class _Book:
 
 
 def hedge_orders(
-    matrix: HedgeMatrix,
+    matrix: Hedges,
     positions: Any,
     *,
     instrument: str | Sequence[str] | None = None,
@@ -131,7 +145,7 @@ def _check_instruments(market: _Market, hedges: Mapping[str, None], given: Seque
             )
 
 
-def _last_prices(matrix: HedgeMatrix) -> Floats:
+def _last_prices(matrix: Hedges) -> Floats:
     """Prices of the last bar (k,), NaN where a ticker has none."""
     last = matrix.state.recent[-1]
     if matrix.state.space == "levels":
