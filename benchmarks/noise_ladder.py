@@ -17,7 +17,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pairs_bt import Config
-from pairs_bt.audit.bias_ladder import climb, rungs
+from pairs_bt.audit.bias_ladder import ladder_configs, run_ladder
 from pairs_bt.data.synthetic.surrogates import null_market
 from pairs_bt.runner import open_study
 
@@ -25,9 +25,9 @@ from pairs_bt.runner import open_study
 def main(universes: int) -> None:
     config = Config.load(None)
     prices = open_study(config).prices
-    steps = [rung for rung in rungs(config) if rung.name in ("book", "shares", "side", "unconverged")]
+    steps = [rung for rung in ladder_configs(config) if rung.name in ("book", "shares", "side", "unconverged")]
     parts = [
-        climb(steps, null_market(prices, "gaussian", seed=(7, 0, number))).assign(universe=number)
+        run_ladder(steps, null_market(prices, "gaussian", seed=(7, 0, number))).assign(universe=number)
         for number in range(universes)
     ]
     table = pd.concat(parts, ignore_index=True)

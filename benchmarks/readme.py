@@ -20,15 +20,15 @@ FIGURE = "docs/demo_equity.svg"
 def demo() -> str:
     """The end of `pairs-bt run` on the built-in demo, as a person sees it."""
     import pairs_bt
-    from pairs_bt.cli.terminal.console import chance_line, doubts, headline, in_ascii, legend
+    from pairs_bt.cli.terminal.console import false_positive_line, headline, in_ascii, legend, thin_sample_notes
 
     run = pairs_bt.run()
     (ROOT / FIGURE).write_bytes(figure(run))
     shown = f"{headline(run.summary)}\n\n{legend()}"
     end = "\n".join(f"    {line}".rstrip() for line in shown.splitlines())
-    end += "".join(f"\n{line}" for line in ["", *doubts(run)] if doubts(run))
+    end += "".join(f"\n{line}" for line in ["", *thin_sample_notes(run)] if thin_sample_notes(run))
     image = f"![Net equity of the variants]({FIGURE})"
-    return f"{end}\n\n{chance_line(run)}\n{in_ascii(run.comparison.verdict)}\n\n{image}"
+    return f"{end}\n\n{false_positive_line(run)}\n{in_ascii(run.comparison.verdict)}\n\n{image}"
 
 
 def figure(run: object) -> bytes:

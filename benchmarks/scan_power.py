@@ -20,7 +20,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pairs_bt.audit.null_draws import KINDS
-from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.selection import select_pairs
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.config.schema import Config
 from pairs_bt.data.prices import PriceData, check_prices
@@ -90,7 +90,7 @@ def count(half_life: float, market: int, draws: int, seed: int) -> dict[str, Tal
 def passing(study: Study) -> set[frozenset[str]]:
     """Pairs that pass the tests in the first window."""
     scan = scan_window(study, 0, serial)
-    rows = np.flatnonzero(choose(scan, study.config.selection).passed)
+    rows = np.flatnonzero(select_pairs(scan, study.config.selection).passed)
     return {frozenset((study.tickers[i], study.tickers[j])) for i, j in zip(scan.i[rows], scan.j[rows], strict=True)}
 
 

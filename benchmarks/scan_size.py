@@ -13,7 +13,7 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pairs_bt.backtest.selection import ScanColumns, choose
+from pairs_bt.backtest.selection import ScanColumns, select_pairs
 from pairs_bt.config.schema import Selection
 from pairs_bt.models import cointegration
 
@@ -45,7 +45,7 @@ def sizes(pairs: int, bars: int, seed: int) -> list[float]:
         i = np.arange(0, 2 * n, 2)
         scans = {order: _scan(walks, i, order) for order in ("book", "theory")}
         for k, (_, _, options) in enumerate(RULES):
-            accepted[k] += choose(scans[options.var_order], options).passed.sum()
+            accepted[k] += select_pairs(scans[options.var_order], options).passed.sum()
         made += n
     return list(accepted / pairs)
 

@@ -15,7 +15,7 @@ import pandas as pd
 from pairs_bt.backtest import table_columns as tables
 from pairs_bt.backtest.bar_frequency import annual_note
 from pairs_bt.backtest.portfolio.returns import compound
-from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.selection import select_pairs
 from pairs_bt.backtest.study import Study, check_tradeable, from_source, prepare
 from pairs_bt.config.schema import Config
 from pairs_bt.data.prices import PriceData
@@ -155,7 +155,7 @@ def scan_windows(study: Study, *, jobs: int | None = None, progress: Progress | 
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         for k in range(len(study.windows)):
             scan = scan_window(study, k, threaded(pool))
-            table = scan_table(study, k, scan, choose(scan, options), keep=options.keep)
+            table = scan_table(study, k, scan, select_pairs(scan, options), keep=options.keep)
             del scan
             yield table
             if progress is not None:

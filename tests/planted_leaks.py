@@ -15,7 +15,7 @@ import pytest
 
 from pairs_bt.backtest import signals, study, window_tasks
 from pairs_bt.backtest.hedge_rules import FilterPath
-from pairs_bt.backtest.ledger import Book
+from pairs_bt.backtest.ledger import LedgerResult
 from pairs_bt.backtest.selection import Choice
 from pairs_bt.backtest.signals import Levels, SignalSet
 from pairs_bt.backtest.window_tasks import VariantResult
@@ -151,7 +151,7 @@ def selected_on_the_trade_windows_profit(patch: Patch) -> None:
 
     def leaky(scan: Any, options: Any) -> Choice:
         choice = choose(scan, options)
-        candidates = pipeline.pick(scan, choice)
+        candidates = pipeline.orient_pairs(scan, choice)
         results = pipeline.trade_window(now["study"], now["k"], candidates, pipeline.serial, 512, None)
         profit = np.zeros(choice.order.size)
         for result in results:
@@ -173,7 +173,7 @@ def scanned_over_the_trade_window(patch: Patch) -> None:
 def filled_at_the_signals_close(patch: Patch) -> None:
     original = window_tasks.trade_pairs
 
-    def leaky(*args: Any, lag: int | None = None, **kwargs: Any) -> Book:
+    def leaky(*args: Any, lag: int | None = None, **kwargs: Any) -> LedgerResult:
         return original(*args, lag=0 if lag is None else lag, **kwargs)
 
     patch.setattr(window_tasks, "trade_pairs", leaky)
@@ -183,7 +183,7 @@ def filled_at_the_signals_close_and_stamped_a_bar_earlier(patch: Patch) -> None:
     filled_at_the_signals_close(patch)
     hasty = window_tasks.trade_pairs
 
-    def leaky(*args: Any, **kwargs: Any) -> Book:
+    def leaky(*args: Any, **kwargs: Any) -> LedgerResult:
         book = hasty(*args, **kwargs)
         book.trades["signal_bar"] -= 1
         return book
@@ -194,7 +194,7 @@ def filled_at_the_signals_close_and_stamped_a_bar_earlier(patch: Patch) -> None:
 def filled_at_yesterdays_price(patch: Patch) -> None:
     original = window_tasks.trade_pairs
 
-    def leaky(made: SignalSet, market: Any, *args: Any, **kwargs: Any) -> Book:
+    def leaky(made: SignalSet, market: Any, *args: Any, **kwargs: Any) -> LedgerResult:
         stale = np.concatenate([market.prices[:, :1], market.prices[:, :-1]], axis=1)
         return original(made, replace(market, prices=stale), *args, **kwargs)
 
@@ -231,7 +231,7 @@ def positions_of_trades_that_gain(patch: Patch) -> None:
 def only_trades_that_gain(patch: Patch) -> None:
     original = window_tasks.trade_pairs
 
-    def leaky(*args: Any, **kwargs: Any) -> Book:
+    def leaky(*args: Any, **kwargs: Any) -> LedgerResult:
         book = original(*args, **kwargs)
         gains = book.trades["convergence"] >= 0.0
         fills = book.fills[gains[book.fills["trade"]]]

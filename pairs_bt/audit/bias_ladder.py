@@ -107,7 +107,7 @@ class Rung:
         return f"{self.number:02d}_{self.name}.toml"
 
 
-def rungs(config: Config) -> list[Rung]:
+def ladder_configs(config: Config) -> list[Rung]:
     """The ladder of a config, from the book's choices on its prices, dates and variants to the config itself.
 
     Keys that the book and the config share make no rung; keys that the ladder does not name (windows, levels, filter
@@ -150,7 +150,7 @@ def write_rungs(ladder: Sequence[Rung], folder: Path) -> None:
         write_text(folder / rung.file_name, f"# {rung.what}\n\n{to_toml(rung.config)}")
 
 
-def climb(
+def run_ladder(
     ladder: Sequence[Rung],
     prices: pd.DataFrame,
     *,
@@ -162,7 +162,7 @@ def climb(
     Parameters
     ----------
     ladder : sequence of Rung
-        From :func:`rungs`.
+        From :func:`ladder_configs`.
     prices : DataFrame
         The prices that the config names, as checked.
     jobs : int, optional

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.audit.fill_check import check_fills
-from pairs_bt.audit.run_differences import Break, Comparison, Made, compare
+from pairs_bt.audit.run_differences import Break, Comparison, StudyRun, compare
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.backtest.windows import add_period
 from pairs_bt.config.schema import Config
@@ -156,8 +156,8 @@ def _keeping_spreads(config: Config, study: Study) -> Config:
     return config.with_changes(f'run.spreads="{kept}"')
 
 
-def _make(config: Config, prices: pd.DataFrame, jobs: int | None) -> Made:
-    return Made(open_study(config, prices), run(config, prices=prices, jobs=jobs))
+def _make(config: Config, prices: pd.DataFrame, jobs: int | None) -> StudyRun:
+    return StudyRun(open_study(config, prices), run(config, prices=prices, jobs=jobs))
 
 
 def pick_bars(study: Study, count: int, seed: int) -> list[int]:

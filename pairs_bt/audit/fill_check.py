@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pairs_bt.audit.run_differences import Break, Made
+from pairs_bt.audit.run_differences import Break, StudyRun
 
 _PAIR = ["test_end", "y", "x", "variant"]
 _TOLERANCE = 1e-9
 
 
-def check_fills(made: Made) -> tuple[int, Break | None]:
+def check_fills(made: StudyRun) -> tuple[int, Break | None]:
     """Check every trade of a run.
 
     1. Filled `execution.lag` bars after its signal, and closed `lag` bars after the close that ended it.
@@ -41,7 +41,7 @@ def check_fills(made: Made) -> tuple[int, Break | None]:
     return len(trades), None
 
 
-def _bars(made: Made, dates: pd.Series) -> np.ndarray:
+def _bars(made: StudyRun, dates: pd.Series) -> np.ndarray:
     """Positions of dates in the calendar; -1 for NaT."""
     return made.study.dates.get_indexer(pd.DatetimeIndex(dates))
 
@@ -53,7 +53,7 @@ def _first(trades: pd.DataFrame, wrong: np.ndarray, stage: str, rule: str, expec
     return Break(stage, where, expected, found[row])
 
 
-def _lags(made: Made, trades: pd.DataFrame) -> Break | None:
+def _lags(made: StudyRun, trades: pd.DataFrame) -> Break | None:
     lag = made.study.config.execution.lag
     delay = _bars(made, trades["entry_date"]) - _bars(made, trades["signal_date"])
     wrong = delay != lag
@@ -62,7 +62,7 @@ def _lags(made: Made, trades: pd.DataFrame) -> Break | None:
     return _first(trades, wrong, "fills", "bars from signal to fill", str(lag), [str(d) for d in delay])
 
 
-def _prices(made: Made, trades: pd.DataFrame) -> Break | None:
+def _prices(made: StudyRun, trades: pd.DataFrame) -> Break | None:
     place = {name: row for row, name in enumerate(made.study.tickers)}
     quotes = made.study.quotes
     for leg in ("y", "x"):
@@ -90,13 +90,13 @@ def _prices(made: Made, trades: pd.DataFrame) -> Break | None:
     return None
 
 
-def _at_the_end(made: Made, trades: pd.DataFrame, bars: np.ndarray) -> np.ndarray:
+def _at_the_end(made: StudyRun, trades: pd.DataFrame, bars: np.ndarray) -> np.ndarray:
     """Where an exit falls on its window's last bar, which waits for no quote."""
     last = {pd.Timestamp(window.test_end): window.stop - 1 for window in made.study.windows if window.closed}
     return np.asarray(bars == trades["test_end"].map(last).fillna(-2).to_numpy(dtype=np.int64))
 
 
-def _causes(made: Made, trades: pd.DataFrame) -> Break | None:
+def _causes(made: StudyRun, trades: pd.DataFrame) -> Break | None:
     signal = made.study.config.signal
     bet = trades["side"].to_numpy() * (-1 if signal.side == "book" else 1)
     z = _z_at(made, trades, trades["signal_date"])
@@ -116,14 +116,14 @@ def _causes(made: Made, trades: pd.DataFrame) -> Break | None:
     return None
 
 
-def _z_at(made: Made, trades: pd.DataFrame, dates: pd.Series) -> np.ndarray:
+def _z_at(made: StudyRun, trades: pd.DataFrame, dates: pd.Series) -> np.ndarray:
     keys = [*_PAIR, "date"]
     wanted = trades[_PAIR].assign(date=dates.to_numpy())
     spreads = made.run.spreads[[*keys, "z_score"]].astype(dict.fromkeys(("y", "x", "variant"), "str"))
     return wanted.merge(spreads, on=keys, how="left")["z_score"].to_numpy()
 
 
-def _profits(made: Made, trades: pd.DataFrame) -> Break | None:
+def _profits(made: StudyRun, trades: pd.DataFrame) -> Break | None:
     keys = [*_PAIR, "entry_date"]
     cash = made.run.fills.assign(cash=-made.run.fills["shares"] * made.run.fills["price"])
     paid = cash.groupby(keys, sort=False)["cash"].sum().rename("cash").reset_index()

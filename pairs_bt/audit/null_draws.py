@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pairs_bt.audit.universe_statistics import Measure, measure
+from pairs_bt.audit.universe_statistics import UniverseStatistics, universe_statistics
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.common.checkpoints import Checkpoints
 from pairs_bt.config.writer import fingerprint
@@ -50,7 +50,7 @@ def null_draws(
     folder: Path | None = None,
     kinds: Iterable[NullKind] = KINDS,
     progress: Progress | None = None,
-) -> dict[NullKind, list[Measure]]:
+) -> dict[NullKind, list[UniverseStatistics]]:
     """Measure `draws` null universes of each kind.
 
     Parameters
@@ -94,20 +94,20 @@ def null_draws(
                     progress(len(done), len(wanted))
         finally:
             _cancel(futures)
-    out: dict[NullKind, list[Measure]] = {}
+    out: dict[NullKind, list[UniverseStatistics]] = {}
     for name in wanted:
         out.setdefault(name.kind, []).append(done[name])
     return out
 
 
-def draw(study: Study, name: DrawName) -> Measure:
+def draw(study: Study, name: DrawName) -> UniverseStatistics:
     """Make one null universe of the study's prices and measure it."""
     seed = (study.config.run.seed, KINDS.index(name.kind), name.number)
     prices = null_market(study.prices, name.kind, seed=seed, block=BLOCK)
-    return measure(prepare(study.config, PriceData(prices, (), {})))
+    return universe_statistics(prepare(study.config, PriceData(prices, (), {})))
 
 
-def _cancel(futures: Iterable[Future[Measure]]) -> None:
+def _cancel(futures: Iterable[Future[UniverseStatistics]]) -> None:
     for future in futures:
         future.cancel()
 
@@ -122,7 +122,7 @@ def identity(study: Study) -> dict[str, Any]:
     }
 
 
-def _packed(found: Measure) -> bytes:
+def _packed(found: UniverseStatistics) -> bytes:
     """JSON has no NaN: absent numbers are null there."""
     numbers = {
         name: {key: None if math.isnan(number) else number for key, number in row.items()}
@@ -131,7 +131,7 @@ def _packed(found: Measure) -> bytes:
     return json.dumps(found.to_dict() | {"variants": numbers}).encode()
 
 
-def _unpacked(data: bytes | None) -> Measure | None:
+def _unpacked(data: bytes | None) -> UniverseStatistics | None:
     if data is None:
         return None
     value = json.loads(data)
@@ -139,4 +139,4 @@ def _unpacked(data: bytes | None) -> Measure | None:
         name: {key: math.nan if number is None else number for key, number in row.items()}
         for name, row in value["variants"].items()
     }
-    return Measure(**value | {"variants": numbers})
+    return UniverseStatistics(**value | {"variants": numbers})

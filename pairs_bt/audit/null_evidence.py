@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.audit.universe_statistics import STATISTICS, Measure
+from pairs_bt.audit.universe_statistics import STATISTICS, UniverseStatistics
 from pairs_bt.data.synthetic.surrogates import NullKind
 from pairs_bt.stats.sharpe_difference import holm
 
-Draws = Mapping[NullKind, Sequence[Measure]]
+Draws = Mapping[NullKind, Sequence[UniverseStatistics]]
 
 # What a universe that gives no trade or no reversion counts as, so that every universe has a place.
 _ABSENT = {"half_life": math.inf, "trades": 0.0, "mean_trade_bp": 0.0, "annual_return": 0.0, "sharpe": 0.0}
@@ -73,19 +73,19 @@ def p_value(real: float, null: Sequence[float] | np.ndarray, tail: str) -> float
     return (int(extreme.sum()) + 1) / (values.size + 1)
 
 
-def place(real: float, null: Sequence[float] | np.ndarray) -> float:
+def null_percentile(real: float, null: Sequence[float] | np.ndarray) -> float:
     """Share of the null values below the real one, ties by half."""
     values = np.asarray(null, dtype=np.float64)
     return float(((values < real).sum() + 0.5 * (values == real).sum()) / values.size)
 
 
-def value(found: Measure, variant: str, statistic: str) -> float:
+def value(found: UniverseStatistics, variant: str, statistic: str) -> float:
     """One statistic of one variant, with a stand-in where the universe gave none."""
     number = found.variants[variant][statistic]
     return _ABSENT[statistic] if math.isnan(number) else number
 
 
-def discoveries(real: Measure, draws: Draws) -> list[Discovery]:
+def discoveries(real: UniverseStatistics, draws: Draws) -> list[Discovery]:
     """Candidates found against candidates expected, one entry a kind of null."""
     return [_discovery(kind, sum(real.passed), [sum(m.passed) for m in found]) for kind, found in draws.items()]
 
@@ -105,7 +105,7 @@ def _discovery(kind: str, found: int, null: Sequence[int]) -> Discovery:
     )  # fmt: skip
 
 
-def null_frame(real: Measure, draws: Draws) -> pd.DataFrame:
+def null_frame(real: UniverseStatistics, draws: Draws) -> pd.DataFrame:
     """One row a kind of null, variant and statistic (null.csv).
 
     Columns: kind, variant, statistic, tail (in which the p-value is taken), real, null_mean, null_sd, null_q025,
@@ -137,7 +137,7 @@ def _row(kind: str, variant: str, statistic: str, tail: str, real: float, null: 
         "null_q025": float(q[0]),
         "null_median": float(q[1]),
         "null_q975": float(q[2]),
-        "place": place(real, values),
+        "place": null_percentile(real, values),
         "p_value": p_value(real, values, tail),
         "draws": values.size,
     }
@@ -152,7 +152,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): item for key, item in row.items()} for row in table.to_dict("records")]
 
 
-def windows_frame(real: Measure, draws: Draws, labels: Sequence[str]) -> pd.DataFrame:
+def windows_frame(real: UniverseStatistics, draws: Draws, labels: Sequence[str]) -> pd.DataFrame:
     """One row a window: found, expected with the interval of one universe, and the procedures on p-values.
 
     Columns: test_end, tested, found, selected, per kind `expected_KIND`, `low_KIND`, `high_KIND` and `fdr_KIND`,
@@ -176,7 +176,7 @@ def windows_frame(real: Measure, draws: Draws, labels: Sequence[str]) -> pd.Data
 
 
 @dataclass(frozen=True)
-class Call:
+class NullVerdict:
     """Whether something stands out of all three nulls, and by how much.
 
     Attributes
@@ -200,7 +200,7 @@ class Call:
     stands_out: bool
 
 
-def calls(table: pd.DataFrame, level: float = 0.05) -> list[Call]:
+def judge_against_null(table: pd.DataFrame, level: float = 0.05) -> list[NullVerdict]:
     """Judge the candidates and every variant's Sharpe ratio from the null table."""
     worst = table.groupby(["variant", "statistic"], sort=False)[["real", "p_value"]].max().reset_index()
     candidates = worst[worst["statistic"] == "candidates"].iloc[0]
@@ -212,5 +212,5 @@ def calls(table: pd.DataFrame, level: float = 0.05) -> list[Call]:
     return judged
 
 
-def _call(what: str, real: float, p: float, adjusted: float, level: float) -> Call:
-    return Call(what, float(real), float(p), float(adjusted), bool(adjusted <= level))
+def _call(what: str, real: float, p: float, adjusted: float, level: float) -> NullVerdict:
+    return NullVerdict(what, float(real), float(p), float(adjusted), bool(adjusted <= level))

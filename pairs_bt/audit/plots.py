@@ -9,7 +9,7 @@ import numpy as np
 from pairs_bt.audit.null_evidence import lookup
 from pairs_bt.audit.sentences import KINDS
 from pairs_bt.report.palette import BAND, INK, MUTED, variant_color
-from pairs_bt.report.plots.canvas import drawn, legend, legend_rows, line, panels, zero_line
+from pairs_bt.report.plots.canvas import legend, legend_rows, line, panels, styled, zero_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WIDE = 1100
 
 
-@drawn
+@styled
 def ladder_figure(audit: Audit) -> Figure:
     """Net Sharpe ratio of every variant, rung by rung, from the book's choices to the config's."""
     table = audit.ladder.pivot(index="rung", columns="variant", values="sharpe")[list(audit.labels)]
@@ -44,7 +44,7 @@ def ladder_figure(audit: Audit) -> Figure:
     return figure
 
 
-@drawn
+@styled
 def windows_figure(audit: Audit) -> Figure:
     """Candidates found in every window, against what each kind of null universe gives."""
     table = audit.windows
@@ -68,7 +68,7 @@ def windows_figure(audit: Audit) -> Figure:
     return figure
 
 
-@drawn
+@styled
 def place_figure(audit: Audit, statistic: str, title: str) -> Figure:
     """The real value of every variant among the null universes: 95% of them, their median, and the real one."""
     table = lookup(audit.null)

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from pairs_bt.audit.causality import Certificate
-from pairs_bt.audit.null_evidence import Call, Discovery
-from pairs_bt.audit.universe_statistics import Measure
+from pairs_bt.audit.null_evidence import Discovery, NullVerdict
+from pairs_bt.audit.universe_statistics import UniverseStatistics
 from pairs_bt.config.schema import Config
 
 
@@ -45,11 +45,11 @@ class Audit:
     source: dict[str, Any]
     labels: dict[str, str]
     ladder: pd.DataFrame
-    real: Measure
+    real: UniverseStatistics
     draws: int
     null: pd.DataFrame
     windows: pd.DataFrame
     discoveries: list[Discovery]
-    calls: list[Call]
+    calls: list[NullVerdict]
     certificate: Certificate
     folder: Path | None = None

@@ -28,7 +28,7 @@ _ENTRY = [
 
 
 @dataclass(frozen=True)
-class Made:
+class StudyRun:
     """What is compared: a study (for the stages before the tables) and its run."""
 
     study: Study
@@ -80,7 +80,7 @@ def _part(stage: str, table: str, frames: Sequence[pd.DataFrame], keys: Sequence
     return _Part(stage, table, full, other, keys)
 
 
-def compare(full: Made, other: Made, bar: int) -> Comparison:
+def compare(full: StudyRun, other: StudyRun, bar: int) -> Comparison:
     """Compare everything that two runs say about the time up to bar `bar`.
 
     `other` was made from prices that are the same up to that bar. Compared are: which windows have begun; filled
@@ -98,7 +98,7 @@ def compare(full: Made, other: Made, bar: int) -> Comparison:
     return Comparison(tables, rows, None)
 
 
-def _parts(full: Made, other: Made, bar: int) -> Iterator[_Part]:
+def _parts(full: StudyRun, other: StudyRun, bar: int) -> Iterator[_Part]:
     date = full.study.dates[bar]
     begun = [k for k, window in enumerate(full.study.windows) if window.split <= bar]
     yield _windows(full, other, begun, bar)
@@ -126,7 +126,7 @@ def _rows(table: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(table[mask]).reset_index(drop=True)
 
 
-def _windows(full: Made, other: Made, begun: list[int], bar: int) -> _Part:
+def _windows(full: StudyRun, other: StudyRun, begun: list[int], bar: int) -> _Part:
     def frame(study: Study, numbers: Sequence[int]) -> pd.DataFrame:
         windows = [study.windows[k] for k in numbers]
         return pd.DataFrame(
@@ -142,7 +142,7 @@ def _windows(full: Made, other: Made, begun: list[int], bar: int) -> _Part:
     return _part("windows", "windows", [frame(full.study, begun), frame(other.study, known)], ["test_end"])
 
 
-def _matrix(stage: str, table: str, full: Made, other: Made, bars: slice, name: str) -> _Part:
+def _matrix(stage: str, table: str, full: StudyRun, other: StudyRun, bars: slice, name: str) -> _Part:
     frames = [
         pd.DataFrame(getattr(made.study, name)[:, bars].T, index=made.study.dates[bars], columns=made.study.tickers)
         .rename_axis("date")
@@ -152,7 +152,7 @@ def _matrix(stage: str, table: str, full: Made, other: Made, bars: slice, name: 
     return _part(stage, table, frames, ["date"])
 
 
-def _contexts(full: Made, other: Made, begun: list[int], bar: int) -> Iterator[_Part]:
+def _contexts(full: StudyRun, other: StudyRun, begun: list[int], bar: int) -> Iterator[_Part]:
     """Standing and levels of every window that has begun; one stage over all windows before the next."""
     numbers = begun[: len(other.study.windows)]
     for stage in ("universe", "price space", "price filter"):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pairs_bt.audit import bias_ladder, causality, null_draws, null_evidence
 from pairs_bt.audit.result import Audit
-from pairs_bt.audit.universe_statistics import measure
+from pairs_bt.audit.universe_statistics import universe_statistics
 from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.study import Study
 from pairs_bt.common.checkpoints import is_blank
@@ -98,12 +98,12 @@ def _audit(study: Study, draws_each: int, dates: int, out: Path | None, jobs: in
     config = study.config
     if out is not None:
         write_text(out / MANIFEST, json_text(_manifest(config, study.prices, draws_each, dates)))
-    real = measure(study)
-    steps = bias_ladder.rungs(config)
+    real = universe_statistics(study)
+    steps = bias_ladder.ladder_configs(config)
     if out is not None:
         bias_ladder.write_rungs(steps, out / "ladder")
     with show("rungs") as advance:
-        climbed = bias_ladder.climb(steps, study.prices, jobs=jobs, progress=advance)
+        climbed = bias_ladder.run_ladder(steps, study.prices, jobs=jobs, progress=advance)
     with show("null universes") as advance:
         kept = None if out is None else out / null_draws.DRAWS
         found = null_draws.null_draws(study, draws_each, jobs=jobs, folder=kept, progress=advance)
@@ -120,7 +120,7 @@ def _audit(study: Study, draws_each: int, dates: int, out: Path | None, jobs: in
         null=table,
         windows=null_evidence.windows_frame(real, found, [window.label for window in study.windows]),
         discoveries=null_evidence.discoveries(real, found),
-        calls=null_evidence.calls(table),
+        calls=null_evidence.judge_against_null(table),
         certificate=certificate,
         folder=out,
     )

@@ -11,11 +11,11 @@ import numpy as np
 from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.portfolio.limits import limited
 from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks, portfolio_returns
-from pairs_bt.backtest.selection import ScanColumns, choose, engle_granger_pvalue
+from pairs_bt.backtest.selection import ScanColumns, engle_granger_pvalue, select_pairs
 from pairs_bt.backtest.study import Study
 from pairs_bt.backtest.window_tasks import Candidates
 from pairs_bt.config.schema import Config, Selection
-from pairs_bt.engine.pipeline import TRADE_CHUNK, pick, scan_window, serial, trade_window
+from pairs_bt.engine.pipeline import TRADE_CHUNK, orient_pairs, scan_window, serial, trade_window
 from pairs_bt.results import Run
 from pairs_bt.stats.performance import annual_return, mean_trade_bp, sharpe
 
@@ -24,7 +24,7 @@ STATISTICS = {"half_life": "low", "trades": "high", "mean_trade_bp": "high", "an
 
 
 @dataclass(frozen=True)
-class Measure:
+class UniverseStatistics:
     """One universe's numbers.
 
     Attributes
@@ -54,7 +54,7 @@ class Measure:
         return asdict(self)
 
 
-def measure(study: Study) -> Measure:
+def universe_statistics(study: Study) -> UniverseStatistics:
     """Scan, choose and trade every window of a study, and keep its numbers only.
 
     The stages are those of :func:`pairs_bt.run`; what is left out is what a run stores: spreads, fills, the ledger
@@ -68,11 +68,11 @@ def measure(study: Study) -> Measure:
     collected: dict[str, _Collected] = {v.name: _Collected([], [], []) for v in variants(study.config.hedge)}
     for k in range(len(study.windows)):
         scan = scan_window(study, k, serial)
-        choice = choose(scan, study.config.selection)
+        choice = select_pairs(scan, study.config.selection)
         scans.append(scan)
         passed.append(int(choice.passed.sum()))
         selected.append(int(choice.selected.sum()))
-        cohorts.append(_trade(study, k, pick(scan, choice), collected))
+        cohorts.append(_trade(study, k, orient_pairs(scan, choice), collected))
     returns = portfolio_returns(study, cohorts, list(collected))
     net = (returns["net"] - returns["riskless"]).to_numpy().reshape(len(collected), -1)
     numbers = {
@@ -142,10 +142,10 @@ def _assemble(
     passed: list[int],
     selected: list[int],
     numbers: dict[str, dict[str, float]],
-) -> Measure:
+) -> UniverseStatistics:
     pvalues = [scan_pvalues(scan, options) for scan in scans]
     everything = np.concatenate(pvalues)
-    return Measure(
+    return UniverseStatistics(
         tested=[int(scan.tested.sum()) for scan in scans],
         passed=passed,
         selected=selected,
@@ -171,14 +171,14 @@ def rejections(pvalues: np.ndarray, alpha: float, method: str) -> int:
     return int(multipletests(pvalues, alpha=alpha, method=method)[0].sum())
 
 
-def _measure_by_run(study: Study) -> Measure:
+def _measure_by_run(study: Study) -> UniverseStatistics:
     from pairs_bt.runner import run
 
     config = study.config.with_changes('run.spreads="none"', 'selection.keep="all"')
     return measure_of_run(run(config, prices=study.prices, jobs=1))
 
 
-def measure_of_run(run: Run) -> Measure:
+def measure_of_run(run: Run) -> UniverseStatistics:
     """The same numbers, read from the tables of a run."""
     options = run.config.selection
     groups = [part for _, part in run.tests.groupby("test_end", sort=True)]

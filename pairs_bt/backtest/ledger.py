@@ -48,7 +48,7 @@ class Market:
 
 
 @dataclass(frozen=True)
-class Book:
+class LedgerResult:
     """Trades, fills and daily results of many pairs under one variant.
 
     Attributes
@@ -85,7 +85,7 @@ def trade_pairs(
     moments: np.ndarray | None = None,
     refused: np.ndarray | None = None,
     lag: int | None = None,
-) -> Book:
+) -> LedgerResult:
     """Trade many pairs through one window.
 
     Parameters
@@ -133,7 +133,7 @@ def trade_pairs(
         np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate, market.day_gap, rules,
         np.zeros(0, np.int8) if refused is None else refused, trades, fills, daily,
     )  # fmt: skip
-    return Book(trades[:n_trades].copy(), fills[:n_fills].copy(), daily)
+    return LedgerResult(trades[:n_trades].copy(), fills[:n_fills].copy(), daily)
 
 
 def _rules(

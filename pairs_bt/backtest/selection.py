@@ -135,7 +135,7 @@ def _positions(names: tuple[str, ...], tickers: list[str], where: str) -> list[i
     return [place[name] for name in names]
 
 
-def standing(
+def eligibility(
     train: np.ndarray, tickers: list[str], membership: pd.DataFrame | None, test_end: np.datetime64
 ) -> np.ndarray:
     """Whether each ticker takes part in a window: 0, or an index into `STANDING`.
@@ -161,14 +161,14 @@ def standing(
     return out
 
 
-def standing_reasons(codes: np.ndarray, tickers: list[str], i: np.ndarray, j: np.ndarray) -> np.ndarray:
+def eligibility_reasons(codes: np.ndarray, tickers: list[str], i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Reason of each pair whose legs do not both take part, such as 'incomplete: XYZ'; '' otherwise."""
     texts = np.array([f"{STANDING[c]}: {name}" if c else "" for c, name in zip(codes, tickers, strict=True)], object)
     return np.where(codes[i] > 0, texts[i], texts[j])
 
 
 @reads("selection")
-def choose(scan: ScanColumns, options: Selection) -> Choice:
+def select_pairs(scan: ScanColumns, options: Selection) -> Choice:
     """Apply the rules of `[selection]` to one window's scan.
 
     Each test gives a pair one p-value (:func:`engle_granger_pvalue`, :func:`johansen_pvalue`), the tests together

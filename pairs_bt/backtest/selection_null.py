@@ -21,7 +21,7 @@ from threading import Lock
 
 import numpy as np
 
-from pairs_bt.backtest.selection import ScanColumns, accepts, standing, taken_by
+from pairs_bt.backtest.selection import ScanColumns, accepts, eligibility, taken_by
 from pairs_bt.backtest.study import Study
 from pairs_bt.config.schema import Selection
 from pairs_bt.data.synthetic.random_walks import CHANCE_STREAMS, FloatArray, stream
@@ -133,7 +133,7 @@ def _windows_of(study: Study) -> _Windows:
     rows, pairs, shared = [], [], []
     for window in study.windows:
         train = study.filled[:, window.first : window.split]
-        codes = standing(train, study.tickers, study.membership, window.test_end)
+        codes = eligibility(train, study.tickers, study.membership, window.test_end)
         if study.sample_complete is not None:
             codes[~study.sample_complete & (codes == 0)] = 1
         able = (codes[study.pair_i] == 0) & (codes[study.pair_j] == 0)

@@ -22,7 +22,7 @@ from pairs_bt.kernels.kalman import (
 from pairs_bt.kernels.kalman_mle import KAPPA
 from pairs_bt.kernels.mean_reversion import SpreadRules, spread_signals
 from pairs_bt.models.hedge_ratios import market_returns
-from pairs_bt.models.kalman_mle import BURN, PairNoise, pair_noise, settled
+from pairs_bt.models.kalman_mle import BURN, PairNoise, burn_in_bars, pair_noise
 from pairs_bt.models.reverting_spread import pair_spreads
 
 # Prices at the train start in the scale-free spaces; a level away from 0 keeps ratios of log levels defined.
@@ -204,7 +204,7 @@ def filter_noise(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter
     """
     burn = BURN
     if isinstance(options.smooth, Smooth):
-        burn += settled(options.smooth.transition_cov, options.smooth.observation_cov)
+        burn += burn_in_bars(options.smooth.transition_cov, options.smooth.observation_cov)
     return pair_noise(
         levels.filtered, iy, ix, levels.n_train, model=options.noise, burn=burn,
         delta=options.hedge.delta, observation_cov=options.hedge.observation_cov,

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pairs_bt.backtest.bar_frequency import check_testable
 from pairs_bt.backtest.ledger import Market
-from pairs_bt.backtest.selection import resolve_pairs, standing
+from pairs_bt.backtest.selection import eligibility, resolve_pairs
 from pairs_bt.backtest.signals import Levels, prefilter, to_space, window_levels
 from pairs_bt.backtest.windows import Window, split_windows
 from pairs_bt.common.periods import UNIT_DAYS, split_period
@@ -171,7 +171,7 @@ class Study:
         bars = slice(window.first, window.stop)
         raw = np.ascontiguousarray(self.filled[:, bars])
         spread = raw if self.spread_prices is self.filled else np.ascontiguousarray(self.spread_prices[:, bars])
-        codes = standing(raw[:, : window.n_train], self.tickers, self.membership, window.test_end)
+        codes = eligibility(raw[:, : window.n_train], self.tickers, self.membership, window.test_end)
         if self.sample_complete is not None:
             codes[~self.sample_complete & (codes == 0)] = 1
         market = Market(
@@ -328,10 +328,10 @@ def check_tradeable(study: Study) -> None:
     check_testable(max(window.n_train for window in study.windows), study.config.windows.train, study.dates)
     for window in study.windows:
         train = study.filled[:, window.first : window.split]
-        if int((standing(train, study.tickers, study.membership, window.test_end) == 0).sum()) >= 2:
+        if int((eligibility(train, study.tickers, study.membership, window.test_end) == 0).sum()) >= 2:
             return
     last = study.windows[-1]
-    codes = standing(study.filled[:, last.first : last.split], study.tickers, study.membership, last.test_end)
+    codes = eligibility(study.filled[:, last.first : last.split], study.tickers, study.membership, last.test_end)
     lacks = ", ".join(
         f"{name} ({('', 'incomplete prices', 'constant prices', 'not a member')[code]})"
         for name, code in list(zip(study.tickers, codes, strict=True))[:8]

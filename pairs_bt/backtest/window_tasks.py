@@ -13,8 +13,8 @@ import numpy as np
 
 from pairs_bt.backtest.hedge_rules import FilterPath, Variant, variants
 from pairs_bt.backtest.held_ratios import HeldRatios, held_ratios
-from pairs_bt.backtest.ledger import BLOCK, Book, trade_pairs
-from pairs_bt.backtest.selection import ScanColumns, standing_reasons
+from pairs_bt.backtest.ledger import BLOCK, LedgerResult, trade_pairs
+from pairs_bt.backtest.selection import ScanColumns, eligibility_reasons
 from pairs_bt.backtest.signals import SignalSet, filter_pairs, make_signals
 from pairs_bt.backtest.study import Study, WindowContext
 from pairs_bt.config.schema import Selection, reads, slot_parts
@@ -85,7 +85,7 @@ def scan_task(study: Study, k: int, lo: int, hi: int) -> ScanColumns:
     """Test the universe's pairs `lo` to `hi` in window `k`, on train prices only."""
     context = study.context(k)
     i, j = study.pair_i[lo:hi], study.pair_j[lo:hi]
-    reason = standing_reasons(context.codes, study.tickers, i, j).astype(object)
+    reason = eligibility_reasons(context.codes, study.tickers, i, j).astype(object)
     able = np.flatnonzero(context.codes == 0)
     todo = np.flatnonzero(reason == "")
     place = np.full(len(study.tickers), -1, dtype=np.int64)
@@ -206,7 +206,7 @@ def trade_book(
     *,
     refused: np.ndarray | None = None,
     lag: int | None = None,
-) -> Book:
+) -> LedgerResult:
     """Trade the candidates `lo` to `hi` of window `k` on one variant's signals, at the config's lag or another."""
     context = study.context(k)
     options = study.config.portfolio
@@ -218,7 +218,7 @@ def trade_book(
     )  # fmt: skip
 
 
-def _without(book: Book, refused: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _without(book: LedgerResult, refused: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Trades and fills less those that a portfolio limit refused, renumbered."""
     if refused is None or not refused.any():
         return book.trades, book.fills

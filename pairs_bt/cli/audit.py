@@ -42,11 +42,11 @@ def audit(
     from pairs_bt.audit.runner import run_audit
     from pairs_bt.audit.sentences import terminal
     from pairs_bt.cli.terminal.console import progress_bar
-    from pairs_bt.cli.terminal.interrupt import again, on_interrupt
+    from pairs_bt.cli.terminal.interrupt import on_interrupt, resume_command
     from pairs_bt.common.formatting import in_ascii
 
     target = out or Path("runs") / f"{config.stem if config else 'demo'}-audit"
-    on_interrupt(lambda: f"Interrupted. Finished draws of the audit are kept in {target}. To go on: {again()}")
+    on_interrupt(lambda: f"Interrupted. Finished draws of the audit are kept in {target}. To go on: {resume_command()}")
     made = run_audit(settings, draws_each=draws, dates=dates, out=target, jobs=jobs, fresh=fresh, display=progress_bar)
     on_interrupt(lambda: f"Interrupted; the audit in {target} is finished.")
     click.echo(in_ascii(terminal(made)))

@@ -21,7 +21,7 @@ from pairs_bt.cli.hedge import hedge
 from pairs_bt.cli.pair import pair
 from pairs_bt.cli.sweep import sweep
 from pairs_bt.cli.terminal.interrupt import EXIT_CODE as INTERRUPTED
-from pairs_bt.cli.terminal.interrupt import again, ends_at_once, on_interrupt
+from pairs_bt.cli.terminal.interrupt import ends_at_once, on_interrupt, resume_command
 from pairs_bt.cli.terminal.kernel_cache import kernels_are_cold
 from pairs_bt.cli.verify import verify
 from pairs_bt.errors import PairsError
@@ -106,7 +106,7 @@ def _how_to_go_on(folder: Path) -> str:
         return f"Interrupted; the run in {folder} is finished."
     parts = len(parts_kept(folder))
     kept = f"{parts} finished windows are kept in {folder}" if parts else "Nothing was finished yet"
-    return f"Interrupted. {kept}. To go on: {again()}"
+    return f"Interrupted. {kept}. To go on: {resume_command()}"
 
 
 @cli.command()

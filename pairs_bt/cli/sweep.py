@@ -65,10 +65,10 @@ def sweep(
     make_grid(settings, values, yes=yes)
     target = out or Path("sweeps") / (config.stem if config else "demo")
     from pairs_bt.cli.terminal.console import progress_bar, show_notes
-    from pairs_bt.cli.terminal.interrupt import again, on_interrupt
+    from pairs_bt.cli.terminal.interrupt import on_interrupt, resume_command
     from pairs_bt.sweep.runner import sweep as run_sweep
 
-    on_interrupt(lambda: f"Interrupted. Finished settings are kept in {target}. To go on: {again()}")
+    on_interrupt(lambda: f"Interrupted. Finished settings are kept in {target}. To go on: {resume_command()}")
     with open_engine(jobs=jobs, **cluster) as engine, progress_bar("cohorts") as advance:
         result = run_sweep(
             settings, values, out=target, jobs=jobs, engine=engine, yes=yes, fresh=fresh, progress=advance,

@@ -23,7 +23,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Hold a folder's lock while the block runs.
 
     The system's own lock decides, so that a process that was killed holds nothing; the file's text only says who
@@ -60,7 +60,7 @@ def taken(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"The folder {folder} cannot be made: {reason(error)}. Give another with --out.") from None
-    with hold(folder):
+    with folder_lock(folder):
         remove_temporaries(folder)
         yield
 

@@ -18,7 +18,7 @@ from typing import Any
 from pairs_bt.backtest.ledger import BLOCK
 from pairs_bt.backtest.portfolio.limits import Refusals
 from pairs_bt.backtest.study import Study
-from pairs_bt.engine.dask_futures import Flight, windows_at_once
+from pairs_bt.engine.dask_futures import WindowSubmitter, windows_at_once
 from pairs_bt.engine.dask_tasks import check_identity, local_identity
 from pairs_bt.engine.local import Kept
 from pairs_bt.engine.pipeline import TABLES, WindowResult
@@ -146,7 +146,7 @@ class DaskEngine:
         if not numbers:
             return
         keep = parts if self.shared_folder else None
-        flight = Flight(self, study, keep, refusals, tuple(wanted), delayed and refusals is None)
+        flight = WindowSubmitter(self, study, keep, refusals, tuple(wanted), delayed and refusals is None)
         ahead = self._windows_at_once(study)
         # A thread here only waits; it holds no window's tables until they are asked for.
         with ThreadPoolExecutor(ahead) as pool:

@@ -13,11 +13,11 @@ from pairs_bt.backtest.portfolio.limits import Refusals
 from pairs_bt.backtest.study import Study
 from pairs_bt.engine.dask_tasks import (
     Sent,
-    blamed,
     candidates_of,
     choose_window,
     collect_window,
-    itself,
+    identity,
+    root_cause,
     scan_chunk,
     to_send,
     trade_chunk,
@@ -119,13 +119,13 @@ class Tasks:
     def _culprit(self, future: Any) -> str:
         """Name of the task that a failure began in; `future` may only depend on it."""
         try:
-            story = self.client.run_on_scheduler(blamed, key=future.key)
+            story = self.client.run_on_scheduler(root_cause, key=future.key)
         except Exception:
             story = None
         return story or future.key
 
 
-class Flight(Tasks):
+class WindowSubmitter(Tasks):
     """The tasks of one call of :meth:`pairs_bt.engine.dask_engine.DaskEngine.windows`."""
 
     def __init__(
@@ -143,7 +143,7 @@ class Flight(Tasks):
         self.refusals = refusals
         self.wanted = wanted
         self.delayed = delayed
-        self.shared = self.submit("study", 0, itself, Sent(to_send(study)))
+        self.shared = self.submit("study", 0, identity, Sent(to_send(study)))
 
     def stop(self) -> None:
         """Let waiting threads end and the scheduler forget the tasks."""

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.backtest.portfolio.limits import Refusals
-from pairs_bt.backtest.selection import Choice, ScanColumns, choose
+from pairs_bt.backtest.selection import Choice, ScanColumns, select_pairs
 from pairs_bt.backtest.study import ContextCache, Study
 from pairs_bt.backtest.window_tasks import Candidates, TradeResult, scan_task, trade_task
 from pairs_bt.engine.identity import machine, versions
 from pairs_bt.engine.local import Kept
-from pairs_bt.engine.pipeline import WindowResult, collect, count_refused, pick
+from pairs_bt.engine.pipeline import WindowResult, collect, count_refused, orient_pairs
 from pairs_bt.engine.window_parts import Parts
 from pairs_bt.errors import ConfigError
 
@@ -124,8 +124,8 @@ def choose_window(shared: Sent[Study], chunks: list[ScanColumns]) -> Chosen:
         f.name: np.concatenate([getattr(c, f.name) for c in chunks]) for f in fields(ScanColumns) if f.name not in "ij"
     }
     scan = ScanColumns(i=study.pair_i, j=study.pair_j, **columns)
-    choice = choose(scan, study.config.selection)
-    return Chosen(scan, choice, pick(scan, choice))
+    choice = select_pairs(scan, study.config.selection)
+    return Chosen(scan, choice, orient_pairs(scan, choice))
 
 
 def candidates_of(chosen: Chosen) -> Candidates:
@@ -164,12 +164,12 @@ def collect_window(
     return Kept(k)
 
 
-def itself(value: Any) -> Any:
+def identity(value: Any) -> Any:
     """A task that only holds something, for other tasks."""
     return value
 
 
-def blamed(key: str, dask_scheduler: Any) -> str | None:
+def root_cause(key: str, dask_scheduler: Any) -> str | None:
     """On the scheduler: the task whose exception this one carries."""
     task = dask_scheduler.tasks.get(key)
     return None if task is None or task.exception_blame is None else task.exception_blame.key

@@ -20,7 +20,7 @@ from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.ledger import BLOCK
 from pairs_bt.backtest.portfolio.limits import Refusals, limited, refuse
 from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks
-from pairs_bt.backtest.selection import Choice, ScanColumns, choose
+from pairs_bt.backtest.selection import Choice, ScanColumns, select_pairs
 from pairs_bt.backtest.study import Study
 from pairs_bt.backtest.window_tasks import Candidates, TradeResult, scan_task, trade_task
 from pairs_bt.config.schema import reads
@@ -179,8 +179,8 @@ def run_window(
 ) -> WindowResult:
     """Scan, choose and trade one window."""
     scan = scan_window(study, k, mapper, scan_chunk)
-    choice = choose(scan, study.config.selection)
-    candidates = pick(scan, choice)
+    choice = select_pairs(scan, study.config.selection)
+    candidates = orient_pairs(scan, choice)
     results = trade_window(study, k, candidates, mapper, trade_chunk, refusals, delayed=delayed)
     return count_refused(study, collect(study, k, scan, choice, candidates, results, wanted), refusals)
 
@@ -206,7 +206,7 @@ def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -
     return ScanColumns(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(ScanColumns)})
 
 
-def pick(scan: ScanColumns, choice: Choice) -> Candidates:
+def orient_pairs(scan: ScanColumns, choice: Choice) -> Candidates:
     """The selected pairs, best first, y on the left."""
     first = choice.first[choice.order]
     i, j = scan.i[choice.order], scan.j[choice.order]

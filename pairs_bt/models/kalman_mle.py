@@ -77,7 +77,7 @@ class NoiseFit:
     flag: str
 
 
-def settled(transition_cov: float, observation_cov: float, *, start: float = 100.0, within: float = 1e-3) -> int:
+def burn_in_bars(transition_cov: float, observation_cov: float, *, start: float = 100.0, within: float = 1e-3) -> int:
     """Bars after which the local level filter has forgotten that it began at 0.
 
     The weight of the start is the product of (1 - gain); counted until `start` times it is below `within`.

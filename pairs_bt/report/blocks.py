@@ -148,7 +148,7 @@ class Drawer:
         return Picture(Markup(to_svg(figure, f"f{self.count}", description)), caption)
 
 
-def beside(run: RunData, *blocks: Block) -> list[Block]:
+def side_by_side(run: RunData, *blocks: Block) -> list[Block]:
     """Put blocks with a column a variant beside each other, or below each other where there are too many of them."""
     return [Beside(blocks)] if len(run.labels) <= MAX_BESIDE else list(blocks)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pairs_bt.backtest.bar_frequency import bars_a_year
 from pairs_bt.backtest.hedge_rules import variants
-from pairs_bt.backtest.selection import STANDING, standing
+from pairs_bt.backtest.selection import STANDING, eligibility
 from pairs_bt.backtest.study import Study
 from pairs_bt.common.periods import split_period
 from pairs_bt.config.schema import Config
@@ -149,7 +149,7 @@ def _absent(study: Study) -> list[str]:
     for window in study.windows:
         train = study.filled[:, window.first : window.split]
         for name, code in zip(
-            study.tickers, standing(train, study.tickers, study.membership, window.test_end), strict=True
+            study.tickers, eligibility(train, study.tickers, study.membership, window.test_end), strict=True
         ):
             if code:
                 found.setdefault((name, STANDING[code]), []).append(window.label)

@@ -18,7 +18,7 @@ from pairs_bt.config.schema import Filter, Smooth
 from pairs_bt.errors import DataError
 from pairs_bt.kernels.kalman import PATH, STATE, factor_state, hedge_path, hedge_paths_each
 from pairs_bt.kernels.kalman_mle import KAPPA
-from pairs_bt.models.kalman_mle import BURN, FLAGS, settled
+from pairs_bt.models.kalman_mle import BURN, FLAGS, burn_in_bars
 from pairs_bt.models.reverting_spread import FLAGS as SPREAD_FLAGS
 
 #: Autocorrelations in the Ljung-Box statistic.
@@ -87,7 +87,7 @@ def diagnostics(study: Study, test_end: Any = None, pairs: Iterable[tuple[str, s
         innovation, variance, burn_in, used = _random_walk(levels, iy, ix, n_train, options)
     first = BURN
     if isinstance(options.smooth, Smooth):
-        first += settled(options.smooth.transition_cov, options.smooth.observation_cov)
+        first += burn_in_bars(options.smooth.transition_cov, options.smooth.observation_cov)
     scores = innovation[:, first:] / np.sqrt(variance[:, first:])
     rows = []
     for p in range(iy.size):
@@ -142,11 +142,11 @@ def _window(study: Study, test_end: Any) -> int:
 
 def _rows(study: Study, k: int, pairs: Iterable[tuple[str, str]] | None) -> tuple[np.ndarray, np.ndarray]:
     if pairs is None:
-        from pairs_bt.backtest.selection import choose
-        from pairs_bt.engine.pipeline import pick, scan_window, serial
+        from pairs_bt.backtest.selection import select_pairs
+        from pairs_bt.engine.pipeline import orient_pairs, scan_window, serial
 
         scan = scan_window(study, k, serial)
-        chosen = pick(scan, choose(scan, study.config.selection))
+        chosen = orient_pairs(scan, select_pairs(scan, study.config.selection))
         return chosen.y, chosen.x
     place = {name: row for row, name in enumerate(study.tickers)}
     codes = study.context(k).codes

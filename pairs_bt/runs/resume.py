@@ -22,7 +22,7 @@ from pairs_bt.backtest.portfolio.returns import compound
 from pairs_bt.backtest.study import Study
 from pairs_bt.common.checkpoints import DamagedCheckpoint
 from pairs_bt.common.files import reason, replacing
-from pairs_bt.common.lock import hold
+from pairs_bt.common.lock import folder_lock
 from pairs_bt.config.schema import Config
 from pairs_bt.engine.identity import identify
 from pairs_bt.engine.local import Engine, Kept, find_refusals
@@ -80,7 +80,7 @@ def run_in_folder(
     started = time.perf_counter()
     with ExitStack() as stack:
         if folder.is_dir():
-            stack.enter_context(hold(folder))
+            stack.enter_context(folder_lock(folder))
         run_folder.check_folder(folder, config, fresh=fresh)
         study = open_study()
         identity = identify(study)
@@ -102,7 +102,7 @@ def _make(stack: ExitStack, folder: Path) -> None:
         ) from None
     # Called last, after the lock has gone: a folder in which nothing was kept does not stay.
     stack.callback(_remove_if_empty, folder)
-    stack.enter_context(hold(folder))
+    stack.enter_context(folder_lock(folder))
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
-from pairs_bt.sweep.shared_stages import CandidateStore, Case, Traded, trade_cohorts
+from pairs_bt.sweep.shared_stages import CandidateStore, SweepCase, Traded, trade_cohorts
 
 # The cohort of one test end, under some settings.
-Asked = tuple[Sequence[Case], np.datetime64]
+Asked = tuple[Sequence[SweepCase], np.datetime64]
 
 
 class Trader(Protocol):

@@ -16,16 +16,16 @@ import numpy as np
 from pairs_bt.backtest.study import Study
 from pairs_bt.backtest.window_tasks import Candidates
 from pairs_bt.engine.dask_futures import TaskFailed, Tasks
-from pairs_bt.engine.dask_tasks import Sent, itself, to_send
+from pairs_bt.engine.dask_tasks import Sent, identity, to_send
 from pairs_bt.errors import PartialError
 from pairs_bt.sweep.cohort_traders import Asked
-from pairs_bt.sweep.shared_stages import CandidateStore, Case, Traded, trade_cohorts
+from pairs_bt.sweep.shared_stages import CandidateStore, SweepCase, Traded, trade_cohorts
 
 if TYPE_CHECKING:
     from pairs_bt.engine.dask_engine import DaskEngine
 
 
-def cases_to_send(cases: Sequence[Case]) -> Sent[list[Case]]:
+def cases_to_send(cases: Sequence[SweepCase]) -> Sent[list[SweepCase]]:
     """The settings of a sweep, whose arrays travel once, however many settings share them."""
     studies: dict[str, Study] = {}
     seen: dict[str, np.ndarray] = {}
@@ -54,7 +54,7 @@ class Batch:
 
 
 def trade_batch(
-    shared: Sent[list[Case]], numbers: list[int], end: np.datetime64, known: dict[str, Candidates]
+    shared: Sent[list[SweepCase]], numbers: list[int], end: np.datetime64, known: dict[str, Candidates]
 ) -> Batch:
     """On a worker: trade the cohort of one test end under the settings `numbers`."""
     store = CandidateStore({(end, key): candidates for key, candidates in known.items()})
@@ -73,11 +73,11 @@ class Workers(Tasks):
         All of the grid, in its order.
     """
 
-    def __init__(self, engine: DaskEngine, cases: Sequence[Case]) -> None:
+    def __init__(self, engine: DaskEngine, cases: Sequence[SweepCase]) -> None:
         super().__init__(engine)
         self.store = CandidateStore()
         self.begun = 0
-        self.shared = self.submit("prices and settings", 0, itself, cases_to_send(cases))
+        self.shared = self.submit("prices and settings", 0, identity, cases_to_send(cases))
 
     def cohorts(self, asked: Sequence[Asked]) -> Iterator[list[Traded | None]]:
         """Trade cohorts on the workers.
@@ -102,7 +102,7 @@ class Workers(Tasks):
         finally:
             tasks.clear()
 
-    def _begin(self, priority: int, cases: Sequence[Case], end: np.datetime64) -> Any:
+    def _begin(self, priority: int, cases: Sequence[SweepCase], end: np.datetime64) -> Any:
         keys = {case.keys.choice for case in cases}
         known = {key: self.store.found[end, key] for key in sorted(keys) if (end, key) in self.store.found}
         # The number tells tasks of several batches apart.

@@ -26,7 +26,7 @@ from pairs_bt.engine.identity import identify, input_files, machine, versions
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.sweep.analysis import SweepResult
 from pairs_bt.sweep.outcomes import Outcome
-from pairs_bt.sweep.shared_stages import Case
+from pairs_bt.sweep.shared_stages import SweepCase
 
 BEGUN = "base.json"
 SETTINGS = "settings"
@@ -69,7 +69,7 @@ def begin(folder: Path, config: Config, *, fresh: bool) -> None:
     write_text(folder / BEGUN, json.dumps({"config_sha256": fingerprint(config)}) + "\n")
 
 
-def part_keys(cases: Sequence[Case], ends: Sequence[np.datetime64]) -> list[str]:
+def part_keys(cases: Sequence[SweepCase], ends: Sequence[np.datetime64]) -> list[str]:
     """For every setting, one name for all that its outcome depends on."""
     common = identify(cases[0].study)
     shared = [str(end) for end in ends]

@@ -17,7 +17,7 @@ from pairs_bt.backtest.windows import Window
 from pairs_bt.kernels.ledger import N_DAILY
 from pairs_bt.stats.performance import TRADING_DAYS
 from pairs_bt.sweep.cohort_traders import Trader
-from pairs_bt.sweep.shared_stages import Case
+from pairs_bt.sweep.shared_stages import SweepCase
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class Outcome:
 
 
 def trade_settings(
-    cases: Sequence[Case],
+    cases: Sequence[SweepCase],
     ends: Sequence[np.datetime64],
     *,
     trader: Trader,
@@ -106,7 +106,7 @@ def trade_settings(
         pool.shutdown(cancel_futures=True)
 
 
-def _batches(cases: Sequence[Case]) -> Iterator[list[int]]:
+def _batches(cases: Sequence[SweepCase]) -> Iterator[list[int]]:
     """Positions of cases to trade together: neighbours in the order of their stages."""
     batch: list[int] = []
     used = 0
@@ -124,7 +124,7 @@ def _batches(cases: Sequence[Case]) -> Iterator[list[int]]:
 
 
 def outcome_of(
-    case: Case, cohorts: list[Cohort], counts: list[dict[str, int]], ends: Sequence[np.datetime64]
+    case: SweepCase, cohorts: list[Cohort], counts: list[dict[str, int]], ends: Sequence[np.datetime64]
 ) -> Outcome:
     """Put a setting's cohorts together."""
     names = [variant.name for variant in variants(case.config.hedge)]
@@ -143,12 +143,12 @@ def outcome_of(
         gross=np.ascontiguousarray(gross),
         ends=np.array(ends, dtype="datetime64[D]"),
         cohort=np.array([part.sum(axis=1) for part in daily]).T.copy(),
-        score=standings(daily, [case.study.windows[cohorts[k].k] for k in kept]),
+        score=running_sharpe(daily, [case.study.windows[cohorts[k].k] for k in kept]),
         trades=np.array([[counts[k][name] for k in kept] for name in names], dtype=np.int64),
     )
 
 
-def standings(daily: Sequence[Floats], windows: Sequence[Window]) -> Floats:
+def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window]) -> Floats:
     """Annual Sharpe ratio at each test end of what the cohorts that had ended by then earned.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pairs_bt.report.palette import MUTED
-from pairs_bt.report.plots.canvas import date_axis, drawn, legend, legend_rows, line, panels, thin, zero_line
+from pairs_bt.report.plots.canvas import date_axis, downsample, legend, legend_rows, line, panels, styled, zero_line
 from pairs_bt.stats.performance import equity
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ CURVES = {
 }
 
 
-@drawn
+@styled
 def curves_figure(result: SweepResult, variant: str, label: str) -> Figure:
     """Growth of 1: chosen as time went by, the base, and the best setting in hindsight."""
     walk = result.walks[variant]
@@ -31,7 +31,7 @@ def curves_figure(result: SweepResult, variant: str, label: str) -> Figure:
     handles = []
     for place, key in enumerate(CURVES):
         values = np.asarray(equity(getattr(walk, key)))
-        at = thin(values)
+        at = downsample(values)
         handles.append(line(axis, result.dates[at], values[at], place))
     if walk.since < result.dates.size:
         axis.axvline(result.dates[walk.since], color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))

@@ -23,7 +23,7 @@ from pairs_bt.sweep.cohort_traders import Threads, Trader
 from pairs_bt.sweep.grid import Grid, make_grid
 from pairs_bt.sweep.outcomes import Outcome, trade_settings
 from pairs_bt.sweep.page import render
-from pairs_bt.sweep.shared_stages import CandidateStore, Case, common_ends, open_cases
+from pairs_bt.sweep.shared_stages import CandidateStore, SweepCase, common_ends, open_cases
 from pairs_bt.sweep.walk_forward import choose_settings, walk_forward_returns
 
 
@@ -137,7 +137,7 @@ def _sweep(
     return analyse(config, grid, outcomes, choices, walked, base.study)
 
 
-def _trader(engine: Engine | None, cases: Sequence[Case], jobs: int | None) -> Trader:
+def _trader(engine: Engine | None, cases: Sequence[SweepCase], jobs: int | None) -> Trader:
     if isinstance(engine, DaskEngine):
         from pairs_bt.sweep.dask_workers import Workers
 
@@ -147,7 +147,7 @@ def _trader(engine: Engine | None, cases: Sequence[Case], jobs: int | None) -> T
 
 
 def _outcomes(
-    cases: Sequence[Case],
+    cases: Sequence[SweepCase],
     ends: Sequence[np.datetime64],
     trader: Trader,
     target: Path | None,

@@ -17,14 +17,14 @@ import numpy as np
 
 from pairs_bt.backtest.hedge_rules import Variant, variants
 from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks
-from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.selection import select_pairs
 from pairs_bt.backtest.signals import SignalSet
 from pairs_bt.backtest.study import ContextCache, Study, check_tradeable, prepare
 from pairs_bt.backtest.window_tasks import Candidates, pair_paths, rule_signals, trade_book
 from pairs_bt.backtest.windows import Window
 from pairs_bt.config.schema import Config, declared
 from pairs_bt.data.prices import PriceData
-from pairs_bt.engine.pipeline import TRADE_CHUNK, pick, scan_window, serial
+from pairs_bt.engine.pipeline import TRADE_CHUNK, orient_pairs, scan_window, serial
 from pairs_bt.kernels.ledger import N_DAILY
 
 
@@ -49,7 +49,7 @@ class StageKeys:
 
 
 # In the order of the fields of `StageKeys`.
-_DECLARED = [declared(stage) for stage in (scan_window, choose, pair_paths, rule_signals, trade_book, prepare)]
+_DECLARED = [declared(stage) for stage in (scan_window, select_pairs, pair_paths, rule_signals, trade_book, prepare)]
 
 
 def stage_keys(config: Config) -> StageKeys:
@@ -64,7 +64,7 @@ def stage_keys(config: Config) -> StageKeys:
 
 
 @dataclass(frozen=True)
-class Case:
+class SweepCase:
     """One setting on its prices: the study that its context comes from, its stage keys, and its place in the grid."""
 
     config: Config
@@ -78,7 +78,7 @@ class Case:
         return self.study.windows[self.places[end]] if end in self.places else None
 
 
-def open_cases(configs: Sequence[Config], data: PriceData) -> list[Case]:
+def open_cases(configs: Sequence[Config], data: PriceData) -> list[SweepCase]:
     """Resolve every setting on the prices; settings with the same levels share their arrays."""
     made: dict[str, Study] = {}
     cases = []
@@ -88,11 +88,11 @@ def open_cases(configs: Sequence[Config], data: PriceData) -> list[Case]:
             made[keys.study] = prepare(config, data)
             check_tradeable(made[keys.study])
         study = replace(made[keys.study], config=config)
-        cases.append(Case(config, study, keys, {w.test_end: k for k, w in enumerate(study.windows)}, number))
+        cases.append(SweepCase(config, study, keys, {w.test_end: k for k, w in enumerate(study.windows)}, number))
     return cases
 
 
-def common_ends(cases: Sequence[Case]) -> list[np.datetime64]:
+def common_ends(cases: Sequence[SweepCase]) -> list[np.datetime64]:
     """Test ends that every setting has."""
     shared = set.intersection(*(set(case.places) for case in cases))
     return [window.test_end for window in cases[0].study.windows if window.test_end in shared]
@@ -121,7 +121,7 @@ class _Latest:
         return self.kept[stage][1]
 
 
-def trade_cohorts(cases: Sequence[Case], end: np.datetime64, store: CandidateStore) -> list[Traded | None]:
+def trade_cohorts(cases: Sequence[SweepCase], end: np.datetime64, store: CandidateStore) -> list[Traded | None]:
     """Trade the cohort of one test end under every setting.
 
     Returns
@@ -146,7 +146,7 @@ def _candidates(study: Study, k: int, keys: StageKeys, store: CandidateStore, la
     place = (study.windows[k].test_end, keys.choice)
     if place not in store.found:
         scan = latest.get("scan", keys.scan, lambda: scan_window(study, k, serial))
-        store.found[place] = pick(scan, choose(scan, study.config.selection))
+        store.found[place] = orient_pairs(scan, select_pairs(scan, study.config.selection))
     return store.found[place]
 
 

@@ -13,7 +13,7 @@ from pairs_bt.backtest.windows import Window
 from pairs_bt.config.schema import Sweep
 from pairs_bt.sweep.cohort_traders import Trader
 from pairs_bt.sweep.outcomes import Outcome
-from pairs_bt.sweep.shared_stages import Case
+from pairs_bt.sweep.shared_stages import SweepCase
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _standings(outcome: Outcome, variant: str, windows: Sequence[Window], criter
 
 
 def walk_forward_returns(
-    cases: Sequence[Case], choices: dict[str, list[Choice]], base: int, *, trader: Trader
+    cases: Sequence[SweepCase], choices: dict[str, list[Choice]], base: int, *, trader: Trader
 ) -> pd.DataFrame:
     """Daily returns of each variant when every cohort is traded under the setting chosen for it.
 
@@ -119,6 +119,6 @@ def walk_forward_returns(
     return pd.concat(parts, ignore_index=True)
 
 
-def _numbered(cohort: Cohort, base: Case, end: np.datetime64) -> Cohort:
+def _numbered(cohort: Cohort, base: SweepCase, end: np.datetime64) -> Cohort:
     """The cohort under the base's number of its window: settings with another train length count otherwise."""
     return Cohort(base.places[end], cohort.selected, cohort.daily, cohort.delayed)

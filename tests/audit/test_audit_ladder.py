@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from pairs_bt.audit.bias_ladder import STEPS, climb, rungs, write_rungs
+from pairs_bt.audit.bias_ladder import STEPS, ladder_configs, run_ladder, write_rungs
 from pairs_bt.cli.commands import cli
 from pairs_bt.config.reader import builtin
 from pairs_bt.config.schema import Config
@@ -27,7 +27,7 @@ def value(config: Config, key: str) -> object:
 
 def test_the_ladder_begins_with_the_book_and_ends_with_the_config() -> None:
     user = Config.load(None, ["selection.multiplicity=bh", "execution.spread=0.01", "windows.train=1Y"])
-    ladder = rungs(user)
+    ladder = ladder_configs(user)
     assert ladder[-1].config == user
     assert [rung.number for rung in ladder] == list(range(len(STEPS) + 1))
     book = Config.load(builtin("book.toml"))
@@ -53,7 +53,7 @@ def test_every_choice_of_the_book_is_on_the_ladder() -> None:
 
 
 def test_a_rung_changes_only_its_own_keys() -> None:
-    ladder = rungs(Config.load(None, ["selection.multiplicity=by"]))
+    ladder = ladder_configs(Config.load(None, ["selection.multiplicity=by"]))
     steps = {step.name: step for step in STEPS}
     for before, rung in pairwise(ladder):
         changed = {
@@ -69,15 +69,15 @@ def test_a_rung_changes_only_its_own_keys() -> None:
 
 def test_choices_shared_with_the_book_make_no_rung() -> None:
     user = Config.load(None, ["execution.lag=0", "execution.cost_bps=0", "signal.side=book"])
-    names = [rung.name for rung in rungs(user)]
+    names = [rung.name for rung in ladder_configs(user)]
     assert not {"lag", "costs", "side", "multiplicity"} & set(names)
     book = Config.load(builtin("book.toml"))
-    assert [rung.name for rung in rungs(book)] == ["book"]
+    assert [rung.name for rung in ladder_configs(book)] == ["book"]
 
 
 def test_every_rung_is_a_file_that_run_accepts(tmp_path: Path) -> None:
     user = Config.load(None, ["data.end=2008-06-30"])
-    ladder = rungs(user)
+    ladder = ladder_configs(user)
     (tmp_path / "99_stale.toml").write_text("")
     write_rungs(ladder, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [rung.file_name for rung in ladder]
@@ -89,8 +89,8 @@ def test_every_rung_is_a_file_that_run_accepts(tmp_path: Path) -> None:
 
 def test_a_rungs_numbers_are_those_of_its_run(demo_prices: pd.DataFrame) -> None:
     user = Config.load(None, ["data.end=2008-12-31"])
-    ladder = [rungs(user)[k] for k in (0, -1)]
-    table = climb(ladder, demo_prices, jobs=1)
+    ladder = [ladder_configs(user)[k] for k in (0, -1)]
+    table = run_ladder(ladder, demo_prices, jobs=1)
     assert list(table["rung"].unique()) == [0, ladder[-1].number]
     for rung in ladder:
         made = run(rung.config, prices=demo_prices, jobs=1)
@@ -119,7 +119,7 @@ def noise_ladder(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         }
     )
     names = ("book", "shares", "side", "unconverged")
-    return climb([rung for rung in rungs(user) if rung.name in names], prices)
+    return run_ladder([rung for rung in ladder_configs(user) if rung.name in names], prices)
 
 
 def test_the_first_rung_shows_the_phantom_profit_on_random_walks(noise_ladder: pd.DataFrame) -> None:

@@ -19,11 +19,11 @@ from pairs_bt.audit import null_draws as null
 from pairs_bt.audit import null_evidence
 from pairs_bt.audit.null_draws import KINDS, DrawName, null_draws
 from pairs_bt.audit.runner import check_folder, run_audit
-from pairs_bt.audit.universe_statistics import Measure, measure, measure_of_run, rejections
+from pairs_bt.audit.universe_statistics import UniverseStatistics, measure_of_run, rejections, universe_statistics
 from pairs_bt.backtest.selection_null import Chance, simulate_chance
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.cli.commands import cli
-from pairs_bt.common.lock import hold
+from pairs_bt.common.lock import folder_lock
 from pairs_bt.config.reader import builtin
 from pairs_bt.config.schema import Config, Selection
 from pairs_bt.data.prices import PriceData, check_prices
@@ -74,7 +74,7 @@ def no_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_measure_is_what_a_run_of_the_same_prices_says(study: Study, overrides: tuple[str, ...]) -> None:
     config = study.config.with_changes(*overrides) if overrides else study.config
-    found = measure(replace(study, config=config))
+    found = universe_statistics(replace(study, config=config))
     made = run(config, prices=study.prices, jobs=1)
     expected = measure_of_run(made)
     assert _plain(found) == _plain(expected)
@@ -88,7 +88,7 @@ def test_a_measure_is_what_a_run_of_the_same_prices_says(study: Study, overrides
         np.testing.assert_array_equal(own["annual_return"], row["net_annual_return"])
 
 
-def _plain(found: Measure) -> str:
+def _plain(found: UniverseStatistics) -> str:
     """Every number to its last digit; NaN equals NaN."""
     return json.dumps(found.to_dict())
 
@@ -96,7 +96,9 @@ def _plain(found: Measure) -> str:
 def test_the_books_config_is_measured_like_its_run(demo_prices: pd.DataFrame) -> None:
     config = Config.load(builtin("book.toml"), ["data.end=2008-12-31"])
     prices = check_prices(demo_prices, start=config.data.start, end=config.data.end)
-    assert _plain(measure(prepare(config, prices))) == _plain(measure_of_run(run(config, prices=demo_prices, jobs=1)))
+    assert _plain(universe_statistics(prepare(config, prices))) == _plain(
+        measure_of_run(run(config, prices=demo_prices, jobs=1))
+    )
 
 
 @pytest.mark.parametrize(("method", "harmonic"), [("fdr_bh", False), ("fdr_by", True)])
@@ -140,7 +142,7 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(
     made: list[DrawName] = []
     original = null.draw
 
-    def counted(s: Study, name: DrawName) -> Measure:
+    def counted(s: Study, name: DrawName) -> UniverseStatistics:
         if len(made) == 5:
             raise KeyboardInterrupt
         made.append(name)
@@ -202,9 +204,11 @@ def test_at_least_one_draw_is_needed(study: Study) -> None:
 # ---------------------------------------------------------------------------------------------------- evidence
 
 
-def of(passed: list[int], sharpe: float = 0.0, half_life: float = 10.0) -> Measure:
+def of(passed: list[int], sharpe: float = 0.0, half_life: float = 10.0) -> UniverseStatistics:
     numbers = {"half_life": half_life, "trades": 5.0, "mean_trade_bp": sharpe, "annual_return": 0.0, "sharpe": sharpe}
-    return Measure([10] * len(passed), passed, passed, [0] * len(passed), [0] * len(passed), 0, 0, {"dynamic": numbers})
+    return UniverseStatistics(
+        [10] * len(passed), passed, passed, [0] * len(passed), [0] * len(passed), 0, 0, {"dynamic": numbers}
+    )
 
 
 def test_p_values_and_places_by_hand() -> None:
@@ -212,7 +216,7 @@ def test_p_values_and_places_by_hand() -> None:
     assert null_evidence.p_value(3.0, [1.0, 3.0, 4.0], "high") == 3 / 4
     assert null_evidence.p_value(3.0, [1.0, 3.0, 4.0], "low") == 3 / 4
     assert null_evidence.p_value(9.0, [1.0, 3.0, 4.0], "high") == 1 / 4
-    assert null_evidence.place(3.0, [1.0, 3.0, 4.0]) == 0.5
+    assert null_evidence.null_percentile(3.0, [1.0, 3.0, 4.0]) == 0.5
 
 
 def test_the_false_discovery_rate_by_hand() -> None:
@@ -258,9 +262,11 @@ def test_holm_is_statsmodels() -> None:
 def test_a_result_that_one_kind_of_null_explains_is_not_called() -> None:
     real = of([30], sharpe=2.0)
     weak = [of([5], sharpe=0.0)] * 99
-    assert all(call.stands_out for call in null_evidence.calls(null_evidence.null_frame(real, {"gaussian": weak})))
+    assert all(
+        call.stands_out for call in null_evidence.judge_against_null(null_evidence.null_frame(real, {"gaussian": weak}))
+    )
     strong = {"gaussian": weak, "circular_shift": [of([40], sharpe=3.0)] * 99}
-    assert not any(call.stands_out for call in null_evidence.calls(null_evidence.null_frame(real, strong)))
+    assert not any(call.stands_out for call in null_evidence.judge_against_null(null_evidence.null_frame(real, strong)))
 
 
 # ------------------------------------------------------------------------------------------- what chance selects
@@ -315,8 +321,8 @@ def test_the_audit_finds_strong_planted_pairs() -> None:
         }
     )
     study = prepare(config, check_prices(market.prices))
-    real, drawn = measure(study), null_draws(study, 79)
-    judged = null_evidence.calls(null_evidence.null_frame(real, drawn))
+    real, drawn = universe_statistics(study), null_draws(study, 79)
+    judged = null_evidence.judge_against_null(null_evidence.null_frame(real, drawn))
     assert all(call.stands_out for call in judged), judged
     assert max(item.rate for item in null_evidence.discoveries(real, drawn)) < 0.7
 
@@ -331,7 +337,7 @@ def test_on_random_walks_p_values_are_uniform_and_nothing_is_called_real() -> No
     for seed in range(seeds):
         config = small().with_changes(f"run.seed={seed}")
         study = prepare(config, check_prices(random_walks(8, 700, seed=[77, seed])))
-        real, drawn = measure(study), null_draws(study, n)
+        real, drawn = universe_statistics(study), null_draws(study, n)
         for kind, found in drawn.items():
             values = {"candidates": (sum(real.passed), [sum(m.passed) for m in found])}
             for variant in real.variants:
@@ -342,7 +348,7 @@ def test_on_random_walks_p_values_are_uniform_and_nothing_is_called_real() -> No
                 above, ties = sum(v > mine for v in others), sum(v == mine for v in others)
                 # ties broken at random, and spread within a step: uniform if the real one is one of them
                 uniform.setdefault((kind, name), []).append((above + rng.uniform() * (ties + 1)) / (n + 1))
-        candidates, *judged = null_evidence.calls(null_evidence.null_frame(real, drawn))
+        candidates, *judged = null_evidence.judge_against_null(null_evidence.null_frame(real, drawn))
         called["candidates"] += candidates.stands_out
         called["variants"] += any(call.stands_out for call in judged)
     for key, values_ in uniform.items():
@@ -438,7 +444,7 @@ def test_a_folder_that_is_not_this_audits_is_refused(command: Path, tmp_path: Pa
 def test_of_two_audits_at_once_the_second_is_told(command: Path, tmp_path: Path) -> None:
     config, out = Config.load(command / "study.toml"), tmp_path / "a"
     out.mkdir()
-    with hold(out), pytest.raises(ConfigError, match="at work in"):
+    with folder_lock(out), pytest.raises(ConfigError, match="at work in"):
         run_audit(config, draws_each=1, dates=1, out=out)
     assert not list(out.iterdir())
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pairs_bt.audit.causality import certify, perturbed, pick_bars
-from pairs_bt.audit.run_differences import STAGES, Made, compare
+from pairs_bt.audit.run_differences import STAGES, StudyRun, compare
 from pairs_bt.backtest.study import prepare
 from pairs_bt.config.schema import Config
 from pairs_bt.data.synthetic.market import make_market
@@ -104,8 +104,8 @@ def test_the_leaks_cover_the_stages() -> None:
 def test_a_single_bit_is_found(market: pd.DataFrame, config: Config) -> None:
     """One return moved by one unit in the last place, and nothing else."""
     study = open_study(config, market)
-    whole = Made(study, run(config, prices=market, jobs=1))
-    other = Made(study, run(config, prices=market, jobs=1))
+    whole = StudyRun(study, run(config, prices=market, jobs=1))
+    other = StudyRun(study, run(config, prices=market, jobs=1))
     bar = len(study.dates) - 2
     assert compare(whole, other, bar).first_break is None
     returns = other.run.returns

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.selection import select_pairs
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.backtest.window_tasks import Candidates, pair_paths, rule_signals
 from pairs_bt.config.schema import Config
 from pairs_bt.data.prices import check_prices
-from pairs_bt.engine.pipeline import pick, scan_window, serial
+from pairs_bt.engine.pipeline import orient_pairs, scan_window, serial
 from pairs_bt.errors import ConfigError
 
 
@@ -19,7 +19,7 @@ def prepared(prices: pd.DataFrame, *overrides: str) -> tuple[Study, Candidates]:
     config = Config.from_dict({"selection": {"alpha": 0.3}}).with_changes('hedge.variants=["averaged"]', *overrides)
     study = prepare(config, check_prices(prices))
     scan = scan_window(study, 0, serial)
-    return study, pick(scan, choose(scan, config.selection))
+    return study, orient_pairs(scan, select_pairs(scan, config.selection))
 
 
 def ratios(study: Study, candidates: Candidates, rule: str = "averaged") -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pairs_bt.backtest.ledger import Book, Market, trade_pairs
+from pairs_bt.backtest.ledger import LedgerResult, Market, trade_pairs
 from pairs_bt.config.schema import Band, Config
 from pairs_bt.kernels.ledger import (
     BORROW,
@@ -33,7 +33,7 @@ NAN = float("nan")
 
 def run(z, *, y=Y, x=X, beta=BETA, gaps=GAPS, borrow=1e-4, closed=True, entry_bars=None, half_life=2.0,
         capital=20_300.0, rehedge="never", moments=None, refused=None, lag=None, unquoted=(),
-        **tables) -> Book:  # fmt: skip
+        **tables) -> LedgerResult:  # fmt: skip
     """Trade one pair; everything that a case does not name is the six bars above."""
     bars = len(z)
     prices = np.array([y[:bars], x[:bars]], dtype=float)

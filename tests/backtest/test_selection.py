@@ -13,12 +13,12 @@ from pairs_bt.backtest import selection_null
 from pairs_bt.backtest.selection import (
     ScanColumns,
     accepts,
-    choose,
+    eligibility,
+    eligibility_reasons,
     johansen_pvalue,
     pair_pvalue,
     resolve_pairs,
-    standing,
-    standing_reasons,
+    select_pairs,
 )
 from pairs_bt.config.schema import PairGroups, Selection, Universe
 from pairs_bt.data.reference_tables import read_membership
@@ -42,25 +42,25 @@ FOUR = scan([0.01, 0.03, 0.20, 0.001], [0.40, 0.02, 0.30, 0.90], [16, 16, 16, 10
 
 
 def test_both_tests_bonferroni_and_rank_one() -> None:
-    choice = choose(FOUR, Selection())
+    choice = select_pairs(FOUR, Selection())
     assert choice.selected.tolist() == [True, False, False, False]
     assert choice.reason.tolist() == ["", "johansen", "engle_granger", "johansen"]
 
 
 def test_the_books_rules() -> None:
     book = Selection(combine="any", two_way="none", johansen="book")
-    choice = choose(FOUR, book)
+    choice = select_pairs(FOUR, book)
     # min p < .05 for three, both statistics above for the second
     assert choice.selected.tolist() == [True, True, False, True]
     assert choice.reason[2] == "no test passed"
 
 
 def test_best_first_and_max_pairs() -> None:
-    choice = choose(FOUR, Selection(tests=("engle_granger",), max_pairs=2))
+    choice = select_pairs(FOUR, Selection(tests=("engle_granger",), max_pairs=2))
     assert choice.order.tolist() == [3, 0]
     assert choice.passed.sum() == 3
     assert choice.reason.tolist() == ["", "max_pairs", "engle_granger", ""]
-    johansen = choose(FOUR, Selection(tests=("johansen",), max_pairs=1))
+    johansen = select_pairs(FOUR, Selection(tests=("johansen",), max_pairs=1))
     assert johansen.order.tolist() == [0]
     assert johansen.passed.tolist() == [True, False, True, False]
 
@@ -84,7 +84,7 @@ def test_multiplicity_is_statsmodels_over_the_tested_pairs(method: str) -> None:
 def test_untested_pairs_are_never_chosen() -> None:
     nothing = scan([np.nan] * 2, [np.nan] * 2, [np.nan] * 2, [np.nan] * 2, ["incomplete: A", "identical"])
     for rules in (Selection(), Selection(combine="any"), Selection(tests=("johansen",), johansen="book")):
-        choice = choose(nothing, rules)
+        choice = select_pairs(nothing, rules)
         assert not choice.passed.any()
         assert choice.reason.tolist() == ["incomplete: A", "identical"]
 
@@ -128,12 +128,12 @@ def test_standing_and_membership(tmp_path) -> None:
     )
     members = read_membership(str(path))
     train = np.array([[1.0, 2, 3], [1, 2, 4], [1, 2, 3], [5, 5, 5]])
-    assert standing(train, TICKERS, members, np.datetime64("2010-03-31")).tolist() == [0, 3, 3, 2]
+    assert eligibility(train, TICKERS, members, np.datetime64("2010-03-31")).tolist() == [0, 3, 3, 2]
     train[0, 1] = np.nan
-    codes = standing(train, TICKERS, None, np.datetime64("2010-03-31"))
+    codes = eligibility(train, TICKERS, None, np.datetime64("2010-03-31"))
     assert codes.tolist() == [1, 0, 0, 2]
     i, j = np.triu_indices(4, 1)
-    reasons = standing_reasons(codes, TICKERS, i, j).tolist()
+    reasons = eligibility_reasons(codes, TICKERS, i, j).tolist()
     assert reasons == ["incomplete: A", "incomplete: A", "incomplete: A", "", "constant: D", "constant: D"]
     path.write_text("ticker,start,end\nA,yesterday,\n")
     with pytest.raises(DataError, match="YYYY-MM-DD"):
@@ -185,7 +185,7 @@ def test_multiplicity_adjusts_both_tests_under_any(method: str) -> None:
     johansen = johansen_pvalue(some, options)
     expected = multipletests(np.minimum(1, 2 * np.minimum(p, johansen)), method=f"fdr_{method}")[1]
     np.testing.assert_allclose(pair_pvalue(some, options), expected, rtol=1e-12)
-    choice = choose(some, options)
+    choice = select_pairs(some, options)
     # 17 is above the 95% value and passed unadjusted before; one in 200 such is what chance gives
     assert not choice.passed[0]
     assert choice.passed[1]
@@ -197,7 +197,7 @@ def test_multiplicity_adjusts_both_tests_under_any(method: str) -> None:
 
 def test_reasons_under_multiplicity_name_the_test_that_failed() -> None:
     some = scan([0.04, 0.5, 0.04, 0.9], [1, 1, 1, 1], [16, 16, 2, 2], [1, 1, 1, 1])
-    choice = choose(some, Selection(two_way="none", multiplicity="by"))
+    choice = select_pairs(some, Selection(two_way="none", multiplicity="by"))
     assert choice.reason.tolist() == ["multiplicity", "engle_granger", "johansen", "engle_granger"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pairs_bt import Config, run
 from pairs_bt.backtest.hedge_rules import HEDGE_RULES
-from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.selection import select_pairs
 from pairs_bt.backtest.signals import (
     BASE,
     REFUSALS,
@@ -25,7 +25,7 @@ from pairs_bt.backtest.signals import (
 from pairs_bt.backtest.special_signals import Space, form_signals
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.config.schema import RULES
-from pairs_bt.engine.pipeline import pick, scan_window
+from pairs_bt.engine.pipeline import orient_pairs, scan_window
 from tests.book_filter import BOOK_FILTER
 
 ALL = tuple(HEDGE_RULES)
@@ -237,8 +237,8 @@ def test_units_do_not_move_a_trade_under_any_rule(prices) -> None:
 def test_fitted_noise_is_in_the_run_and_flags_fall_back(prices) -> None:
     config = config_with("filter.noise=mle", "filter.smooth=none")
     study = study_of(prices, config)
-    candidates = pick(
-        scan := scan_window(study, 0, lambda f, r: [f(*one) for one in r]), choose(scan, config.selection)
+    candidates = orient_pairs(
+        scan := scan_window(study, 0, lambda f, r: [f(*one) for one in r]), select_pairs(scan, config.selection)
     )
     levels = study.context(0).levels
     path = filter_pairs(levels, candidates.y, candidates.x, config.filter)
@@ -272,7 +272,7 @@ def test_formed_space_is_documented_by_its_fields() -> None:
 
 
 def test_pairs_by_distance_are_the_nearest_and_the_run_says_that_no_test_decides(prices) -> None:
-    from pairs_bt.cli.terminal.console import chance_line
+    from pairs_bt.cli.terminal.console import false_positive_line
     from pairs_bt.models.pair_distance import pair_measures
 
     config = config_with("selection.method=distance", "selection.max_pairs=3", "comparison.draws=100")
@@ -285,7 +285,7 @@ def test_pairs_by_distance_are_the_nearest_and_the_run_says_that_no_test_decides
     assert taken[["s1", "s2"]].to_numpy().tolist() == by_hand[["s1", "s2"]].to_numpy().tolist()
     assert taken["distance"].to_numpy() == pytest.approx(by_hand["distance"].to_numpy(), rel=1e-12)
     assert (table.loc[~table["selected"], "reason"] == "max_pairs").all()
-    assert "no test decides" in chance_line(made)
+    assert "no test decides" in false_positive_line(made)
     correlated = run(config.with_changes("selection.method=correlation"), prices=prices)
     first = correlated.tests[correlated.tests["test_end"] == end]
     assert (

@@ -12,7 +12,7 @@ import pytest
 
 from pairs_bt import load_run
 from pairs_bt.cli.terminal import kernel_cache
-from pairs_bt.cli.terminal.console import FEW_TRADES, doubts, number, percent
+from pairs_bt.cli.terminal.console import FEW_TRADES, number, percent, thin_sample_notes
 from pairs_bt.common.formatting import in_ascii
 from tests.cli_tools import SHORT, call, is_one_paragraph
 
@@ -129,7 +129,7 @@ def test_the_table_has_a_legend_and_says_what_it_cannot_say(place, tmp_path):
 def test_enough_trades_raise_no_doubt(place):
     run = load_run(place / "run")
     run.summary["trades"] = FEW_TRADES
-    assert doubts(run) == []
+    assert thin_sample_notes(run) == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ SWEEP = ["--set", "data.end=2008-06-30", "--set", "hedge.variants=['averaged']",
 
 def test_the_command_that_goes_on_has_no_fresh(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["pairs-bt", "audit", "my config.toml", "--fresh", "--out", "a"])
-    assert interrupt.again() == "pairs-bt audit 'my config.toml' --out a"
+    assert interrupt.resume_command() == "pairs-bt audit 'my config.toml' --out a"
 
 
 @pytest.mark.parametrize(

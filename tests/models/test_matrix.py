@@ -23,7 +23,7 @@ from PIL import Image
 
 from pairs_bt.cli.hedge import hedge
 from pairs_bt.common import files as atomic
-from pairs_bt.common.lock import hold
+from pairs_bt.common.lock import folder_lock
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.models.mean_reversion import half_life
 from pairs_bt.models.online.hedge_matrix import MIN_BARS, HedgeMatrix
@@ -777,7 +777,7 @@ def test_tables_that_a_kill_left_behind_are_made_again_even_by_a_refused_update(
 def test_two_writers_do_not_meet(tmp_path):
     prices, out = make_matrix(tmp_path)
     prices.iloc[[50]].to_csv(tmp_path / "today.csv")
-    with hold(out):
+    with folder_lock(out):
         result = run(hedge, "--update", tmp_path / "today.csv", "--out", out)
     assert isinstance(result.exception, ConfigError)
     assert "Another run is at work" in str(result.exception)

@@ -10,7 +10,7 @@ import pytest
 from pairs_bt.errors import DataError
 from pairs_bt.kernels import kalman as filters
 from pairs_bt.kernels import kalman_mle as kernel
-from pairs_bt.models.kalman_mle import BURN, FLAGS, USED, fit_noise, pair_noise, settled
+from pairs_bt.models.kalman_mle import BURN, FLAGS, USED, burn_in_bars, fit_noise, pair_noise
 
 
 def simulated(seed: int, n: int = 400, q_beta: float = 1e-5, q_alpha: float = 1e-5, r: float = 0.5):
@@ -174,7 +174,7 @@ def test_the_filter_with_fitted_noise_is_pykalman():
 def test_bars_until_the_level_filter_has_settled():
     from pairs_bt.models.kalman import local_level_filter
 
-    bars = settled(0.05, 1.0)
+    bars = burn_in_bars(0.05, 1.0)
     level = local_level_filter(np.full(200, 100.0))
     assert abs(level[bars - 1] - 100.0) <= 1e-3 < abs(level[bars - 2] - 100.0)
 

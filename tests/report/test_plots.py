@@ -69,7 +69,7 @@ def test_thinned_lines_keep_what_can_be_seen() -> None:
     rng = np.random.default_rng(4)
     values = rng.normal(size=10_000).cumsum()
     values[3000:3100] = np.nan
-    kept = canvas.thin(values, 100)
+    kept = canvas.downsample(values, 100)
     assert len(kept) <= 400
     assert (np.diff(kept) > 0).all()
     for first in range(0, 10_000, 100):
@@ -78,7 +78,7 @@ def test_thinned_lines_keep_what_can_be_seen() -> None:
         assert {0, 99} <= inside
         if np.isfinite(part).any():
             assert {int(np.nanargmin(part)), int(np.nanargmax(part))} <= inside
-    assert (canvas.thin(values[:300], 100) == np.arange(300)).all()
+    assert (canvas.downsample(values[:300], 100) == np.arange(300)).all()
 
 
 def test_the_parts_add_up_to_the_net_of_the_tables(made: Run) -> None:

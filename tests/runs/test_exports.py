@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import pairs_bt
-from pairs_bt.audit.universe_statistics import measure, measure_of_run
+from pairs_bt.audit.universe_statistics import measure_of_run, universe_statistics
 from pairs_bt.backtest.study import prepare
 from pairs_bt.common.formatting import number
 from pairs_bt.report.page import render_report
@@ -51,7 +51,7 @@ def test_positions_and_cash_are_the_equity(run, variant: str) -> None:
 def test_one_equity_gives_every_face_the_same_sharpe_ratio(run, tmp_path) -> None:
     study = prepare(run.config)
     faces: dict[str, dict[str, float]] = {
-        "audit": {name: numbers["sharpe"] for name, numbers in measure(study).variants.items()},
+        "audit": {name: numbers["sharpe"] for name, numbers in universe_statistics(study).variants.items()},
         "audit of a run": {name: numbers["sharpe"] for name, numbers in measure_of_run(run).variants.items()},
         "comparison": run.comparison.metrics.loc["sharpe"].to_dict(),
         "two runs": {},

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pairs_bt.common.files import reason, remove_temporaries, replacing, sha256_of, write_text
-from pairs_bt.common.lock import LOCK, hold
+from pairs_bt.common.lock import LOCK, folder_lock
 from pairs_bt.engine.window_parts import to_arrow
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.runs import run_folder
@@ -138,9 +138,9 @@ def test_clearing_follows_no_link_out_of_the_folder(tmp_path):
 
 def test_a_second_holder_is_told_who_holds(tmp_path):
     with (
-        hold(tmp_path),
+        folder_lock(tmp_path),
         pytest.raises(ConfigError, match=rf"Another run is at work .*process {os.getpid()} on '.+', since \d{{4}}-"),
-        hold(tmp_path),
+        folder_lock(tmp_path),
     ):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -153,7 +153,7 @@ def test_a_lock_left_behind_by_a_dead_process_is_taken_over(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
     assert (tmp_path / LOCK).exists()
-    with hold(tmp_path):
+    with folder_lock(tmp_path):
         pass
     assert not (tmp_path / LOCK).exists()
 
@@ -161,19 +161,19 @@ def test_a_lock_left_behind_by_a_dead_process_is_taken_over(tmp_path):
 @pytest.mark.parametrize("text", ["", "rubbish", '{"pid": "x"}', "[]", '{"pid": 1}'])
 def test_a_lock_file_with_anything_in_it_is_no_lock(tmp_path, text):
     (tmp_path / LOCK).write_text(text)
-    with hold(tmp_path):
+    with folder_lock(tmp_path):
         pass
 
 
 def test_an_unsigned_lock_that_is_held_is_still_a_lock(tmp_path):
-    with hold(tmp_path):
+    with folder_lock(tmp_path):
         (tmp_path / LOCK).write_text("")
-        with pytest.raises(ConfigError, match="has not signed"), hold(tmp_path):
+        with pytest.raises(ConfigError, match="has not signed"), folder_lock(tmp_path):
             pass
 
 
 def test_the_lock_goes_when_the_block_fails(tmp_path):
-    with pytest.raises(ZeroDivisionError), hold(tmp_path):
+    with pytest.raises(ZeroDivisionError), folder_lock(tmp_path):
         _ = 1 / 0
-    with hold(tmp_path):
+    with folder_lock(tmp_path):
         pass

@@ -14,11 +14,11 @@ from pydantic import BaseModel
 
 from pairs_bt import Config
 from pairs_bt.backtest.hedge_rules import variants
-from pairs_bt.backtest.selection import choose
+from pairs_bt.backtest.selection import select_pairs
 from pairs_bt.backtest.study import Study, load_prices, prepare
 from pairs_bt.backtest.window_tasks import pair_paths, rule_signals, trade_book
 from pairs_bt.data.prices import PriceData
-from pairs_bt.engine.pipeline import pick, scan_window, serial
+from pairs_bt.engine.pipeline import orient_pairs, scan_window, serial
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.sweep.shared_stages import StageKeys, stage_keys
 from tests.book_filter import BOOK_FILTER
@@ -117,8 +117,8 @@ def results(study: Study) -> dict[str, Any]:
     """What every stage makes of one window."""
     k = 3
     scan = scan_window(study, k, serial)
-    choice = choose(scan, study.config.selection)
-    candidates = pick(scan, choice)
+    choice = select_pairs(scan, study.config.selection)
+    candidates = orient_pairs(scan, choice)
     task = (candidates, 0, candidates.y.size)
     path = pair_paths(study, k, *task)
     names = variants(study.config.hedge)

@@ -105,7 +105,7 @@ def legend() -> str:
     return _LEGEND
 
 
-def doubts(run: Run) -> list[str]:
+def thin_sample_notes(run: Run) -> list[str]:
     """Which variants have no trades, with the reason, and which have too few to judge; one line a reason."""
     found: dict[str, list[str]] = {}
     for name, label, count in run.summary[["variant", "label", "trades"]].itertuples(index=False):
@@ -129,7 +129,7 @@ def _why_none(run: Run, variant: str) -> str:
     return f"{most.iloc[0]:,} of {len(reasons):,} candidates: {most.index[0]}"
 
 
-def chance_line(run: Run) -> str:
+def false_positive_line(run: Run) -> str:
     """One line: candidates found, and how many chance alone would give."""
     counts = {str(name): int(count) for name, count in run.windows.sum().items()}
     return chance_words(counts, len(run.windows), taken_by(run.config.selection), run.chance)
@@ -150,11 +150,11 @@ def chance_words(counts: Mapping[str, int], windows: int, method: str, chance: M
 def show_run(run: Run) -> None:
     """The end of a run: table, chance line, verdict, and the report's path."""
     click.echo(f"{headline(run.summary)}\n\n{legend()}\n")
-    for line in doubts(run):
+    for line in thin_sample_notes(run):
         click.echo(line)
     if run.config.execution.pnl == "spread":
         click.echo('P&L here is the differenced spread (execution.pnl = "spread"): a claim, not money.')
-    click.echo(chance_line(run))
+    click.echo(false_positive_line(run))
     click.echo(in_ascii(run.comparison.verdict))
     if run.folder is not None:
         page = run.folder / REPORT

@@ -25,7 +25,7 @@ def on_interrupt(message: Callable[[], str]) -> None:
     _message[0] = message
 
 
-def again() -> str:
+def resume_command() -> str:
     """The command that goes on with what this one was doing: its own, without `--fresh`."""
     return f"pairs-bt {shlex.join(part for part in sys.argv[1:] if part != '--fresh')}"
 

@@ -15,10 +15,10 @@ from pairs_bt.data.synthetic.random_walks import (
     FloatArray,
     Seed,
     ar1,
-    lift,
     position,
     require,
     require_finite,
+    shift_positive,
     stream,
     unit_draws,
 )
@@ -166,7 +166,7 @@ def plant(
     draws = unit_draws(stream(seed, MARKET_STREAMS, 3, i), n, None)
     spread = ar1(draws if clusters is None else draws * clusters, pair.half_life, sd)
     y = alpha + beta * x + spread
-    raised = lift(y, scale)
+    raised = shift_positive(y, scale)
     truth = truth_row(
         y_name, x_name, pair.kind, pair.half_life, sd, float(alpha[0]) + raised, (beta[0], beta[-1]),
         None if break_bar is None else index[break_bar],

@@ -18,9 +18,9 @@ from pairs_bt.data.synthetic.random_walks import (
     Seed,
     ar1,
     labels,
-    lift,
     require,
     require_finite,
+    shift_positive,
     stream,
 )
 
@@ -151,7 +151,7 @@ def _member(
     first = float(columns[name][0])
     b = first / float(trend[0])
     spread = ar1(rng.standard_normal(trend.size), life, spread_vol * first)
-    return _Member(name=name, a=lift(b * trend + spread, first), b=b, sd=spread_vol * first, spread=spread)
+    return _Member(name=name, a=shift_positive(b * trend + spread, first), b=b, sd=spread_vol * first, spread=spread)
 
 
 def _truth(y: _Member, x: _Member, life: float) -> dict[str, object]:

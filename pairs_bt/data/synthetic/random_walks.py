@@ -122,7 +122,7 @@ def ar1(draws: FloatArray, half_life: float, sd: float) -> FloatArray:
     return path
 
 
-def lift(path: FloatArray, scale: float) -> float:
+def shift_positive(path: FloatArray, scale: float) -> float:
     """Return the constant that brings the path's minimum to a tenth of ``scale`` (0 where it lies above)."""
     return max(0.0, _LOWEST_SHARE * scale - float(path.min()))
 
@@ -192,7 +192,7 @@ def random_walks(
             prices[:, i] = first_price * np.exp(trend + volatility / np.sqrt(BARS_PER_YEAR) * sums)
         else:
             path = first_price + step * sums
-            prices[:, i] = path + lift(path, first_price)
+            prices[:, i] = path + shift_positive(path, first_price)
     return pd.DataFrame(prices, index=index, columns=labels("W", n_tickers))
 
 

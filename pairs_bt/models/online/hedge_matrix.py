@@ -23,7 +23,14 @@ from pairs_bt.errors import DataError
 from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.kalman import unpack_state
 from pairs_bt.models.online.hedge_matrix_file import MatrixState, off_diagonal, pair_codes, read_state, write_state
-from pairs_bt.models.online.hedge_matrix_steps import count_threads, filter_inputs, in_space, in_threads, moved, prior
+from pairs_bt.models.online.hedge_matrix_steps import (
+    advance,
+    count_threads,
+    filter_inputs,
+    in_space,
+    in_threads,
+    initial_state,
+)
 from pairs_bt.models.online.hedge_matrix_update import UpdateReport, as_frame, name_gaps
 
 __all__ = ["MIN_BARS", "SPACES", "HedgeMatrix", "UpdateReport"]
@@ -113,9 +120,9 @@ class HedgeMatrix:
         frame = (prices if isinstance(prices, PriceData) else read_prices(prices)).prices
         if space == "changes" and len(frame) < 2:
             raise DataError(f"Prices have {len(frame)} bar; a change needs two. Pass a longer history.")
-        empty = prior(frame, space, parameters, int(window))
+        empty = initial_state(frame, space, parameters, int(window))
         days = frame.index.to_numpy().astype("datetime64[D]")
-        return cls(moved(empty, days, in_space(frame.to_numpy(), space), threads))
+        return cls(advance(empty, days, in_space(frame.to_numpy(), space), threads))
 
     def update(self, rows: pd.Series | pd.DataFrame | PriceData, *, jobs: int | None = None) -> UpdateReport:
         """Move every pair by one bar or several; the same bits as a fit on the longer history.
@@ -162,7 +169,7 @@ class HedgeMatrix:
             for day, row in zip(days, inputs, strict=True)
         }
         unknown = tuple(str(t) for t in given.columns if t not in set(state.tickers))
-        self._state = moved(state, days, base, threads)
+        self._state = advance(state, days, base, threads)
         self._spread = None
         return UpdateReport(
             tuple(str(day) for day in days),

@@ -16,10 +16,10 @@ from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.kalman import check_state
 from pairs_bt.models.online.hedge_matrix_file import MatrixState
 
-__all__ = ["count_threads", "filter_inputs", "in_space", "in_threads", "moved", "prior"]
+__all__ = ["advance", "count_threads", "filter_inputs", "in_space", "in_threads", "initial_state"]
 
 
-def prior(frame: pd.DataFrame, space: str, parameters: dict[str, float], window: int) -> MatrixState:
+def initial_state(frame: pd.DataFrame, space: str, parameters: dict[str, float], window: int) -> MatrixState:
     k = frame.shape[1]
     variance = parameters["init_cov"]
     start = check_state((parameters["init_beta"], parameters["init_alpha"]), ((variance, 0.0), (0.0, variance)))
@@ -55,7 +55,7 @@ def filter_inputs(state: MatrixState, base: Floats) -> Floats:
     return np.diff(np.concatenate([state.recent[-1:], base]), axis=0)
 
 
-def moved(state: MatrixState, days: Any, base: Floats, threads: int) -> MatrixState:
+def advance(state: MatrixState, days: Any, base: Floats, threads: int) -> MatrixState:
     """The state after the rows of ``base`` (n, k); nothing of ``state`` is written into."""
     bars = np.ascontiguousarray(filter_inputs(state, base))
     n, k = bars.shape

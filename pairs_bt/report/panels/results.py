@@ -11,7 +11,7 @@ import pandas as pd
 
 from pairs_bt.common.formatting import NOTHING, interval, number, percent, pvalue, signed, why_not
 from pairs_bt.errors import PairsError
-from pairs_bt.report.blocks import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
+from pairs_bt.report.blocks import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, side_by_side, styles
 from pairs_bt.report.panels.concentration import concentration_tables
 from pairs_bt.report.plots import equity
 from pairs_bt.runs.run_data import RunData
@@ -92,7 +92,7 @@ def metrics_panel(run: RunData, draw: Drawer) -> Panel:
         "was there: P&L over capital-years. Fully invested is the series of Gatev, Goetzmann and Rouwenhorst (2006), "
         "each day over the pairs that have opened so far: days on which few have count as much as days on which all "
         "have, so that its sign may differ from the P&L's. Returns and costs are a year's, of 252 days.",
-        beside(run, _metrics(run, RETURNS), _metrics(run, TRADING)),
+        side_by_side(run, _metrics(run, RETURNS), _metrics(run, TRADING)),
     )
 
 
@@ -117,7 +117,7 @@ def evidence_panel(run: RunData, draw: Drawer) -> Panel:
         "Differences of Sharpe ratios after Ledoit and Wolf (2008), studentised circular blocks, the same resampled "
         f"days for every variant: {options['draws']:,} draws, blocks of {options['block']} days, {options['days']:,} "
         "days. The intervals at the top are t intervals with a degree of freedom a block.",
-        [*beside(run, draw(equity.plot_differences), _variants(run)), _differences(run)],
+        [*side_by_side(run, draw(equity.plot_differences), _variants(run)), _differences(run)],
     )
 
 
@@ -217,7 +217,7 @@ def equity_panel(run: RunData, draw: Drawer) -> Panel:
 
 def cohorts_panel(run: RunData, draw: Drawer) -> Panel:
     """Cohort bars, win matrix, concentration."""
-    blocks: list[Block] = [*beside(run, draw(equity.plot_cohorts), _wins(run)), *concentration_tables(run)]
+    blocks: list[Block] = [*side_by_side(run, draw(equity.plot_cohorts), _wins(run)), *concentration_tables(run)]
     return Panel(
         "cohorts",
         "Cohort by cohort",

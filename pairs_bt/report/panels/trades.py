@@ -11,7 +11,7 @@ import pandas as pd
 from pairs_bt.common.formatting import NOTHING, day, money, number, percent
 from pairs_bt.config.hedge_rule_names import MOVING_RULES
 from pairs_bt.errors import DataError
-from pairs_bt.report.blocks import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, beside, styles
+from pairs_bt.report.blocks import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, side_by_side, styles
 from pairs_bt.report.panels.scan import REASONS
 from pairs_bt.report.plots import all_pairs as pairs_plots
 from pairs_bt.report.plots import one_pair as pair_plots
@@ -84,7 +84,7 @@ def costs_panel(run: RunData, draw: Drawer) -> Panel:
         f"Net return a year{money_plots.over_cash(run)} if a trade cost this many basis points of traded value, per "
         "leg and side; borrow as configured, trades unchanged. It breaks even where this return is zero; a negative "
         "break-even loses before costs.",
-        beside(run, draw(money_plots.plot_costs), Table(["Cost", *table["label"]], rows, marks=styles(run))),
+        side_by_side(run, draw(money_plots.plot_costs), Table(["Cost", *table["label"]], rows, marks=styles(run))),
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pairs_bt.runs.run_data import RunData
 
 
-@canvas.drawn
+@canvas.styled
 def plot_times(run: RunData) -> Figure:
     """Half-lives of the candidates and holding times of the trades: median, middle half and 5-95% of each variant."""
     labels = list(run.labels.values())
@@ -119,7 +119,7 @@ def relative_paths(run: RunData) -> tuple[str, npt.NDArray[np.float64], dict[str
         return name, paths / first[:, None] - 1.0, held
 
 
-@canvas.drawn
+@canvas.styled
 def plot_hedge_paths(run: RunData) -> Figure:
     """How far the moving ratio wanders in a trade window, and how far away the held ratios stand at its start."""
     found = relative_paths(run)
@@ -181,7 +181,7 @@ def pair_pnl(run: RunData) -> pd.DataFrame:
 SCATTER_POINTS = 1500
 
 
-@canvas.drawn
+@canvas.styled
 def plot_scatter(run: RunData) -> Figure:
     """Net P&L of every pair and window: the first variant across, each other one up."""
     table = pair_pnl(run)
@@ -216,7 +216,7 @@ def plot_scatter(run: RunData) -> Figure:
     return figure
 
 
-@canvas.drawn
+@canvas.styled
 def plot_candidates(run: RunData) -> Figure:
     """Candidates found in every window, against the number that chance would give."""
     table = run.windows

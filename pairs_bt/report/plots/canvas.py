@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pairs_bt.common.formatting import minus
 from pairs_bt.report.palette import MUTED, variant_color, variant_dash
-from pairs_bt.report.plots.look import RC, look
+from pairs_bt.report.plots.look import RC, rc_context
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +126,7 @@ def line(axis: Axes, x: Any, y: Any, number: int, **options: Any) -> Any:
     return axis.plot(x, y, **style)[0]
 
 
-def thin(values: npt.NDArray[np.float64], columns: int = 480) -> npt.NDArray[np.int64]:
+def downsample(values: npt.NDArray[np.float64], columns: int = 480) -> npt.NDArray[np.int64]:
     """Positions that draw the same line: first, lowest, highest and last of each of `columns` equal stretches.
 
     The M4 aggregation (Jugel et al. 2014): at one stretch a pixel the picture is the one of all points. NaN breaks
@@ -202,19 +202,19 @@ def nothing(text: str, *, width: int = WIDTH, height: int = 120) -> Figure:
     """A figure that says why there is nothing to draw."""
     from pairs_bt.report.plots.notebook_figure import Drawing
 
-    with look():
+    with rc_context():
         figure = Drawing(figsize=(width / 72, height / 72), dpi=72)
         figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
     return figure
 
 
-def drawn(function: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
     """Give a drawing function the project's look."""
     from functools import wraps
 
     @wraps(function)
     def inside(*args: Any, **kwargs: Any) -> Figure:
-        with look():
+        with rc_context():
             return function(*args, **kwargs)
 
     return inside

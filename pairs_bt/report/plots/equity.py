@@ -28,7 +28,7 @@ def claim(run: RunData) -> str:
     return " (a claim: differenced spreads)" if run.config.execution.pnl == "spread" else ""
 
 
-@canvas.drawn
+@canvas.styled
 def plot_equity(run: RunData, column: str = "net") -> Figure:
     """Growth of 1 and drawdown of every variant, on committed capital or fully invested.
 
@@ -64,7 +64,7 @@ def plot_equity(run: RunData, column: str = "net") -> Figure:
     for number, name in zip(places, wide.columns, strict=True):
         values = wide[name].to_numpy()
         for axis, series in ((top, equity(values)), (bottom, drawdown(values))):
-            at = canvas.thin(np.asarray(series))
+            at = canvas.downsample(np.asarray(series))
             handle = canvas.line(axis, dates[at], np.asarray(series)[at], number)
             if axis is top:
                 handles.append(handle)
@@ -88,7 +88,7 @@ def _variant_named(run: RunData, name: str) -> str:
     )
 
 
-@canvas.drawn
+@canvas.styled
 def plot_runs_equity(net: pd.DataFrame, variant: str) -> Figure:
     """Growth of 1 of one variant on the dates that all runs share, one line a run.
 
@@ -105,7 +105,7 @@ def plot_runs_equity(net: pd.DataFrame, variant: str) -> Figure:
     handles = []
     for number, name in enumerate(net.columns):
         values = np.asarray(equity(net[name].to_numpy()))
-        at = canvas.thin(values)
+        at = canvas.downsample(values)
         handles.append(canvas.line(axis, dates[at], values[at], number))
     canvas.zero_line(axis, 1.0)
     canvas.date_axis(axis)
@@ -113,7 +113,7 @@ def plot_runs_equity(net: pd.DataFrame, variant: str) -> Figure:
     return figure
 
 
-@canvas.drawn
+@canvas.styled
 def plot_rolling_sharpe(run: RunData, window: int = 126) -> Figure:
     """Annualised net Sharpe ratio over a rolling window of days, one row a variant, all on one scale."""
     wide = run.wide("net")
@@ -130,7 +130,7 @@ def plot_rolling_sharpe(run: RunData, window: int = 126) -> Figure:
     )  # fmt: skip
     dates = wide.index.to_numpy()
     for number, (axis, values) in enumerate(zip(axes, series.values(), strict=True)):
-        at = canvas.thin(values, 240)
+        at = canvas.downsample(values, 240)
         color = variant_color(number)
         axis.fill_between(dates[at], values[at], 0.0, color=color, alpha=0.22, linewidth=0)
         axis.plot(dates[at], values[at], color=color, linewidth=1.0)
@@ -152,7 +152,7 @@ def _row_height(rows: int, total: int) -> int:
     return max(36, min(110, total // max(rows, 1) - 24))
 
 
-@canvas.drawn
+@canvas.styled
 def plot_cohorts(run: RunData) -> Figure:
     """Net return of every cohort, one row of bars a variant, all on one scale."""
     table = run.cohort_returns
@@ -183,7 +183,7 @@ def plot_cohorts(run: RunData) -> Figure:
     return figure
 
 
-@canvas.drawn
+@canvas.styled
 def plot_sharpe(run: RunData) -> Figure:
     """Net Sharpe ratio of every variant with its interval."""
     table = run.comparison.intervals
@@ -193,7 +193,7 @@ def plot_sharpe(run: RunData) -> Figure:
                    f"Net Sharpe ratio a year, {level} interval")  # fmt: skip
 
 
-@canvas.drawn
+@canvas.styled
 def plot_differences(run: RunData) -> Figure:
     """Difference of the net Sharpe ratios of every two variants with its interval."""
     table = run.comparison.differences

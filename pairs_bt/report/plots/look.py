@@ -49,7 +49,7 @@ RC: dict[str, Any] = {
 
 
 @contextmanager
-def look() -> Iterator[None]:
+def rc_context() -> Iterator[None]:
     """Draw in the project's look, and leave matplotlib's settings as they were."""
     import matplotlib as mpl
 

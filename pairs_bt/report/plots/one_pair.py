@@ -130,7 +130,7 @@ def window_of(run: RunData, y: str, x: str, test_end: Any = None) -> tuple[str, 
     return str(best[1]), str(best[2]), pd.Timestamp(best[0])
 
 
-@canvas.drawn
+@canvas.styled
 def plot_pair_levels(run: RunData, view: PairView) -> Figure:
     """Prices and hedge ratio of a pair over train and trade window, the filter's with its one-sigma band."""
     titles, heights = [_ratio_title(run)], [230]
@@ -192,7 +192,7 @@ def _draw_spreads(axis: Axes, run: RunData, view: PairView) -> None:
     canvas.zero_line(axis)
 
 
-@canvas.drawn
+@canvas.styled
 def plot_pair_signals(run: RunData, view: PairView) -> Figure:
     """Spread of a pair, and its z-score with entries and exits, under every variant in the trade window."""
     names = list(run.labels)
@@ -247,7 +247,7 @@ def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str, number: i
     return handles
 
 
-@canvas.drawn
+@canvas.styled
 def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
     """One pair in one window, everything in one figure.
 

@@ -59,7 +59,7 @@ def decomposition(run: RunData) -> pd.DataFrame:
     return out
 
 
-@canvas.drawn
+@canvas.styled
 def plot_decomposition(run: RunData) -> Figure:
     """Where each variant's net P&L came from: gains to the right of zero, losses to the left, net as a mark."""
     table = decomposition(run)
@@ -84,7 +84,7 @@ def plot_decomposition(run: RunData) -> Figure:
     return figure
 
 
-@canvas.drawn
+@canvas.styled
 def plot_phantom(run: RunData) -> Figure:
     """What differencing the spread with its moving ratio would have claimed, against what the shares earned."""
     table = decomposition(run)
@@ -122,7 +122,7 @@ def over_cash(run: RunData) -> str:
     return " over cash" if run.config.portfolio.cash_rate else ""
 
 
-@canvas.drawn
+@canvas.styled
 def plot_costs(run: RunData) -> Figure:
     """Annual net return against the cost of a trade; a dot where a variant breaks even."""
     table = run.summary

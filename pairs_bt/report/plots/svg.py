@@ -7,7 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from pairs_bt.report.palette import THEME
-from pairs_bt.report.plots.look import look
+from pairs_bt.report.plots.look import rc_context
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def standalone_svg(figure: Figure) -> str:
 
 def _body(figure: Figure, **options: Any) -> str:
     buffer = StringIO()
-    with look():
+    with rc_context():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **options)
     return _PATH.sub(_shorter, _METADATA.sub("", _HEAD.sub("", buffer.getvalue(), count=1)))
 
