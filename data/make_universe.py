@@ -22,12 +22,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pairs_bt.prices import MAX_BYTES, MAX_CELLS, check_prices
 
 from pairs_bt.data.formats.column_names import field_of, is_date, is_ticker
 from pairs_bt.data.formats.date_parsing import parse_stamps
 from pairs_bt.data.formats.price_folders import list_files, ticker_of
 from pairs_bt.data.formats.wide_table import numbers_of
+from pairs_bt.data.prices import MAX_BYTES, MAX_CELLS, check_prices
 from pairs_bt.data.sources import Columns, read_columns
 from pairs_bt.errors import DataError
 

@@ -47,7 +47,7 @@ def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | No
             click.echo(f"{table.caption}\n\n{as_text(table)}\n")
         elif name == "configs":
             click.echo("The configs, prices and versions are the same.\n")
-    click.echo(in_ascii(found.comparison.verdict))
+    click.echo(in_ascii(found.verdict))
     if out is not None:
         from pairs_bt.common.files import write_text
 

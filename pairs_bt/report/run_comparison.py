@@ -17,13 +17,13 @@ from pairs_bt.runs.run_comparison import RunComparison
 
 
 def tables(found: RunComparison) -> dict[str, Table]:
-    """The tables of both faces: days, configs, metrics, across (one variant, two runs), differences (all pairs)."""
+    """The tables of both faces: days, configs, metrics, across (one variant, two runs), differences (of two runs)."""
     return {
         "days": _days(found),
         "configs": _configs(found),
         "metrics": _metrics(found),
         "across": _differences(found.across.to_dict("records"), "The same variant in two runs"),
-        "differences": _differences(found.comparison.differences.to_dict("records"), "Every two series"),
+        "differences": _differences(found.comparison.differences.to_dict("records"), "Every two series of two runs"),
     }
 
 
@@ -51,13 +51,13 @@ def _metrics(found: RunComparison) -> Table:
     found_metrics = found.comparison.metrics.to_dict()
     intervals = found.comparison.intervals.to_dict("index")
     sets = found.comparison.confidence_set.to_dict("index")
-    trades = found.series["trades"].to_dict()
+    trades = {name: float(found.series["trades"][equal[0]]) for name, equal in found.members.items()}
     rows = []
-    for name in found.net.columns:
+    for name in found.comparison.metrics:
         own, bounds = found_metrics[name], intervals[name]
         cells = [percent(own[key]) for key in ("annual_return", "annual_volatility")]
         cells += [number(own["sharpe"]), interval(bounds["low"], bounds["high"]), percent(own["max_drawdown"])]
-        rows.append(Row(str(name), [*cells, number(trades[name], 0), pvalue(sets[name]["pvalue"])]))
+        rows.append(Row(str(name), [*cells, number(trades[str(name)], 0), pvalue(sets[name]["pvalue"])]))
     head = ["net, on the common dates", "return a year", "volatility", "Sharpe", "95% interval", "drawdown", "trades"]
     return Table([*head, "p, none better"], rows, "Metrics")
 
@@ -106,7 +106,7 @@ def render_comparison(found: RunComparison) -> str:
         .get_template("compare.html.jinja")
         .render(
             title=" and ".join(found.names),
-            verdict=found.comparison.verdict,
+            verdict=found.verdict,
             intro=_intro(found),
             blocks=blocks,
             light=css_variables(0),
@@ -121,7 +121,7 @@ def _intro(found: RunComparison) -> str:
     return (
         f"{len(found.names)} runs on the {len(found.net):,} dates that they share, {day(found.net.index[0])} to "
         f"{day(found.net.index[-1])}. Differences after Ledoit and Wolf (2008), {options['draws']:,} draws, blocks of "
-        f"{options['block']} days; Holm's adjustment pays for all {count} pairs. Findable: "
+        f"{options['block']} days; Holm's adjustment pays for all {count} pairs of series from two runs. Findable: "
         "the true difference that four of five such samples would find. Runs that were chosen after looking "
         "at results need more than that: count the runs that were not kept, too."
     )

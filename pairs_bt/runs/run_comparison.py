@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,10 @@ class RunComparison:
     days : DataFrame
         One row a run: first and last date, days, days in common.
     comparison : Comparison
-        The statistics of :func:`pairs_bt.stats.comparison.compare_variants` over all columns of `net`.
+        The statistics of :func:`pairs_bt.stats.comparison.compare_variants`. Columns of `net` that are equal on every
+        date are one series there, named ``first = second``; paired tests and verdict are about series of two runs.
+    members : dict of str to tuple of str
+        The columns of `net` in each column of the comparison: more than one where they are equal.
     """
 
     names: tuple[str, ...]
@@ -46,14 +50,32 @@ class RunComparison:
     series: pd.DataFrame
     days: pd.DataFrame
     comparison: Comparison
+    members: dict[str, tuple[str, ...]]
 
     @property
     def across(self) -> pd.DataFrame:
         """Paired differences of one variant between two runs; p-values stay adjusted for all pairs."""
         table = self.comparison.differences
-        first, second = (self.series.loc[table[side].to_numpy()].reset_index(drop=True) for side in ("first", "second"))
-        same = (first["variant"] == second["variant"]) & (first["run"] != second["run"])
-        return table[same.to_numpy()].reset_index(drop=True)
+        same = [self._one_variant(*names) for names in zip(table["first"], table["second"], strict=True)]
+        return table[np.array(same, dtype=bool)].reset_index(drop=True)
+
+    @property
+    def identical(self) -> list[tuple[str, ...]]:
+        """Series that are equal on every date, and so counted once."""
+        return [names for names in self.members.values() if len(names) > 1]
+
+    @property
+    def verdict(self) -> str:
+        """Which of the runs did better, or that the data cannot tell, or that there is no difference."""
+        if len(self.members) == 1:
+            return f"{' and '.join(self.identical[0])} are equal on every date: there is nothing to compare."
+        equal = [f"{' and '.join(names)} are equal on every date and count once." for names in self.identical]
+        return " ".join([self.comparison.verdict, *equal])
+
+    def _one_variant(self, first: str, second: str) -> bool:
+        """Whether two columns of the comparison hold one variant in two runs."""
+        rows = (self.series.loc[list(self.members[name]), ["variant", "run"]].to_numpy() for name in (first, second))
+        return any(a[0] == b[0] and a[1] != b[1] for a, b in product(*rows))
 
     def by_variant(self) -> dict[str, pd.DataFrame]:
         """Net returns by variant: date x run."""
@@ -101,15 +123,34 @@ def compare_runs(runs: Mapping[str, RunData], *, variants: Sequence[str] = ()) -
         known = sorted({label for run in runs.values() for label in run.labels.values()})
         raise ConfigError(f"No run has a variant {', '.join(map(repr, variants))}; they have {', '.join(known)}.")
     net = pd.DataFrame(columns, index=common)
+    series = pd.DataFrame(rows).set_index("series")
+    members = _equal_columns(net)
+    distinct = pd.DataFrame({name: net[equal[0]] for name, equal in members.items()})
+    pairs = _across_runs(members, series)
     options = next(iter(runs.values())).config.comparison
     return RunComparison(
         names=tuple(runs),
         configs=config_table(runs),
         net=net,
-        series=pd.DataFrame(rows).set_index("series"),
+        series=series,
         days=_days(runs, common),
-        comparison=compare_variants(net, draws=options.draws, block=options.block, seed=options.seed),
+        comparison=compare_variants(distinct, draws=options.draws, block=options.block, seed=options.seed, pairs=pairs),
+        members=members,
     )
+
+
+def _equal_columns(net: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Columns that are equal on every date, by a name made of theirs."""
+    groups: dict[bytes, list[str]] = {}
+    for name in net:
+        groups.setdefault(net[name].to_numpy().tobytes(), []).append(str(name))
+    return {" = ".join(names): tuple(names) for names in groups.values()}
+
+
+def _across_runs(members: Mapping[str, tuple[str, ...]], series: pd.DataFrame) -> set[tuple[str, str]]:
+    """Pairs of columns that hold series of two runs: two variants of one run are that run's own comparison."""
+    runs = {name: set(series.loc[list(equal), "run"]) for name, equal in members.items()}
+    return {(a, b) for a, b in combinations(members, 2) if len(runs[a] | runs[b]) > 1}
 
 
 def named_folders(folders: Sequence[Path]) -> dict[str, Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -283,6 +283,7 @@ def compare_variants(
     cohort_returns: pd.DataFrame | None = None,
     trades: pd.DataFrame | None = None,
     labels: Mapping[str, str] | None = None,
+    pairs: Collection[tuple[str, str]] | None = None,
 ) -> Comparison:
     """All comparisons of the variants of a run, with the uncertainty that the data leave.
 
@@ -298,6 +299,8 @@ def compare_variants(
         The run's trades, for the concentration. Without it a variant has traded if a return is not 0.
     labels : mapping, optional
         What the verdict calls each variant, where it is not its name.
+    pairs : collection of (str, str), optional
+        The pairs that the paired tests and the verdict are about; every two by default.
 
     Returns
     -------
@@ -308,7 +311,7 @@ def compare_variants(
     names = list(frame.columns)
     metrics = {str(name): summary_metrics(frame[name]) for name in names}
     chosen = {"draws": draws, "block": block, "seed": seed}
-    table = robustness(frame, **chosen, level=level)
+    table = robustness(frame, **chosen, level=level, pairs=pairs)
     here = table[table["block"] == block].drop(columns="block").reset_index(drop=True)
     traded = {name: bool(frame[name].ne(0.0).any()) for name in names}
     if trades is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +63,40 @@ def test_dates_are_those_that_all_share(runs: dict[str, Run]) -> None:
 
 def test_the_statistics_are_the_ones_of_a_run(runs: dict[str, Run]) -> None:
     found = compare_runs({name: runs[name] for name in ("plain", "eager")})
-    expected = compare_variants(found.net, draws=100, block=126, seed=7)
+    across = {(a, b) for a, b in combinations(found.net, 2) if a.split(" / ")[0] != b.split(" / ")[0]}
+    expected = compare_variants(found.net, draws=100, block=126, seed=7, pairs=across)
     pd.testing.assert_frame_equal(found.comparison.differences, expected.differences)
-    assert found.comparison.verdict == expected.verdict
-    assert len(found.comparison.differences) == 6
+    assert found.verdict == expected.verdict
+    assert len(found.comparison.differences) == 4
+    # Two variants of one run are that run's own comparison: neither its tests nor the verdict are about them.
+    assert all(a.split(" / ")[0] != b.split(" / ")[0] for a, b in _pairs(found.comparison.differences))
+    every = compare_variants(found.net, draws=100, block=126, seed=7)
+    own = every.differences.set_index(["first", "second"]).loc[list(_pairs(expected.differences))]
+    np.testing.assert_array_equal(own["pvalue"], expected.differences["pvalue"])
+    assert (expected.differences["pvalue_holm"].to_numpy() <= own["pvalue_holm"].to_numpy()).all()
     assert found.across[["first", "second"]].to_numpy().tolist() == [
         ["plain / dynamic", "eager / dynamic"],
         ["plain / averaged", "eager / averaged"],
     ]
+
+
+def _pairs(differences: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(differences[["first", "second"]].itertuples(index=False, name=None))
+
+
+def test_equal_series_are_named_and_count_once(runs: dict[str, Run]) -> None:
+    found = compare_runs({"one": runs["plain"], "two": runs["plain"], "eager": runs["eager"]})
+    assert list(found.members) == [
+        "one / dynamic = two / dynamic",
+        "one / averaged = two / averaged",
+        "eager / dynamic",
+        "eager / averaged",
+    ]
+    assert found.identical == [("one / dynamic", "two / dynamic"), ("one / averaged", "two / averaged")]
+    # one/dynamic against two/averaged is a pair of two runs, so all six pairs but the one inside eager are there
+    assert len(found.comparison.differences) == 5
+    assert "one / dynamic and two / dynamic are equal on every date and count once." in found.verdict
+    assert len(found.across) == 2
 
 
 def test_only_the_keys_that_differ_are_named(runs: dict[str, Run]) -> None:
@@ -80,9 +107,13 @@ def test_only_the_keys_that_differ_are_named(runs: dict[str, Run]) -> None:
 
 
 def test_a_rule_is_the_same_variant_whatever_stands_beside_it(runs: dict[str, Run]) -> None:
-    both = Config.load(None, [*BASE[:-1], 'hedge.rehedge=["never", "daily"]', "data.end=2008-12-31"])
+    both = Config.load(
+        None, [*BASE[:-1], 'hedge.rehedge=["never", "daily"]', "data.end=2008-12-31", "signal.entry=1.5"]
+    )
     found = compare_runs({"plain": runs["plain"], "both": run(both)})
-    assert found.across.iloc[0][["first", "second"]].tolist() == ["plain / dynamic", "both / dynamic-frozen"]
+    assert [pair for pair in _pairs(found.across) if "dynamic" in pair[0]] == [
+        ("plain / dynamic", "both / dynamic-frozen")
+    ]
     assert list(found.by_variant()["dynamic"].columns) == ["plain", "both"]
     page = render_comparison(found)
     assert "Growth of 1, net: dynamic / dynamic-frozen<" in page
@@ -98,9 +129,8 @@ def test_variants_can_be_chosen(runs: dict[str, Run]) -> None:
 
 def test_a_run_against_itself_differs_in_nothing(runs: dict[str, Run]) -> None:
     found = compare_runs({"one": runs["plain"], "two": runs["plain"]}, variants=["dynamic"])
-    row = found.comparison.differences.iloc[0]
-    assert row["difference"] == 0.0
-    assert "same returns" in row["reason"]
+    assert found.comparison.differences.empty
+    assert found.verdict == "one / dynamic and two / dynamic are equal on every date: there is nothing to compare."
     assert "The configs, prices and versions are the same." in self_contained(render_comparison(found)).text
 
 
