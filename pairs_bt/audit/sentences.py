@@ -135,7 +135,17 @@ def _ladder_text(audit: Audit) -> str:
         claim = " (a claim, not money)" if first["pnl"] == "spread" else ""
         head = f"{rung:>2} {first['name']}{claim}"
         rows.append([head, f"{first['candidates']:,}", *(number(sharpe[name]) for name in audit.labels)])
-    return text_table(rows)
+    return f"{text_table(rows)}\n\n{_rung_legend(audit)}"
+
+
+def _rung_legend(audit: Audit) -> str:
+    """What each rung mends: what the book does, an arrow, what is done from this rung on."""
+    rungs = audit.ladder.drop_duplicates("rung").sort_values("rung")
+    width = max(len(name) for name in rungs["name"])
+    return "\n".join(
+        f"{rung:>2} {name:{width}}  {what}"
+        for rung, name, what in rungs[["rung", "name", "what"]].itertuples(index=False, name=None)
+    )
 
 
 def _candidates_text(audit: Audit) -> str:

@@ -116,9 +116,14 @@ def _how_to_go_on(folder: Path) -> str:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Write all tested pairs to this file: NAME.csv or NAME.parquet."
 )
+@click.option(
+    "--top", type=click.IntRange(min=1), default=8, show_default=True, help="Candidates named for every window."
+)
 @force_option
-def scan(config: Path | None, overrides: tuple[str, ...], jobs: int | None, out: Path | None, force: bool) -> None:
-    """Test the pairs of every window and list the candidates, without trading."""
+def scan(
+    config: Path | None, overrides: tuple[str, ...], jobs: int | None, out: Path | None, top: int, force: bool
+) -> None:
+    """Test the pairs of every window and list the candidates, best evidence first, without trading."""
     from pairs_bt.config.schema import Config
 
     settings = Config.load(config, overrides)
@@ -132,7 +137,7 @@ def scan(config: Path | None, overrides: tuple[str, ...], jobs: int | None, out:
 
     study = open_study(settings)
     with progress_bar("windows") as advance:
-        found = write_scan(scan_windows(study, jobs=jobs, progress=advance), out)
+        found = write_scan(scan_windows(study, jobs=jobs, progress=advance), out, top=top)
     show_notes([note.text for note in study.notes])
     show_scan(found, taken_by(settings.selection), expected_chance(study), out)
 

@@ -241,8 +241,11 @@ def _keep(
     if section is not None:
         click.echo(section.text)
     k = len(matrix.tickers)
+    click.echo(f"{k:,} tickers, {k * (k - 1):,} hedge ratios, {matrix.state.bars:,} bars to {matrix.last_bar}.")
+    click.echo(f"Page: {out / 'matrix.html'}")
     click.echo(
-        f"{k:,} tickers, {k * (k - 1):,} hedge ratios, {matrix.state.bars:,} bars to {matrix.last_bar}, in {out}"
+        f"Tables: {out / 'hedge_ratios.csv'} (the ratios, y down and x across), {out / 'pairs.parquet'} (everything of "
+        "every pair)"
     )
 
 
@@ -251,7 +254,7 @@ def _price_notes(data: PriceData, *, new: bool = False) -> list[str]:
     notes = [note for note in data.notes if not new or note.kind == "repaired" or not note.ticker]
     # what --start leaves out was asked for in this very command
     notes = [note for note in notes if note.rule != "start"]
-    lines = [f"{note.ticker}: {note.text}" if note.ticker else note.text for note in notes]
+    lines = [note.text for note in notes]
     if len(lines) > _MOST_NOTES:
         lines[_MOST_NOTES:] = [f"and {len(lines) - _MOST_NOTES} more notes on the prices"]
     return lines

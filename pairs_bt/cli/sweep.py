@@ -83,7 +83,7 @@ def sweep(
 def show_sweep(result: SweepResult) -> None:
     """The end of a sweep: one line a variant, and the verdict."""
     from pairs_bt.common.formatting import in_ascii, text_table
-    from pairs_bt.sweep.page import headline
+    from pairs_bt.sweep.page import headline, why_dashes
 
     table = headline(result)
     # The best settings are long; they follow the table, one a line.
@@ -99,5 +99,8 @@ def show_sweep(result: SweepResult) -> None:
     width = max(len(line[0]) for line in lines)
     for label, name in best:
         click.echo(f"  {label.ljust(width)}  {name}")
-    click.echo(f"\n{_LEGEND}\n")
+    click.echo(f"\n{_LEGEND}")
+    for line in why_dashes(result):
+        click.echo(in_ascii(line))
+    click.echo()
     click.echo(in_ascii(result.verdict))

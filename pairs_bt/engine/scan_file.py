@@ -16,8 +16,6 @@ from pairs_bt.common.files import replacing
 from pairs_bt.engine.scan_table import ScanTable
 from pairs_bt.engine.window_parts import to_arrow
 
-_SHOWN = 8
-
 
 @dataclass
 class ScanSummary:
@@ -26,7 +24,7 @@ class ScanSummary:
     Attributes
     ----------
     lines : list of str
-        One a window: its test end, the number of its candidates and the first of them.
+        One a window: its test end, the number of its candidates and the best of them by evidence.
     outcomes : Counter
         Pairs by reason; those without one are ``'selected'``.
     counts : Counter
@@ -38,7 +36,7 @@ class ScanSummary:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def write_scan(tables: Iterable[ScanTable], out: Path | None) -> ScanSummary:
+def write_scan(tables: Iterable[ScanTable], out: Path | None, *, top: int = 8) -> ScanSummary:
     """Write every window's table to a CSV or Parquet file, none of them as a whole.
 
     Parameters
@@ -47,9 +45,11 @@ def write_scan(tables: Iterable[ScanTable], out: Path | None) -> ScanSummary:
         One a window; each is let go before the next is asked for.
     out : Path, optional
         Where to; None only counts.
+    top : int
+        Candidates that a window's line names, best evidence first.
     """
     summary = ScanSummary()
-    frames = _noted(tables, summary)
+    frames = _noted(tables, summary, top)
     if out is None:
         for _ in frames:
             pass
@@ -59,15 +59,12 @@ def write_scan(tables: Iterable[ScanTable], out: Path | None) -> ScanSummary:
     return summary
 
 
-def _noted(tables: Iterable[ScanTable], summary: ScanSummary) -> Iterator[pd.DataFrame]:
+def _noted(tables: Iterable[ScanTable], summary: ScanSummary, top: int) -> Iterator[pd.DataFrame]:
     for table in tables:
-        names: list[str] = []
-        for piece in table.pieces():
-            chosen = piece[piece["selected"]].head(_SHOWN - len(names))
-            names += [f"{y}/{x}" for y, x in zip(chosen["y"], chosen["x"], strict=True)]
-            yield piece
+        yield from table.pieces()
         count = table.counts["selected"]
-        more = f", and {count - _SHOWN} more" if count > _SHOWN else ""
+        names = [f"{table.tickers[y]}/{table.tickers[x]}" for y, x in table.best[:top]]
+        more = f", and {count - len(names)} more" if count > len(names) else ""
         summary.lines.append(f"{pd.Timestamp(table.test_end):%Y-%m-%d}  {count:8d}  {', '.join(names)}{more}")
         summary.counts.update(table.counts)
         summary.outcomes.update({reason or "selected": number for reason, number in table.outcomes.items()})

@@ -46,6 +46,8 @@ class ScanTable:
         Of all pairs, kept or not: `pairs`, and those `tested`, `passed` and `selected`.
     outcomes : dict of str to int
         Of all pairs, kept or not: how many had each reason; '' is selected.
+    best : numpy.ndarray of int32, shape (selected, 2)
+        Positions in `tickers` of y and x of the candidates, best evidence first.
     """
 
     tickers: tuple[str, ...]
@@ -61,6 +63,7 @@ class ScanTable:
     reasons: tuple[str, ...]
     counts: dict[str, int]
     outcomes: dict[str, int]
+    best: np.ndarray
 
     def __len__(self) -> int:
         return self.i.size
@@ -99,6 +102,7 @@ def scan_table(study: Study, k: int, scan: ScanColumns, choice: Choice, *, keep:
     reasons = tuple(str(text) for text in found)
     outcomes = dict(zip(reasons, np.bincount(codes, minlength=len(reasons)).tolist(), strict=True))
     selected = int(choice.selected.sum())
+    legs = np.stack([scan.i[choice.order], scan.j[choice.order]], axis=1).astype(np.int32)
     counts = {
         "pairs": int(scan.i.size),
         "tested": int(np.isfinite(scan.eg_stat_12).sum()),
@@ -119,4 +123,5 @@ def scan_table(study: Study, k: int, scan: ScanColumns, choice: Choice, *, keep:
         reasons=reasons,
         counts=counts,
         outcomes=outcomes,
+        best=np.where(choice.first[choice.order, None], legs, legs[:, ::-1]),
     )

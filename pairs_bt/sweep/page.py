@@ -69,7 +69,36 @@ def headline(result: SweepResult) -> Table:
         "the best has a true Sharpe ratio above 0 after the trials of its row. PBO: probability of backtest "
         "overfitting."
     )
-    return Table(head, rows, note=note)
+    return Table(head, rows, note=" ".join([note, *why_dashes(result)]))
+
+
+def why_dashes(result: SweepResult) -> list[str]:
+    """Why a number is missing in the headline, one line a reason; empty where none is."""
+    found: dict[str, list[str]] = {}
+    base = result.outcomes[result.grid.base]
+    for name, label in result.labels.items():
+        outcomes = [one for one in result.outcomes if name in one.variants]
+        if not any(one.trades[one.variants.index(name)].any() for one in outcomes):
+            found.setdefault(f"no setting made a trade. {_NO_TRADE}", []).append(label)
+            continue
+        if name in base.variants and not base.trades[base.variants.index(name)].any():
+            found.setdefault(f"the config itself made no trade, so base is a dash. {_NO_TRADE}", []).append(label)
+        plateau = result.plateaus[name]
+        if plateau is None or not plateau.shape:
+            found.setdefault(f"shape is a dash: {_NO_SHAPE}", []).append(label)
+        if result.costs[name].reason:
+            found.setdefault(f"{result.costs[name].reason}.", []).append(label)
+    if all(math.isnan(walk.sharpes["walk_forward"]) for walk in result.walks.values()):
+        found["too few cohorts had ended to choose as time went by, so they are dashes."] = ["walk-forward, base since"]
+    return [f"{', '.join(labels)}: {why}" for why, labels in found.items()]
+
+
+_NO_TRADE = (
+    "Its candidates were refused, or z did not reach the entry level: over a window of w bars z cannot pass "
+    "(w - 1) / sqrt(w), so a pair of short half-life never reaches a high one. `pairs-bt run` with that setting counts "
+    "the reasons."
+)
+_NO_SHAPE = "the best setting has no neighbour on the grid, or is no better than the median setting."
 
 
 def _everything(result: SweepResult) -> Row:

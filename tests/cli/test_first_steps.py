@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -75,3 +77,44 @@ def test_a_refused_variant_takes_no_axis_of_1970(prices: pd.DataFrame) -> None:
     assert "leg share" in words
     ticks = [tick.get_text() for axis in figure.axes for tick in axis.get_xticklabels()]
     assert not any("1970" in tick for tick in ticks)
+
+
+@pytest.fixture(scope="module")
+def price_file(prices: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("prices") / "mine.csv"
+    prices.assign(FLAT=5.0).to_csv(path)
+    return path
+
+
+def test_a_matrix_says_each_note_once_and_which_file_to_open(price_file: Path, tmp_path: Path) -> None:
+    said = call("hedge", price_file, "--out", tmp_path / "m")
+    assert said.code == 0, said.err
+    (flat,) = [line for line in said.err.splitlines() if "FLAT" in line]
+    assert flat.count("FLAT") == 1
+    for name in ("matrix.html", "hedge_ratios.csv", "pairs.parquet"):
+        assert str(tmp_path / "m" / name) in said.out
+        assert (tmp_path / "m" / name).exists()
+
+
+def test_a_scan_names_the_best_evidence_first(price_file: Path, tmp_path: Path) -> None:
+    asked = ("scan", price_file, "--set", "selection.alpha=0.9", "--set", "selection.tests=['engle_granger']")
+    whole = call(*asked, "--out", tmp_path / "all.csv")
+    table = pd.read_csv(tmp_path / "all.csv").query("selected")
+    table["p"] = table[["eg_pvalue_12", "eg_pvalue_21"]].min(axis=1)
+    found = 0
+    for end, rows in table.groupby("test_end"):
+        best = [f"{y}/{x}" for y, x in rows.sort_values("p")[["y", "x"]].to_numpy()]
+        (line,) = [text for text in whole.out.splitlines() if text.startswith(end)]
+        assert line.endswith(", ".join(best))
+        (one,) = [text for text in call(*asked, "--top", "1").out.splitlines() if text.startswith(end)]
+        assert one.split(maxsplit=2)[2].split(", and ")[0] == best[0]
+        found = max(found, len(best))
+    assert found > 1
+
+
+def test_a_check_says_what_was_checked(prices: pd.DataFrame, tmp_path: Path) -> None:
+    pairs_bt.run(prices, out=tmp_path / "r", report=False)
+    said = call("verify", tmp_path / "r")
+    count = len(json.loads((tmp_path / "r" / "manifest.json").read_text())["files"])
+    assert f"{count} files were read and compared with their checksums" in said.out
+    assert "None is missing, and none has changed" in said.out

@@ -107,9 +107,8 @@ def test_only_the_keys_that_differ_are_named(runs: dict[str, Run]) -> None:
 
 
 def test_a_rule_is_the_same_variant_whatever_stands_beside_it(runs: dict[str, Run]) -> None:
-    both = Config.load(
-        None, [*BASE[:-1], 'hedge.rehedge=["never", "daily"]', "data.end=2008-12-31", "signal.entry=1.5"]
-    )
+    changes = ['hedge.rehedge=["never", "daily"]', "data.end=2008-12-31", "signal.entry=1.5"]
+    both = Config.load(None, [*BASE[:-1], *changes])
     found = compare_runs({"plain": runs["plain"], "both": run(both)})
     assert [pair for pair in _pairs(found.across) if "dynamic" in pair[0]] == [
         ("plain / dynamic", "both / dynamic-frozen")

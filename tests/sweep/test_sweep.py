@@ -28,7 +28,7 @@ from pairs_bt.sweep.evidence.plateau import find_plateau
 from pairs_bt.sweep.evidence.trial_cost import TrialCost, cost_of_trying, superiority
 from pairs_bt.sweep.evidence.verdict import VerdictInputs, sweep_verdict
 from pairs_bt.sweep.grid import Parameter, make_grid, parse_options
-from pairs_bt.sweep.page import render
+from pairs_bt.sweep.page import render, why_dashes
 from pairs_bt.sweep.walk_forward import choose_settings
 from tests.book_filter import BOOK_FILTER
 
@@ -660,9 +660,14 @@ def test_pages_of_odd_grids(config: Config) -> None:
     silent = sweep(config, {"signal.entry": [50.0, 60.0]})
     assert silent.outcomes[1].trades.sum() == 0
     render(silent)
+    assert [line.partition(": ")[2][:5] for line in why_dashes(silent)] == ["shape"]
+    quiet = sweep(config.with_changes("signal.entry=50"), {"signal.entry": [1.5, 2.0]})
+    assert "the config itself made no trade, so base is a dash." in " ".join(why_dashes(quiet))
     idle = sweep(config.with_changes("signal.entry=70"), {"signal.entry": [50.0, 60.0]})
     assert idle.verdict == "No setting traded, so there is nothing to choose from."
     assert "No setting traded" in render(idle)
+    assert why_dashes(idle)[0].startswith(f"{', '.join(idle.labels.values())}: no setting made a trade.")
+    assert "z cannot pass (w - 1) / sqrt(w)" in render(idle)
     three = sweep(config, {"signal.entry": [1.5, 2.0], "signal.exit": [0.0, 0.5], "signal.stop": [4.0, None]})
     assert render(three).count("mean over the rest") == 3
 

@@ -163,7 +163,7 @@ def show_run(run: Run) -> None:
 
 def show_scan(found: ScanSummary, method: str, chance: Mapping[str, Any], out: Path | None) -> None:
     """Candidates by window, what happened to the rest, and what chance alone would give."""
-    click.echo("test end    selected  pairs (y/x)")
+    click.echo("test end    selected  pairs (y/x), best evidence first")
     click.echo("\n".join(found.lines))
     click.echo(f"\n{found.counts['selected']:10,d}  selected")
     rejected = [(reason, count) for reason, count in found.outcomes.most_common() if reason != "selected"]
