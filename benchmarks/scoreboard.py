@@ -69,7 +69,7 @@ def read_cases(path: Path) -> list[Case]:
 def run_tests(folder: Path, modules: Iterable[str]) -> tuple[list[Case], Path]:
     """Run tests under coverage; the cases and the file of lines that ran."""
     results, lines = folder / "tests.xml", folder / "coverage"
-    files = [str(ROOT / "tests" / f"{name}.py") for name in modules if (ROOT / "tests" / f"{name}.py").exists()]
+    files = [str(path) for name in modules for path in (ROOT / "tests").rglob(f"{name}.py")]
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-m", "not slow", f"--junitxml={results}", "--cov=pairs_bt",
          "--cov-report=", *files],

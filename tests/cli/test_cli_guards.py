@@ -164,7 +164,7 @@ def test_compiling_is_announced_only_when_the_cache_is_cold(where, tmp_path, mon
         (cache / f"{name}.scan-10.py311.nbi").write_text("")
     assert not kernel_cache.kernels_are_cold()
     # A source that is newer than what was compiled of it.
-    os.utime(kernels / "trading.py", (1e10, 1e10))
+    os.utime(kernels / "ledger.py", (1e10, 1e10))
     assert kernel_cache.kernels_are_cold()
 
 
