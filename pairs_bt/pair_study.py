@@ -29,6 +29,10 @@ class PairStudy:
         The legs as they were named: y on the left of every regression.
     run : Run
         The run of this pair alone, with all its tables. The pair has the whole capital of each cohort.
+
+    See Also
+    --------
+    study_pair : makes it, with an example.
     """
 
     y: str
@@ -123,9 +127,22 @@ def study_pair(
     DataError
         When the prices are shorter than one window, or the legs are never complete in one.
 
+    See Also
+    --------
+    run : all pairs of a universe.
+
     Examples
     --------
-    ``pairs_bt.study_pair(frame, "PEP", "KO").plot()``
+    >>> import numpy as np, pandas as pd, pairs_bt
+    >>> rng, days = np.random.default_rng(1), pd.bdate_range("2014-01-01", periods=700)
+    >>> x = 100 + rng.normal(size=700).cumsum()
+    >>> gap = 3 * pd.Series(rng.normal(size=700)).ewm(alpha=0.1, adjust=False).mean().to_numpy()
+    >>> prices = pd.DataFrame({"AAA": 20 + 0.8 * x + gap, "BBB": x}, index=days)
+    >>> study = pairs_bt.study_pair(prices, "AAA", "BBB", variants=["ols"])
+    >>> study.hedge_ratios["ratio"].round(1).tolist()
+    [0.8, 0.8, 0.8]
+    >>> len(study.trades)
+    5
     """
     settings = config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None)
     return PairStudy(y, x, run(pair_config(settings, y, x, variants), prices=prices, jobs=jobs))

@@ -41,6 +41,11 @@ class Run(RunData):
         Where the run is stored.
     counts : dict
         Per test end: ``pairs`` of the universe, and those ``tested``, ``passed`` and ``selected``.
+
+    See Also
+    --------
+    run : makes it, with an example.
+    load_run : reads it back from its folder.
     """
 
     def diagnostics(self, test_end: Any = None, pairs: Iterable[tuple[str, str]] | None = None) -> pd.DataFrame:

@@ -91,6 +91,24 @@ def run(
         Before anything is written.
     PartialError
         When a window failed or the disk is full; the finished windows are kept in `out`.
+
+    See Also
+    --------
+    load_run : read it back from its folder.
+    study_pair : one pair, whether a test would select it or not.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, pairs_bt
+    >>> rng, days = np.random.default_rng(1), pd.bdate_range("2014-01-01", periods=700)
+    >>> x = 100 + rng.normal(size=700).cumsum()
+    >>> gap = 3 * pd.Series(rng.normal(size=700)).ewm(alpha=0.1, adjust=False).mean().to_numpy()
+    >>> prices = pd.DataFrame({"AAA": 20 + 0.8 * x + gap, "BBB": x}, index=days)
+    >>> done = pairs_bt.run(prices)
+    >>> done.trades["variant"].unique().tolist()[:2]
+    ['dynamic', 'dynamic-rehedged']
+    >>> done.half_lives.query("variant == 'ols'")[["y", "x", "ratio"]].round(1).iloc[0].tolist()
+    ['BBB', 'AAA', 1.3]
     """
     if prices is None and config is not None and not isinstance(config, (Config, str, Path)):
         config, prices = None, config
@@ -123,6 +141,17 @@ def load_run(folder: str | Path) -> Run:
     ------
     DataError
         When the folder holds no run or a file of it is damaged.
+
+    See Also
+    --------
+    run : what writes the folder.
+
+    Examples
+    --------
+    >>> import pairs_bt
+    >>> pairs_bt.load_run("no/such/folder")
+    Traceback (most recent call last):
+    pairs_bt.errors.DataError: no/such/folder holds no finished run...
     """
     return read_run(Run, folder)
 

@@ -313,6 +313,21 @@ class RunOptions(Table):
 class Config(Table):
     """The whole config. Build it with :meth:`load`, :meth:`from_dict` or keyword tables.
 
+    Attributes
+    ----------
+    data, universe, windows, selection, filter, hedge, signal, execution, portfolio, comparison, run, sweep : Table
+        The tables of a config file, each with the keys and defaults of docs/config.md. All are frozen.
+
+    Raises
+    ------
+    ConfigError
+        From :meth:`load`, :meth:`from_dict` and :meth:`with_changes`: every key that is wrong, with its value, the
+        rule and the nearest known name.
+
+    See Also
+    --------
+    run : runs a config.
+
     Examples
     --------
     >>> Config.from_dict({"signal": {"entry": 1.5}}).signal.entry

@@ -99,6 +99,10 @@ def read_prices(
     DataError
         When the source is not a table of prices that can be used; the message says where and how to mend it.
 
+    See Also
+    --------
+    run : takes the same sources as ``prices=``.
+
     Examples
     --------
     >>> import pandas as pd

@@ -46,6 +46,15 @@ class HedgeMatrix:
 
     Made by `fit` or `load`. ``update`` changes it in place.
 
+    Attributes
+    ----------
+    beta, alpha : ndarray, shape (tickers, tickers)
+        Units of x a unit of y, and the intercept in y's units: row y, column x; NaN on the diagonal.
+
+    See Also
+    --------
+    KalmanOLS : the filter of one pair.
+
     Examples
     --------
     >>> import numpy as np, pandas as pd

@@ -64,6 +64,10 @@ class KalmanOLS:
     ValueError
         A parameter outside its range.
 
+    See Also
+    --------
+    HedgeMatrix : the same for every ordered pair of many tickers.
+
     Examples
     --------
     >>> model = KalmanOLS([[105.35, 201.02], [102.71, 201.36], [100.70, 198.82]])
