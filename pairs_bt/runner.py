@@ -107,8 +107,9 @@ def run(
     >>> done = pairs_bt.run(prices)
     >>> done.trades["variant"].unique().tolist()[:2]
     ['dynamic', 'dynamic-rehedged']
-    >>> done.half_lives.query("variant == 'ols'")[["y", "x", "ratio"]].round(1).iloc[0].tolist()
-    ['BBB', 'AAA', 1.3]
+    >>> first = done.half_lives.query("variant == 'ols'").iloc[0]
+    >>> print(first["y"], "on", first["x"], round(first["ratio"], 1))
+    BBB on AAA 1.3
     """
     if prices is None and config is not None and not isinstance(config, (Config, str, Path)):
         config, prices = None, config
