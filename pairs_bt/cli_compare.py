@@ -36,7 +36,7 @@ def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | No
 
     block = cast(int, found.comparison.settings["block"])
     for name, run in runs.items():
-        note = short_blocks(run.config, block)
+        note = short_blocks(run.config, block, bars_per_year=run.bars_per_year)
         if note is not None:
             click.echo(f"note: {name}: {note.text}", err=True)
 

@@ -110,7 +110,14 @@ def open_study(config: Config, prices: Any = None) -> Study:
     data = prices if prices is None or isinstance(prices, PriceData) else from_source(config, prices)
     study = prepare(config, data)
     check_tradeable(study)
-    found = tuple(note for note in (annual_note(study.dates), short_blocks(config)) if note is not None)
+    found = tuple(
+        note
+        for note in (
+            annual_note(config.data.bars_per_year, study.dates),
+            short_blocks(config, bars_per_year=study.bars_per_year),
+        )
+        if note is not None
+    )
     return replace(study, notes=(*study.notes, *found)) if found else study
 
 

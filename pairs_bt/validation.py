@@ -13,6 +13,7 @@ from pairs_bt.bars import bars_a_year
 from pairs_bt.cells import Note, counted
 from pairs_bt.config import Config, split_period
 from pairs_bt.hedge import variants
+from pairs_bt.performance import TRADING_DAYS
 from pairs_bt.prices import PriceData
 from pairs_bt.selection import STANDING, standing
 from pairs_bt.study import Study
@@ -65,14 +66,14 @@ def expected_cost(study: Study, jobs: int | None = None) -> Cost:
     return Cost(_START_S + _REPORT_S + work / jobs, _PROGRAM + prices + at_once * one_window)
 
 
-# Trading days of a period's unit.
+# Trading days of a period's unit, of a calendar with 252 a year.
 _DAYS = {"Y": 252.0, "M": 21.0, "W": 5.0, "D": 252 / 365.25}
 
 
-def short_blocks(config: Config, block: int | None = None) -> Note | None:
+def short_blocks(config: Config, block: int | None = None, *, bars_per_year: float = TRADING_DAYS) -> Note | None:
     """A note when the bootstrap's blocks are shorter than a cohort trades, which joins the returns of those days."""
     number, unit = split_period(config.windows.trade)
-    days = round(number * _DAYS[unit])
+    days = round(number * _DAYS[unit] * bars_per_year / TRADING_DAYS)
     block = config.comparison.block if block is None else block
     if block >= days:
         return None

@@ -121,7 +121,10 @@ def plot_rolling_sharpe(run: Run, window: int = 126) -> Figure:
         return base.nothing("No trade was made: no Sharpe ratio.")
     if len(wide) < window:
         return base.nothing(f"Fewer than {window} days: no rolling Sharpe ratio.")
-    series = {name: np.asarray(rolling_sharpe(wide[name].to_numpy(), window)) for name in wide.columns}
+    series = {
+        name: np.asarray(rolling_sharpe(wide[name].to_numpy(), window, bars_per_year=run.bars_per_year))
+        for name in wide.columns
+    }
     found = np.concatenate([values[np.isfinite(values)] for values in series.values()])
     limit = max(float(np.quantile(np.abs(found), 0.995)), 1.0) if found.size else 1.0
     figure, axes = base.panels(
