@@ -103,6 +103,13 @@ def kind_of_bars(dates: pd.DatetimeIndex) -> str:
     return names.get(count_bars_a_year(dates), "irregular")
 
 
+def unit_of(dates: pd.Index) -> str:
+    """What a text calls the bars: ``days`` where each is one, else ``bars``."""
+    if not isinstance(dates, pd.DatetimeIndex) or len(dates) < 2:
+        return "days"
+    return "days" if kind_of_bars(dates) in ("daily", "seven-day") else "bars"
+
+
 def bars_in_time(bars: float, dates: pd.DatetimeIndex) -> str:
     """How long a number of bars is: ``'2.5 h'`` of trading within the day, else ``'42 d'``, calendar days.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pairs_bt.bars import unit_of
 from pairs_bt.inference import checked_frame, sharpe_contributions, sharpe_intervals
 from pairs_bt.ledoit_wolf import (
     SharpeDifference,
@@ -227,7 +228,7 @@ def _outcomes(differences: pd.DataFrame) -> tuple[Outcome, ...]:
 
 
 def _verdict_inputs(
-    metrics: dict[str, dict[str, float]], traded: dict[str, bool], table: pd.DataFrame, block: int, days: int
+    metrics: dict[str, dict[str, float]], traded: dict[str, bool], table: pd.DataFrame, block: int, dates: pd.Index
 ) -> VerdictInputs:
     by_block = {int(str(length)): _outcomes(part) for length, part in table.groupby("block")}
     # A block length that is too long for the sample says nothing, so it contradicts nothing.
@@ -247,7 +248,8 @@ def _verdict_inputs(
         block=block,
         other_blocks=others,
         reason=reasons[0] if reasons else "",
-        days=days,
+        days=len(dates),
+        unit=unit_of(dates),
     )
 
 
@@ -330,5 +332,5 @@ def compare_variants(
         wins=matrix.wins if matrix else None,
         windows=matrix.windows if matrix else None,
         concentration=concentration(trades, variants=names) if trades is not None else None,
-        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block, len(frame)), labels or {})),
+        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block, frame.index), labels or {})),
     )

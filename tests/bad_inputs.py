@@ -399,7 +399,13 @@ _frame(
     "intraday stamps, several a day",
     "dates",
     "kept",
-    edit=lambda f: f.set_axis(pd.date_range("2020-01-01", periods=len(f), freq="6h")),
+    edit=lambda f: f.set_axis(
+        [
+            day + pd.Timedelta(hours=h)
+            for day in pd.bdate_range("2020-01-01", periods=len(f) // 4)
+            for h in (10, 12, 14, 16)
+        ]
+    ),
 )
 _text("US dates", "dates", "kept", edit=_dates("%m/%d/%Y"))
 _text(
