@@ -23,6 +23,7 @@ def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | No
     Shows what differs between their configs, and the same statistics for every run and variant on the dates that all
     of them share: pairs-bt compare runs/a runs/b --out compare.html
     """
+    from pairs_bt.bars import unit_of
     from pairs_bt.compare_runs import compare_runs, named_folders
     from pairs_bt.out_file import PAGE, check_out
     from pairs_bt.runner import load_run
@@ -36,7 +37,7 @@ def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | No
 
     block = cast(int, found.comparison.settings["block"])
     for name, run in runs.items():
-        note = short_blocks(run.config, block)
+        note = short_blocks(run.config, block, bars_per_year=run.bars_per_year, unit=unit_of(run.net.index))
         if note is not None:
             click.echo(f"note: {name}: {note.text}", err=True)
 

@@ -95,6 +95,7 @@ class Data(Table):
     end: date | None = None
     field: str = ""
     calendar: str = ""
+    bars_per_year: Literal["auto"] | Positive = "auto"
     fill_limit: Annotated[int, Field(ge=0, le=60)] = 5
     max_bytes: Annotated[int, Field(ge=1)] = 2**31
     max_cells: Annotated[int, Field(ge=1)] = 200_000_000

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from pairs_bt.config import Band, Config, slot_parts
 from pairs_bt.explore_texts import TEXTS
 from pairs_bt.hedge import Variant, variants
 from pairs_bt.kernels.trading import REASONS
 from pairs_bt.limits import limited
-from pairs_bt.performance import TRADING_DAYS
 from pairs_bt.prices import check_prices
 from pairs_bt.reference_tables import read_borrow
 from pairs_bt.rule_registry import INTERCEPT_RULES, MOVING_RULES, REBUILT_RULES
@@ -100,7 +100,7 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
     place = np.full(len(study.tickers), -1, dtype=np.int32)
     place[used] = np.arange(used.size, dtype=np.int32)
     arrays["pair_y"], arrays["pair_x"] = place[arrays["pair_y"]], place[arrays["pair_x"]]
-    arrays["day"] = study.dates.to_numpy().astype("datetime64[D]").astype(np.int32)
+    arrays["day"] = _days(study.dates)
     arrays["price"] = study.filled[used]
     arrays["missing"] = np.flatnonzero(np.isfinite(study.filled[used]) & ~study.quotes[used]).astype(np.int32)
     head = _head(run, study, found, [study.tickers[k] for k in used], sum(c.y.size for c in found))
@@ -108,6 +108,15 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
     for number, rule in enumerate(rules):
         arrays |= {f"{name}{number}": values for name, values in rule.columns.items()}
     return Block(pack(head, arrays), int(arrays["pair_y"].size), sum(c.y.size for c in found))
+
+
+def _days(dates: pd.DatetimeIndex) -> np.ndarray:
+    """Days since 1970: whole numbers, or with the fraction where bars have a time."""
+    stamps = dates.to_numpy().astype("datetime64[us]")
+    days = stamps.astype("datetime64[D]")
+    if (days == stamps).all():
+        return np.asarray(days.astype(np.int32))
+    return np.asarray(stamps.astype(np.int64) / 86_400e6)
 
 
 def _candidates(run: RunData, study: Study) -> list[Candidates]:
@@ -247,7 +256,7 @@ def _head(run: RunData, study: Study, found: list[Candidates], tickers: list[str
         "fixed": _fixed(config, study),
         "reasons": list(REASONS),
         "refusals": list(REFUSALS),
-        "year": TRADING_DAYS,
+        "year": run.bars_per_year,
         "tickers": tickers,
         "borrow": _own_borrow(config, study, tickers),
         "variants": _variants(run),
@@ -294,6 +303,7 @@ def _fixed(config: Config, study: Study) -> dict[str, Any]:
         "max_leg_share": config.hedge.max_leg_share,
         "sizing": portfolio.sizing,
         "volatility": portfolio.volatility,
+        "year": study.bars_per_year,
         "log": config.filter.price_space == "log",
         "claim": execution.pnl == "spread",
         "capital": float(portfolio.capital),

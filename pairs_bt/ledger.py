@@ -37,6 +37,8 @@ class Market:
         Where a price is a quote of that day and not one carried forward. Nothing is decided or filled on a bar on
         which a leg has no quote: an entry that is due is cancelled, an exit waits for the next bar on which both
         legs have one (or for the window's end). None: wherever there is a price.
+    bars_per_year : float
+        Of the annual volatility that `portfolio.sizing` may aim at.
     """
 
     prices: np.ndarray
@@ -45,6 +47,7 @@ class Market:
     entry_bars: int
     closed: bool
     quotes: np.ndarray | None = None
+    bars_per_year: float = 252.0
 
 
 @dataclass(frozen=True)
@@ -162,4 +165,5 @@ def _rules(
         log_space=config.filter.price_space == "log",
         book_spread=execution.pnl == "spread",
         capital=float(pair_capital),
+        bars_per_year=float(market.bars_per_year),
     )

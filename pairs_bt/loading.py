@@ -13,6 +13,7 @@ import pandas as pd
 from pairs_bt import store
 from pairs_bt.config import Config
 from pairs_bt.errors import DataError
+from pairs_bt.performance import TRADING_DAYS
 from pairs_bt.prices_in_folder import PRICES
 from pairs_bt.run_data import Made, ReturnsTable
 from pairs_bt.study import load_prices
@@ -62,6 +63,7 @@ def read_run(kind: type[Made], folder: str | Path) -> Made:
         folder=folder,
         versions=manifest["versions"],
         counts=manifest.get("counts", {}),
+        bars_per_year=float(manifest.get("bars_per_year", TRADING_DAYS)),
         _spreads=None if config.run.spreads == "none" else partial(store.read_spreads, folder, files),
         _prices=lambda: _same_prices(config, manifest["data"]),
         **tables,

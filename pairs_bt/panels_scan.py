@@ -9,6 +9,7 @@ from pairs_bt.config import Config
 from pairs_bt.config_io import PATH_KEYS
 from pairs_bt.config_text import fingerprint, to_toml
 from pairs_bt.panels import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
+from pairs_bt.panels_bars import lengths
 from pairs_bt.plots import pairs as pairs_plots
 from pairs_bt.run_data import RunData
 from pairs_bt.selection import taken_by
@@ -61,6 +62,7 @@ def scan_panel(run: RunData, draw: Drawer) -> Panel:
         Text(text),
         Beside([Table(["", "pairs", "share"], rows, "Funnel"), draw(pairs_plots.plot_candidates)]),
         _refused(run),
+        *lengths(run),
     ]
     return Panel("scan", "What was looked at", "Pairs are tested on train prices only, anew in every window.", blocks)
 

@@ -120,6 +120,7 @@ def _ticks(text: str) -> Markup:
 
 
 def _facts(run: RunData) -> list[tuple[str, str]]:
+    from pairs_bt.panels_bars import bars_fact
     from pairs_bt.wording import day
 
     source, counts, execution = run.source, run.windows.sum(), run.config.execution
@@ -133,6 +134,7 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
         ("pairs", f"{int(counts['tested']):,} tested, {int(counts['selected']):,} selected"),
         ("costs", f"{execution.cost_bps:g} bp a leg and side, {execution.borrow_bps:g} bp borrow a year"),
         ("fills", fills),
+        *bars_fact(run),
     ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from pairs_bt.errors import DataError
 from pairs_bt.hedge import Variant, variants
 from pairs_bt.held import held_summary
 from pairs_bt.identity import versions
+from pairs_bt.performance import TRADING_DAYS
 
 if TYPE_CHECKING:
     from pairs_bt.compare import Comparison
@@ -83,6 +84,8 @@ class RunData:
         Where the run is stored.
     counts : dict
         Per test end: ``pairs`` of the universe, and those ``tested``, ``passed`` and ``selected``.
+    bars_per_year : float
+        Bars that annual figures count to a year (``data.bars_per_year``, resolved).
     """
 
     config: Config
@@ -99,6 +102,7 @@ class RunData:
     folder: Path | None = None
     versions: dict[str, str] = field(default_factory=versions, repr=False, compare=False)
     counts: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    bars_per_year: float = TRADING_DAYS
     _spreads: Callable[..., pd.DataFrame] | None = field(default=None, repr=False, compare=False)
     _prices: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
@@ -259,4 +263,5 @@ class RunData:
         return compare_variants(
             self.excess, draws=options.draws, block=options.block, seed=options.seed,
             cohort_returns=self.cohort_returns, trades=self.trades, labels=self.labels,
+            bars_per_year=self.bars_per_year,
         )  # fmt: skip

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pairs_bt import tables
 from pairs_bt.assembly import assemble, expected_chance
-from pairs_bt.bars import annual_note
+from pairs_bt.bars import annual_note, unit_of
 from pairs_bt.config import Config
 from pairs_bt.engine import Engine, LocalEngine, find_refusals
 from pairs_bt.folder_run import Work, run_in_folder
@@ -139,7 +139,8 @@ def open_study(config: Config, prices: Any = None) -> Study:
     data = prices if prices is None or isinstance(prices, PriceData) else from_source(config, prices)
     study = prepare(config, data)
     check_tradeable(study)
-    found = tuple(note for note in (annual_note(study.dates), short_blocks(config)) if note is not None)
+    blocks = short_blocks(config, bars_per_year=study.bars_per_year, unit=unit_of(study.dates))
+    found = tuple(note for note in (annual_note(config.data.bars_per_year, study.dates), blocks) if note is not None)
     return replace(study, notes=(*study.notes, *found)) if found else study
 
 

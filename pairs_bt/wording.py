@@ -99,8 +99,11 @@ def pvalue(value: float) -> str:
 
 
 def day(value: Any) -> str:
-    """A date as ISO text."""
-    return NOTHING if pd.isna(value) else f"{pd.Timestamp(value):%Y-%m-%d}"
+    """A date as ISO text, with hours and minutes where it has a time."""
+    if pd.isna(value):
+        return NOTHING
+    stamp = pd.Timestamp(value)
+    return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M}"
 
 
 def minus(text: str) -> str:

@@ -203,7 +203,7 @@ def test_standings_use_the_cohorts_that_had_ended(config: Config) -> None:
     rng = np.random.default_rng(3)
     windows = pairs_bt.runner.open_study(config).windows
     daily = [rng.normal(size=(2, w.n_trade)) for w in windows]
-    got = outcomes.standings(daily, windows)
+    got = outcomes.standings(daily, windows, 252.0)
     for k, window in enumerate(windows):
         ended = [
             pd.DataFrame(part.T, index=range(w.split, w.stop))

@@ -53,6 +53,7 @@ TradingRules = namedtuple(
         "entry", "exit", "stop", "stop_loss", "lag", "side", "entry_stop", "closed", "drop_unconverged",
         "cost_rate", "half_spread", "delisting_loss", "reject_negative", "max_leg_share", "volatility",
         "rehedge", "band", "log_space", "book_spread", "capital",
+        "bars_per_year",
     ],
 )  # fmt: skip
 
@@ -270,10 +271,10 @@ def _open(s, t, bet, held, y, x, spread, moments, row, rules, number, trade, fil
     # u (y + |beta| x) = capital
     u = rules.capital / (y + abs(held) * x)
     if rules.volatility > 0.0:
-        # u sd(dy - beta dx) sqrt(252) = volatility * capital, never more than fully invested
+        # u sd(dy - beta dx) sqrt(bars_per_year) = volatility * capital, never more than fully invested
         variance = moments[0] - 2.0 * held * moments[2] + held * held * moments[1]
         if variance > 0.0:
-            u = min(u, rules.volatility * rules.capital / np.sqrt(252.0 * variance))
+            u = min(u, rules.volatility * rules.capital / np.sqrt(rules.bars_per_year * variance))
     side = bet * rules.side
     s.bet = bet
     s.leaving = OPEN
