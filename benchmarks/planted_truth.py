@@ -59,7 +59,7 @@ SCENARIOS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
 }
 WALKS = "walks"
 
-#: Filter settings that are compared; the first is the widely copied notebook's.
+#: Filter settings that are compared; the first is that of Jansen's notebook (configs/book.toml).
 BOOK = (
     "filter.model=random_walk", "filter.start=given", "filter.burn_in=1", "filter.noise=fixed", "filter.intercept=keep",
     "filter.smooth={transition_cov=0.05,observation_cov=1.0}", "signal.window_half_lives=2",

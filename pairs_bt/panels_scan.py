@@ -13,7 +13,7 @@ from pairs_bt.panels_bars import lengths
 from pairs_bt.plots import pairs as pairs_plots
 from pairs_bt.run_data import RunData
 from pairs_bt.selection import taken_by
-from pairs_bt.wording import against_chance, number, percent
+from pairs_bt.wording import against_chance, number, percent, refusal
 
 MAX_LEFT_OUT = 40
 REASONS = {
@@ -77,7 +77,10 @@ def _refused(run: RunData) -> Block:
     counts = counts.reindex(columns=list(run.labels), fill_value=0)
     order = ["can be traded", *sorted(set(counts.index) - {"can be traded"})]
     traded = run.trades.drop_duplicates(["test_end", "y", "x", "variant"])["variant"].value_counts()
-    rows = [Row(name, [number(v, 0) for v in counts.loc[name]]) for name in order if name in counts.index]
+    entry = run.config.signal.entry
+    rows = [
+        Row(refusal(name, entry), [number(v, 0) for v in counts.loc[name]]) for name in order if name in counts.index
+    ]
     rows.append(
         Row("opened at least one trade", [number(float(traded.get(n, 0)), 0) for n in run.labels], kind="total")
     )

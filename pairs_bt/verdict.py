@@ -126,8 +126,8 @@ def _alone(inputs: VerdictInputs, name: str, lost: bool) -> str:
 def _open_question(inputs: VerdictInputs, judged: list[Outcome]) -> str:
     widest = _widest(judged)
     text = (
-        "these data cannot tell them apart: the largest difference in net Sharpe ratio, "
-        f"{widest.winner} over {widest.loser}, is {abs(widest.difference):.2f} "
+        "these data cannot tell them apart: the largest difference in net Sharpe ratio is "
+        f"{abs(widest.difference):.2f}, {widest.winner} ahead of {widest.loser} "
         f"(Holm-adjusted p {_p(widest.pvalue_holm)})"
     )
     elsewhere = [block for block, rows in sorted(inputs.other_blocks.items()) if any(r.significant for r in rows)]
@@ -176,7 +176,7 @@ def _power(inputs: VerdictInputs, named: Outcome) -> str:
         return f" {length}, too few to find any difference between these two."
     return (
         f" {length}; between these two, four of five such samples would find a true difference of "
-        f"{named.detectable:.2f}, and fewer a smaller one."
+        f"{named.detectable:.2f}, and fewer of them a smaller one."
     )
 
 

@@ -196,6 +196,37 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}, target
 
 
+def glossary() -> list[str]:
+    """The words that the glossary explains."""
+    named = re.findall(r"^\*\*(.+?)\.\*\*", (DOCS / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return [word.lower() for entry in named for word in entry.split(", ")]
+
+
+def test_the_glossary_has_each_word_once() -> None:
+    words = glossary()
+    assert len(words) == len(set(words))
+    assert set(words) >= {
+        "test end", "cohort", "slot", "committed", "employed", "phantom", "rung", "null", "prefix", "hedge ratio",
+        "spread", "half-life", "z-score", "frozen", "rehedged",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["../README.md", *(p.name for p in PAGES if p.parent == DOCS)])
+def test_every_page_leads_to_the_glossary(page: str) -> None:
+    if page != "glossary.md":
+        assert re.search(r"\]\((docs/)?glossary\.md\)", (DOCS / page).read_text(encoding="utf-8"))
+
+
+def test_the_copied_notebook_is_named_where_it_is_spoken_of() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"copied\s+notebook", text), page.name
+        if re.search(r"\b[Tt]he notebook's\b|\bJansen's\b", text) and page.name != "CHANGELOG.md":
+            assert re.search(r"Jansen,(?: S\. \(2020\)\.)?\s\*Machine\sLearning\sfor\sAlgorithmic\sTrading\*", text), (
+                page.name
+            )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_shows_a_path_of_one_machine(page: Path) -> None:
     assert not re.search(r"(?<![\w.])/(work|tmp|home|root|Users)/", page.read_text())
