@@ -154,7 +154,7 @@ def _differences(run: RunData) -> Block:
         )  # fmt: skip
     head = ["Net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)", "findable"]
     return Table(
-        [*head, *(f"p (Holm), {n}-day blocks" for n in others)],
+        [*head, *(f"p (Holm), {n}-{unit_of(run.net.index)[:-1]} blocks" for n in others)],
         rows,
         "Paired differences",
         "Holm's adjustment pays for the number of pairs compared; below 0.05 two variants differ. Findable: the "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,17 @@ import pandas as pd
 import pytest
 
 import pairs_bt
+from pairs_bt import explore_data
+from pairs_bt.audit.measure import measure_of_run
 from pairs_bt.bars import annual_note, bars_a_year, bars_in_time, count_bars_a_year, kind_of_bars
+from pairs_bt.compare import compare_variants
+from pairs_bt.compare_runs import compare_runs
 from pairs_bt.config import Config
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.identity import identify
 from pairs_bt.results import Run
+from pairs_bt.runner import open_study
+from pairs_bt.sweep.trials import cost_of_trying
 
 
 def sessions(days: int, *, minutes: int = 5, first: str = "2024-01-02") -> pd.DatetimeIndex:
@@ -244,3 +253,54 @@ def test_files_keep_the_time_of_bars_within_the_day(tmp_path: Path) -> None:
 def test_a_hedge_matrix_takes_a_bar_a_day() -> None:
     with pytest.raises(DataError, match="several bars on 2024-01-02, and a matrix takes one bar a day"):
         pairs_bt.HedgeMatrix.fit(tied(sessions(5)))
+
+
+def test_comparison_and_cost_of_trying_scale_with_the_year() -> None:
+    """Nothing but the unit changes: ratios and errors go with the root of the year, probabilities stay."""
+    rng = np.random.default_rng(8)
+    dates = pd.date_range("2000-01-07", periods=400, freq="W-FRI")
+    returns = pd.DataFrame(rng.normal(0.001, 0.02, (400, 3)), index=dates, columns=["a", "b", "c"])
+    root = math.sqrt(52 / 252)
+    daily, weekly = (compare_variants(returns, draws=200, block=20, bars_per_year=year) for year in (252.0, 52.0))
+    for name in ("sharpe", "std_error", "low", "high"):
+        np.testing.assert_allclose(weekly.intervals[name], daily.intervals[name] * root, rtol=1e-12)
+    for name in ("difference", "std_error", "low", "high", "detectable"):
+        np.testing.assert_allclose(weekly.differences[name], daily.differences[name] * root, rtol=1e-12)
+    np.testing.assert_array_equal(weekly.differences["pvalue"], daily.differences["pvalue"])
+    assert "400 bars are 20 blocks" in weekly.verdict
+    options = {"partitions": 4, "draws": 200, "block": 20, "seed": 7}
+    by_day, by_week = (cost_of_trying(returns, "a", **options, bars_per_year=year) for year in (252.0, 52.0))
+    assert by_week.sharpe == pytest.approx(by_day.sharpe * root, rel=1e-12)
+    assert by_week.expected_maximum == pytest.approx(by_day.expected_maximum * root, rel=1e-12)
+    assert (by_week.deflated, by_week.pbo, by_week.superior) == (by_day.deflated, by_day.pbo, by_day.superior)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_audit_explorer_and_rolling_ratio_count_the_same_year(made: dict[str, Run], name: str) -> None:
+    run, year = made[name], KINDS[name][1]
+    found = measure_of_run(run).variants
+    summary = run.summary.set_index("variant")
+    for variant, numbers in found.items():
+        assert numbers["sharpe"] == pytest.approx(summary.loc[variant, "net_sharpe"], rel=1e-9)
+        assert numbers["annual_return"] == pytest.approx(summary.loc[variant, "net_annual_return"], rel=1e-9)
+    study = open_study(run.config, run.prices)
+    assert study.bars_per_year == year
+    assert study.context(0).market.bars_per_year == year
+    moments = explore_data._days(study.dates)
+    assert (moments.dtype == np.int32) == (name != "5 minutes")
+    np.testing.assert_allclose(np.diff(moments), study.day_gap[1:], atol=1e-9)
+
+
+def test_runs_of_other_bars_are_not_compared(made: dict[str, Run]) -> None:
+    run = made["weekly"]
+    with pytest.raises(DataError, match=r"different numbers of bars to a year: a 52; b 252\."):
+        compare_runs({"a": run, "b": replace(run, bars_per_year=252.0)})
+
+
+def test_the_calendar_s_version_is_part_of_a_run_that_uses_one() -> None:
+    pytest.importorskip("exchange_calendars")
+    prices = walks(pd.bdate_range("2015-01-01", periods=700))
+    changes = ("windows.train=1Y", "data.calendar=XNYS")
+    found = identify(open_study(Config().with_changes(*changes), prices))["versions"]
+    assert found["exchange_calendars"] == version("exchange_calendars")
+    assert "exchange_calendars" not in identify(open_study(Config().with_changes(changes[0]), prices))["versions"]

@@ -553,8 +553,7 @@ const formats = [];
 const format = (digits) => (formats[digits] ??= new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 const number = (v, digits = 2) => (finite(v) ? minus(format(digits).format(v)) : "\u2013");
 const percent = (v, digits = 2) => (finite(v) ? number(100 * v, digits) + "%" : "\u2013");
-// A day, with hours and minutes where it has a time.
-const iso = (day) => new Date(nearest(day * 1440) * 6e4).toISOString().slice(0, day % 1 ? 16 : 10).replace("T", " ");
+const iso = (day) => new Date(nearest(day * 1440) * 6e4).toJSON().slice(0, day % 1 ? 16 : 10);
 const filled = (text, ...parts) => text.replace(/\{(\d)\}/g, (_, k) => parts[k]);
 
 function el(tag, attributes = {}, ...children) {
