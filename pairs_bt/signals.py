@@ -23,12 +23,16 @@ from pairs_bt.kernels.rolling import SpreadRules, spread_signals
 from pairs_bt.noise import BURN, PairNoise, pair_noise, settled
 from pairs_bt.reverting_spread import pair_spreads
 from pairs_bt.signal_forms import Formed, Space, form_signals, form_spread, is_usual, z_form
+from pairs_bt.signal_levels import PairLevels
 
 # Prices at the train start in the scale-free spaces; a level away from 0 keeps ratios of log levels defined.
 BASE = 100.0
 
 # Why a candidate is not traded under a variant; index into REFUSALS.
-REFUSALS = ("", "no reversion", "window below entry level", "negative hedge ratio", "leg share", "no hedge ratio")
+REFUSALS = (
+    "", "no reversion", "window below entry level", "negative hedge ratio", "leg share", "no hedge ratio",
+    "no level pays",
+)  # fmt: skip
 NO_RATIO = 5
 
 
@@ -82,6 +86,8 @@ class SignalSet:
         What z measures the spread from, in the spread's units: the rolling mean, or under ``signal.z = "formation"``
         the level at which both indices are equal, which does not move. NaN where z is NaN for want of a window, and
         under ``"innovation"``, which measures no distance of the spread.
+    levels : PairLevels, optional
+        Entry and exit of every pair under ``signal.entry = "optimal"``; None: those of the config.
     """
 
     hedge_ratio: np.ndarray
@@ -92,6 +98,7 @@ class SignalSet:
     window: np.ndarray
     refusal: np.ndarray
     mean: np.ndarray
+    levels: PairLevels | None = None
 
 
 def prefilter(filled: np.ndarray, options: Filter) -> np.ndarray:
@@ -249,7 +256,15 @@ def make_signals(
         # a regression without an answer is not a pair without reversion
         formed.refusal[~np.isfinite(formed.hedge[:, 0])] = NO_RATIO
     return SignalSet(
-        formed.hedge, formed.share, formed.spread, formed.z, formed.life, formed.window, formed.refusal, formed.mean
+        formed.hedge,
+        formed.share,
+        formed.spread,
+        formed.z,
+        formed.life,
+        formed.window,
+        formed.refusal,
+        formed.mean,
+        formed.levels,
     )
 
 
