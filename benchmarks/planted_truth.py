@@ -30,7 +30,7 @@ import pandas as pd
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pairs_bt.config import Config
+from pairs_bt.config import Config, has_optimal_entry
 from pairs_bt.hedge import Variant, variants
 from pairs_bt.kernels.trading import CONVERGENCE, DRIFT
 from pairs_bt.ledger import BLOCK
@@ -161,7 +161,8 @@ def add_window(tallies: dict[str, Tally], study: Study, k: int, pairs: Candidate
         tally.ratio.append(signals.hedge_ratio[:, 0] / truth)
         tally.refused += int((signals.refusal != 0).sum())
         tally.pairs += size
-    if len(market.truth):
+    # what the oracle knows are signals, not levels of its own
+    if len(market.truth) and not has_optimal_entry(study.config.signal):
         book = trade_book(study, k, oracle_signals(study, k, market), ORACLE, pairs, 0, size)
         _add(tallies["oracle"], add_blocks([book.block_sums()]), book.trades)
         tallies["oracle"].pairs += size

@@ -91,7 +91,7 @@ def run(
         )
     show_notes(done.notes)
     show_run(done)
-    if config is None and run_name(None, settings) == "demo":
+    if config is None and run_name(None, settings.data.path) == "demo":
         click.echo(next_step(sys.argv[0]))
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.config import Band, Config, slot_parts
+from pairs_bt.config import Band, Config, has_optimal_entry, slot_parts
+from pairs_bt.errors import ConfigError
 from pairs_bt.explore_texts import TEXTS
 from pairs_bt.hedge import Variant, variants
 from pairs_bt.kernels.trading import REASONS
@@ -87,10 +88,18 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
 
     Raises
     ------
+    ConfigError
+        When every pair has levels of its own.
     DataError
         When the prices are gone or are not those of the run.
     """
     config = run.config
+    if has_optimal_entry(config.signal):
+        raise ConfigError(
+            "signal.entry = 'optimal': the explorer moves one entry and one exit level for all pairs, and in this run "
+            "every pair has its own (columns entry_z and exit_z of half_lives.parquet). Run it with a number, such as "
+            "--set signal.entry=2, to explore it."
+        )
     lowest = config.model_copy(update={"signal": config.signal.model_copy(update={"entry": _LOWEST_ENTRY})})
     study = prepare(lowest, check_prices(run.prices))
     found = _candidates(run, study)

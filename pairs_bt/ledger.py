@@ -11,6 +11,7 @@ import numpy as np
 
 from pairs_bt.config import Band, Config
 from pairs_bt.kernels import trading as kernel
+from pairs_bt.signal_levels import levels_or_fixed
 from pairs_bt.signals import SignalSet
 
 # Pairs whose daily P&L is summed together, in order: sums do not depend on how rows were cut into tasks.
@@ -131,8 +132,10 @@ def trade_pairs(
     trades = np.empty(pairs * (bars // 2 + 1), dtype=kernel.TRADE)
     fills = np.empty(pairs * (2 * bars + 4) if rehedge == "never" else pairs * (3 * bars + 4), dtype=kernel.FILL)
     daily = np.zeros((pairs, bars, kernel.N_DAILY))
+    levels = levels_or_fixed(signals.levels, pairs, config)
     n_trades, n_fills = kernel.trade_rows(
-        market.prices, quotes, iy, ix, signals.share_ratio, held, signals.spread, signals.z, stop_bars,
+        market.prices, quotes, iy, ix, signals.share_ratio, held, signals.spread, signals.z, levels.entry_z,
+        levels.exit_z, stop_bars,
         np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate, market.day_gap, rules,
         np.zeros(0, np.int8) if refused is None else refused, trades, fills, daily,
     )  # fmt: skip
@@ -145,8 +148,6 @@ def _rules(
     signal, execution = config.signal, config.execution
     mode = kernel.BAND if isinstance(rehedge, Band) else kernel.DAILY if rehedge == "daily" else kernel.NEVER
     return kernel.TradingRules(
-        entry=signal.entry,
-        exit=signal.exit,
         stop=np.inf if signal.stop is None else signal.stop,
         stop_loss=np.inf if signal.stop_loss is None else signal.stop_loss,
         lag=execution.lag if lag is None else lag,

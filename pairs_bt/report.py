@@ -40,6 +40,7 @@ def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = ()) -> str
         panels_held,
         panels_results,
         panels_scan,
+        panels_thresholds,
         panels_trades,
     )
     from pairs_bt.panels import MAX_BESIDE, Drawer, styles
@@ -59,6 +60,7 @@ def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = ()) -> str
         panels_trades.trades_panel,
     )
     sections = [make(run, draw) for make in makers]
+    sections += panels_thresholds.thresholds_panels(run, draw)
     sections.append(panels_trades.pair_panels(run, draw, pairs))
     sections += [panels_scan.scan_panel(run, draw), panels_scan.data_panel(run, draw)]
     return (

@@ -193,6 +193,7 @@ class Study:
             window_levels(raw, spread, self.config.filter),
             n_train=window.n_train,
             market_rows=market_rows(self.config, self.tickers, codes),
+            bars_per_year=self.bars_per_year,
         )
         return WindowContext(window, levels, codes, market, self.config.filter.price_space == "log")
 

@@ -157,7 +157,8 @@ def _sharpe_level(cost, interest):
             high = x
         else:
             low = x
-        if high - low <= 1e-15 * high:
+        # near enough where the ratio still rises, which it does from its root on
+        if high - low <= 0.01 * (best - high) and _sharpe_slope(high, cost, interest) > 0.0:
             break
     floor = high
     # With less time than the greatest return takes, the variance a unit of time is less: the level is no higher.
