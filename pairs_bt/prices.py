@@ -261,7 +261,7 @@ def _day(value: Day | None, name: str) -> np.datetime64 | None:
             day = value.date()
     except ValueError:
         day = None
-    if not isinstance(day, dt.date) or day is pd.NaT:
+    if not isinstance(day, dt.date) or pd.isna(day):
         raise DataError(f"{name} is {shown(value)}, which is not a date. Write it as YYYY-MM-DD.")
     return np.datetime64(day, "D")
 

@@ -177,6 +177,14 @@ def test_the_spreads_are_of_the_candidates_that_the_folder_page_says(folder: Pat
     assert "with an empty `reason` in `half_lives`" in sections("run_folder.md")["spreads"]
 
 
+def test_the_changelog_s_settings_of_the_last_version_are_a_config() -> None:
+    shown = re.search(r"```toml\n(.*?)```", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert shown is not None
+    config, default = Config.from_dict(tomllib.loads(shown[1])).to_dict(), Config().to_dict()
+    changed = {f"{t}.{k}" for t, keys in tomllib.loads(shown[1]).items() for k in keys if config[t][k] != default[t][k]}
+    assert changed == {f"{t}.{k}" for t, keys in tomllib.loads(shown[1]).items() for k in keys}
+
+
 # ------------------------------------------------------------------------------------------------- every document
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
