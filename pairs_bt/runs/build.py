@@ -58,11 +58,12 @@ def assemble(
     return kind(
         config=config,
         returns=ReturnsTable(returns),
-        summary=summarise(config, returns, trades, delayed, _refused(cohorts, names)),
+        summary=summarise(config, returns, trades, delayed, _refused(cohorts, names), study.bars_per_year),
         chance=expected_chance(study),
         source=study.source,
         notes=[note.text for note in study.notes],
         folder=folder,
+        bars_per_year=study.bars_per_year,
         counts={
             study.windows[c.k].label: {"pairs": c.pairs, "tested": c.tested, "passed": c.passed, "selected": c.selected}
             for c in cohorts
@@ -82,8 +83,5 @@ def _read(table: pd.DataFrame | Callable[[], pd.DataFrame]) -> pd.DataFrame:
 
 
 def expected_chance(study: Study) -> dict[str, Any]:
-    """What chance alone would select in a study's windows, as the manifest has it.
-
-    See :class:`pairs_bt.backtest.selection_null.Chance`.
-    """
+    """What chance alone would select in a study's windows, as the manifest has it; see `pairs_bt.backtest.selection_null.Chance`."""
     return asdict(simulate_chance(study))

@@ -16,6 +16,7 @@ from pairs_bt.errors import DataError
 from pairs_bt.runs import run_folder
 from pairs_bt.runs.prices_in_folder import PRICES
 from pairs_bt.runs.run_data import Made, ReturnsTable
+from pairs_bt.stats.performance import TRADING_DAYS
 
 
 def read_run(kind: type[Made], folder: str | Path) -> Made:
@@ -62,6 +63,7 @@ def read_run(kind: type[Made], folder: str | Path) -> Made:
         folder=folder,
         versions=manifest["versions"],
         counts=manifest.get("counts", {}),
+        bars_per_year=float(manifest.get("bars_per_year", TRADING_DAYS)),
         _spreads=None if config.run.spreads == "none" else partial(run_folder.read_spreads, folder, files),
         _prices=lambda: _same_prices(config, manifest["data"]),
         **tables,

@@ -101,6 +101,7 @@ def compare_runs(runs: Mapping[str, RunData], *, variants: Sequence[str] = ()) -
         known = sorted({label for run in runs.values() for label in run.labels.values()})
         raise ConfigError(f"No run has a variant {', '.join(map(repr, variants))}; they have {', '.join(known)}.")
     net = pd.DataFrame(columns, index=common)
+    year = _bars_of_a_year(runs)
     options = next(iter(runs.values())).config.comparison
     return RunComparison(
         names=tuple(runs),
@@ -108,8 +109,22 @@ def compare_runs(runs: Mapping[str, RunData], *, variants: Sequence[str] = ()) -
         net=net,
         series=pd.DataFrame(rows).set_index("series"),
         days=_days(runs, common),
-        comparison=compare_variants(net, draws=options.draws, block=options.block, seed=options.seed),
+        comparison=compare_variants(
+            net, draws=options.draws, block=options.block, seed=options.seed, bars_per_year=year
+        ),
     )
+
+
+def _bars_of_a_year(runs: Mapping[str, RunData]) -> float:
+    """The bars of a year that all runs count; refused where they differ, because their figures are not of one kind."""
+    found = {name: run.bars_per_year for name, run in runs.items()}
+    if len(set(found.values())) > 1:
+        counts = "; ".join(f"{name} {count:g}" for name, count in found.items())
+        raise DataError(
+            f"The runs count different numbers of bars to a year: {counts}. Compare runs of bars of one kind, or make "
+            "them again with one data.bars_per_year."
+        )
+    return next(iter(found.values()))
 
 
 def named_folders(folders: Sequence[Path]) -> dict[str, Path]:

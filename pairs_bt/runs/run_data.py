@@ -15,6 +15,7 @@ from pairs_bt.backtest.held_ratios import held_summary
 from pairs_bt.config.schema import Config, slot_parts
 from pairs_bt.engine.identity import versions
 from pairs_bt.errors import DataError
+from pairs_bt.stats.performance import TRADING_DAYS
 
 if TYPE_CHECKING:
     from pairs_bt.stats.comparison import Comparison
@@ -83,6 +84,8 @@ class RunData:
         Where the run is stored.
     counts : dict
         Per test end: ``pairs`` of the universe, and those ``tested``, ``passed`` and ``selected``.
+    bars_per_year : float
+        Bars that annual figures count to a year (``data.bars_per_year``, resolved).
     """
 
     config: Config
@@ -99,6 +102,7 @@ class RunData:
     folder: Path | None = None
     versions: dict[str, str] = field(default_factory=versions, repr=False, compare=False)
     counts: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    bars_per_year: float = TRADING_DAYS
     _spreads: Callable[..., pd.DataFrame] | None = field(default=None, repr=False, compare=False)
     _prices: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
@@ -170,10 +174,7 @@ class RunData:
 
     @cached_property
     def held(self) -> pd.DataFrame:
-        """What each variant's ratios are: the price quotient or the relation tested.
-
-        See :func:`pairs_bt.backtest.held_ratios.held_summary`.
-        """
+        """What each variant's ratios are: the price quotient or the relation tested (`pairs_bt.backtest.held_ratios.held_summary`)."""
         return held_summary(self.half_lives)
 
     @cached_property
@@ -262,4 +263,5 @@ class RunData:
         return compare_variants(
             self.excess, draws=options.draws, block=options.block, seed=options.seed,
             cohort_returns=self.cohort_returns, trades=self.trades, labels=self.labels,
+            bars_per_year=self.bars_per_year,
         )  # fmt: skip

@@ -53,7 +53,7 @@ _DECLARED = [declared(stage) for stage in (scan_window, choose, pair_paths, rule
 
 
 def stage_keys(config: Config) -> StageKeys:
-    """Keys of every stage of one setting, from what each stage declares that it reads (`config.schema.reads`)."""
+    """Keys of every stage of one setting, from what each stage declares that it reads (`pairs_bt.config.schema.reads`)."""
     tables = config.model_dump(mode="json")
     scan, choice, path, signals, ledger, study = (
         json.dumps(reading.values(tables), sort_keys=True) for reading in _DECLARED

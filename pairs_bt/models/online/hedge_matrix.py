@@ -23,7 +23,15 @@ from pairs_bt.errors import DataError
 from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.kalman import unpack_state
 from pairs_bt.models.online.hedge_matrix_file import MatrixState, off_diagonal, pair_codes, read_state, write_state
-from pairs_bt.models.online.hedge_matrix_steps import count_threads, filter_inputs, in_space, in_threads, moved, prior
+from pairs_bt.models.online.hedge_matrix_steps import (
+    count_threads,
+    filter_inputs,
+    in_space,
+    in_threads,
+    moved,
+    prior,
+    whole_days,
+)
 from pairs_bt.models.online.hedge_matrix_update import UpdateReport, as_frame, name_gaps
 
 __all__ = ["MIN_BARS", "SPACES", "HedgeMatrix", "UpdateReport"]
@@ -114,7 +122,7 @@ class HedgeMatrix:
         if space == "changes" and len(frame) < 2:
             raise DataError(f"Prices have {len(frame)} bar; a change needs two. Pass a longer history.")
         empty = prior(frame, space, parameters, int(window))
-        days = frame.index.to_numpy().astype("datetime64[D]")
+        days = whole_days(frame)
         return cls(moved(empty, days, in_space(frame.to_numpy(), space), threads))
 
     def update(self, rows: pd.Series | pd.DataFrame | PriceData, *, jobs: int | None = None) -> UpdateReport:
@@ -137,7 +145,7 @@ class HedgeMatrix:
         threads = count_threads(jobs)
         given = (rows if isinstance(rows, PriceData) else check_prices(as_frame(rows))).prices
         state = self._state
-        days = given.index.to_numpy().astype("datetime64[D]")
+        days = whole_days(given)
         last = state.days[-1]
         if days[0] <= last:
             old = days[days <= last]
