@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint bench ggr scoreboard clean
+.PHONY: demo test slow lint bench ggr scoreboard lowest docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/pairs-bt run
@@ -33,8 +33,23 @@ ggr: $(VENV)/.installed-test
 scoreboard: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/scoreboard.py $(SCOREBOARD)
 
+# The tests at the lowest versions that pyproject.toml allows, in an environment of their own; TESTS=tests/runs/test_run.py for some.
+LOWEST := build/lowest
+lowest: $(BIN)/python
+	$(BIN)/python -m pip install --quiet uv
+	mkdir -p build
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra test --resolution lowest-direct \
+		--python-version "$$($(BIN)/python -c 'import platform; print(platform.python_version())')" --output-file build/lowest.txt
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --requirement build/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --no-deps --editable .
+	$(LOWEST)/bin/python -m pytest -m "not slow" $(TESTS)
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs site
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site jupyter_execute docs/api docs/notebooks .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -46,8 +61,12 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@ $(VENV)/.installed-docs $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	touch $@ $(VENV)/.installed-test $(VENV)/.installed
+	touch $@ $(VENV)/.installed-docs $(VENV)/.installed-test $(VENV)/.installed

@@ -54,7 +54,7 @@ class Line:
 
 
 def book_config(spread_on: str = "raw") -> Config:
-    """The notebook's filter, half-life and entry rules, on the side that reversion asks for and without costs."""
+    """Filter of Jansen's notebook, half-life and entry rules, on the side that reversion asks for and without costs."""
     return Config.from_dict(
         {
             "filter": {
@@ -131,7 +131,7 @@ def main(argv: list[str]) -> None:
     seed = int(argv[1]) if len(argv) > 1 else 7
     volatility = float(argv[2]) if len(argv) > 2 else VOLATILITY
     print(f"{pairs} pairs of independent random walks at {volatility:.0%} a year, seed {seed}, no costs;")
-    print("dynamic hedge ratio, the book's half-life and z-score, entry 2, exit 0")
+    print("dynamic hedge ratio, half-life and z-score as in Jansen's chapter 9, entry 2, exit 0")
     for spread_on in ("raw", "filtered"):
         print(f"\nspread of {spread_on} prices")
         print(show(table(pairs, seed=seed, spread_on=spread_on, volatility=volatility)))

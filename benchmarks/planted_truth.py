@@ -36,7 +36,7 @@ from pairs_bt.backtest.portfolio.returns import add_blocks, net_dollars
 from pairs_bt.backtest.signals import SignalSet
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.backtest.window_tasks import Candidates, trade_book, trade_task
-from pairs_bt.config.schema import Config
+from pairs_bt.config.schema import Config, has_optimal_entry
 from pairs_bt.data.prices import check_prices
 from pairs_bt.data.synthetic.market import PlantedPair, SyntheticMarket, make_market
 from pairs_bt.kernels.ledger import CONVERGENCE, DRIFT
@@ -59,7 +59,7 @@ SCENARIOS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
 }
 WALKS = "walks"
 
-#: Filter settings that are compared; the first is the widely copied notebook's.
+#: Filter settings that are compared; the first is that of Jansen's notebook (configs/book.toml).
 BOOK = (
     "filter.model=random_walk", "filter.start=given", "filter.burn_in=1", "filter.noise=fixed", "filter.intercept=keep",
     "filter.smooth={transition_cov=0.05,observation_cov=1.0}", "signal.window_half_lives=2",
@@ -161,7 +161,8 @@ def add_window(tallies: dict[str, Tally], study: Study, k: int, pairs: Candidate
         tally.ratio.append(signals.hedge_ratio[:, 0] / truth)
         tally.refused += int((signals.refusal != 0).sum())
         tally.pairs += size
-    if len(market.truth):
+    # what the oracle knows are signals, not levels of its own
+    if len(market.truth) and not has_optimal_entry(study.config.signal):
         book = trade_book(study, k, oracle_signals(study, k, market), ORACLE, pairs, 0, size)
         _add(tallies["oracle"], add_blocks([book.block_sums()]), book.trades)
         tallies["oracle"].pairs += size

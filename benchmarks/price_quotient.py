@@ -1,4 +1,4 @@
-"""What a widely copied Kalman hedge ratio is: the quotient of the two prices, on the demo's candidates.
+"""What the Kalman hedge ratio of Jansen's chapter 9 is: the quotient of the two prices, on the demo's candidates.
 
 The copied filter starts at ratio and intercept 0, with a covariance of ones: on prices indexed to 100 that is to be
 sure of an intercept near 0, and a line through the origin has the slope y / x. The table sets its ratio beside that of

@@ -1,4 +1,6 @@
-"""Fill the README's numbers from the program: `python benchmarks/readme.py` rewrites what stands between its markers.
+"""Fill the numbers of the README and of docs/demo.md and docs/performance.md from the program.
+
+`python benchmarks/readme.py` rewrites what stands between its markers.
 
 With `--check` it changes nothing and fails when something has changed. Times differ from machine to machine, so the
 speed tables are those of a `make bench` that was kept: its JSON is docs/bench.json.
@@ -10,28 +12,44 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pairs_bt.results import Run
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
 FIGURE = "docs/demo_equity.svg"
 
 
-def demo() -> str:
-    """The end of `pairs-bt run` on the built-in demo, as a person sees it."""
+@cache
+def demo_run() -> Run:
+    """The built-in demo."""
     import pairs_bt
-    from pairs_bt.cli.terminal.console import false_positive_line, headline, in_ascii, legend, thin_sample_notes
 
-    run = pairs_bt.run()
+    return pairs_bt.run()
+
+
+def demo() -> str:
+    """The table that `pairs-bt run` prints at the end of the demo, and how to read it."""
+    from pairs_bt.cli.terminal.console import headline, legend
+
+    shown = f"{headline(demo_run().summary)}\n\n{legend()}"
+    return "\n".join(f"    {line}".rstrip() for line in shown.splitlines())
+
+
+def answer() -> str:
+    """The figure of the demo's equity, and the sentences below its table."""
+    from pairs_bt.cli.terminal.console import false_positive_line, in_ascii, thin_sample_notes
+
+    run = demo_run()
     (ROOT / FIGURE).write_bytes(figure(run))
-    shown = f"{headline(run.summary)}\n\n{legend()}"
-    end = "\n".join(f"    {line}".rstrip() for line in shown.splitlines())
-    end += "".join(f"\n{line}" for line in ["", *thin_sample_notes(run)] if thin_sample_notes(run))
-    image = f"![Net equity of the variants]({FIGURE})"
-    return f"{end}\n\n{false_positive_line(run)}\n{in_ascii(run.comparison.verdict)}\n\n{image}"
+    lines = [*thin_sample_notes(run), false_positive_line(run), in_ascii(run.comparison.verdict)]
+    return "\n".join([f"![Net equity of the variants]({FIGURE})", "", *lines])
 
 
-def figure(run: object) -> bytes:
+def figure(run: Run) -> bytes:
     """The equity figure as an SVG whose bytes depend on the run alone."""
     import io
 
@@ -39,7 +57,7 @@ def figure(run: object) -> bytes:
 
     with matplotlib.rc_context({"svg.hashsalt": "pairs_bt"}):
         out = io.BytesIO()
-        run.plot.equity().savefig(out, format="svg", metadata={"Date": None}, facecolor="white")  # type: ignore[attr-defined]
+        run.plot.equity().savefig(out, format="svg", metadata={"Date": None}, facecolor="white")
     return out.getvalue()
 
 
@@ -65,7 +83,15 @@ def speed() -> str:
     return bench.text(kept, markdown=True).strip()
 
 
-BLOCKS = {"demo": demo, "quotient": quotient, "phantom": phantom, "speed": speed}
+BLOCKS = {"answer": answer, "demo": demo, "quotient": quotient, "phantom": phantom, "speed": speed}
+#: The page on which a block stands.
+PAGES = {
+    "answer": "README.md",
+    "demo": "docs/demo.md",
+    "quotient": "docs/demo.md",
+    "phantom": "docs/demo.md",
+    "speed": "docs/performance.md",
+}
 
 
 def filled(text: str, name: str, block: str) -> str:
@@ -75,12 +101,15 @@ def filled(text: str, name: str, block: str) -> str:
 
 
 def main() -> None:
-    before = text = README.read_text(encoding="utf-8")
     for name, make in BLOCKS.items():
-        text = filled(text, name, make())
-    if "--check" in sys.argv and text != before:
-        sys.exit("README.md differs from what the program prints: run python benchmarks/readme.py")
-    README.write_text(text, encoding="utf-8", newline="\n")
+        page = ROOT / PAGES[name]
+        before = page.read_text(encoding="utf-8")
+        text = filled(before, name, make())
+        if "--check" in sys.argv:
+            if text != before:
+                sys.exit(f"{PAGES[name]} differs from what the program prints: run python benchmarks/readme.py")
+        else:
+            page.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pairs_bt.data.prices import read_prices
     from pairs_bt.models.online.hedge_matrix import HedgeMatrix
     from pairs_bt.models.online.kalman_ols import KalmanOLS
+    from pairs_bt.models.optimal_thresholds import optimal_thresholds
     from pairs_bt.pair_study import PairStudy, study_pair
     from pairs_bt.results import Run
     from pairs_bt.runner import load_run, run
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 find_old_paths()
 
 __version__ = "0.1.0"
-__all__ = ["Config", "HedgeMatrix", "KalmanOLS", "PairStudy", "Run", "load_run", "read_prices", "run", "study_pair"]
+__all__ = [
+    "Config", "HedgeMatrix", "KalmanOLS", "PairStudy", "Run", "load_run", "optimal_thresholds", "read_prices", "run",
+    "study_pair",
+]  # fmt: skip
 
 # Resolved on first use, so that `pairs-bt --help` pays for neither pandas nor numba.
 _HOMES = {
@@ -29,6 +33,7 @@ _HOMES = {
     "PairStudy": "pairs_bt.pair_study",
     "Run": "pairs_bt.results",
     "load_run": "pairs_bt.runner",
+    "optimal_thresholds": "pairs_bt.models.optimal_thresholds",
     "read_prices": "pairs_bt.data.prices",
     "run": "pairs_bt.runner",
     "study_pair": "pairs_bt.pair_study",

@@ -41,6 +41,8 @@ class Run(RunData):
         Where the run is stored.
     counts : dict
         Per test end: ``pairs`` of the universe, and those ``tested``, ``passed`` and ``selected``.
+    bars_per_year : float
+        Bars that annual figures count to a year (``data.bars_per_year``, resolved).
 
     See Also
     --------

@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 
 from pairs_bt.backtest import table_columns as tables
-from pairs_bt.backtest.bar_frequency import annual_note
 from pairs_bt.backtest.portfolio.returns import compound
 from pairs_bt.backtest.selection import select_pairs
 from pairs_bt.backtest.study import Study, check_tradeable, from_source, prepare
@@ -29,6 +28,7 @@ from pairs_bt.runs.load import read_run
 from pairs_bt.runs.prices_in_folder import own_prices
 from pairs_bt.runs.resume import Work, run_in_folder
 from pairs_bt.runs.run_data import RunData
+from pairs_bt.stats.bar_frequency import annual_note, unit_of
 
 __all__ = ["SCAN_CHUNK", "TRADE_CHUNK", "expected_chance", "load_run", "open_study", "run", "scan_all", "scan_windows"]
 
@@ -169,7 +169,8 @@ def open_study(config: Config, prices: Any = None) -> Study:
     data = prices if prices is None or isinstance(prices, PriceData) else from_source(config, prices)
     study = prepare(config, data)
     check_tradeable(study)
-    found = tuple(note for note in (annual_note(study.dates), short_blocks(config)) if note is not None)
+    blocks = short_blocks(config, bars_per_year=study.bars_per_year, unit=unit_of(study.dates))
+    found = tuple(note for note in (annual_note(config.data.bars_per_year, study.dates), blocks) if note is not None)
     return replace(study, notes=(*study.notes, *found)) if found else study
 
 

@@ -388,12 +388,24 @@ _frame(
     edit=lambda f: f.set_axis(f.index + pd.Timedelta(hours=16)),
 )
 _frame(
-    "intraday stamps, several a day",
+    "a day with two rows among days with one",
     "dates",
     "refused",
-    "2020-01-01",
+    "2020-01-",
     "Keep one close",
-    edit=lambda f: f.set_axis(pd.date_range("2020-01-01", periods=len(f), freq="6h")),
+    edit=lambda f: f.set_axis([f.index[0], f.index[0] + pd.Timedelta(hours=6), *f.index[2:]]),
+)
+_frame(
+    "intraday stamps, several a day",
+    "dates",
+    "kept",
+    edit=lambda f: f.set_axis(
+        [
+            day + pd.Timedelta(hours=h)
+            for day in pd.bdate_range("2020-01-01", periods=len(f) // 4)
+            for h in (10, 12, 14, 16)
+        ]
+    ),
 )
 _text("US dates", "dates", "kept", edit=_dates("%m/%d/%Y"))
 _text(

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pairs_bt.backtest import signals, study, window_tasks
+from pairs_bt.backtest import signals, special_signals, study, window_tasks
+from pairs_bt.backtest.entry_levels import PairLevels
 from pairs_bt.backtest.hedge_rules import FilterPath
 from pairs_bt.backtest.ledger import LedgerResult
 from pairs_bt.backtest.selection import Choice
@@ -72,6 +73,15 @@ def half_life_from_the_trade_window(patch: Patch) -> None:
         return replace(made, half_life=np.array([half_life(row) for row in made.spread]))
 
     wrap_signals(patch, change)
+
+
+def levels_fitted_over_the_trade_window(patch: Patch) -> None:
+    original = special_signals.optimal_levels
+
+    def leaky(spread: np.ndarray, first: int, n_train: int, *args: Any) -> PairLevels:
+        return original(spread, first, spread.shape[1], *args)
+
+    patch.setattr(special_signals, "optimal_levels", leaky)
 
 
 def universe_chosen_with_the_future(patch: Patch) -> None:
@@ -271,6 +281,12 @@ LEAKS = (
     Leak("the same, stamped a bar earlier", "fills", filled_at_the_signals_close_and_stamped_a_bar_earlier),
     Leak("fill at yesterday's price", "fills", filled_at_yesterdays_price),
     Leak("half-life from the trade window", "half-life", half_life_from_the_trade_window),
+    Leak(
+        "optimal levels fitted over the trade window",
+        "thresholds",
+        levels_fitted_over_the_trade_window,
+        ("signal.entry=optimal", "signal.z=rolling"),
+    ),
     Leak("normalising by a future price", "price space", normalised_by_a_future_price),
     Leak("selecting on the trade window's P&L", "candidates", selected_on_the_trade_windows_profit),
     Leak("scanning the trade window", "scan", scanned_over_the_trade_window),

@@ -1,4 +1,4 @@
-"""The bias ladder: from the book's choices to the user's, one mended thing a rung.
+"""The bias ladder: from the choices of Jansen's notebook to the user's, one of them mended a rung.
 
 The ladder is a list of config keys. Every rung is a config of its own that `pairs-bt run` accepts, and its numbers
 come from that run: there is no second pipeline.
@@ -33,7 +33,7 @@ class Step:
     what : str
         What is mended, in words.
     book : dict
-        The book's value of every key (``table.key``) that this rung mends; the user's comes from the user's config.
+        The notebook's value of every key (``table.key``) that this rung mends; the user's comes from the user's config.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Step:
 STEPS = (
     Step("shares", "P&L of the differenced spread, with its moving beta -> of shares held",
          {"execution.pnl": "spread"}),
-    Step("side", "the book's side of the trade (inverted) -> the bet on reversion", {"signal.side": "book"}),
+    Step("side", "the notebook's side of the trade (inverted) -> the bet on reversion", {"signal.side": "book"}),
     Step("unconverged", "pairs whose last trade has not converged dropped -> closed and counted",
          {"execution.unconverged": "drop"}),
     Step("spread_on", "prices filtered twice, spread of filtered prices -> filtered once, spread of raw prices",
@@ -86,7 +86,7 @@ class Rung:
     Attributes
     ----------
     number : int
-        0 for the book's choices.
+        0 for the notebook's choices.
     name, what : str
         What it mends.
     config : Config
@@ -108,10 +108,10 @@ class Rung:
 
 
 def ladder_configs(config: Config) -> list[Rung]:
-    """The ladder of a config, from the book's choices on its prices, dates and variants to the config itself.
+    """The ladder of a config, from the notebook's choices on its prices, dates and variants to the config itself.
 
-    Keys that the book and the config share make no rung; keys that the ladder does not name (windows, levels, filter
-    noise, portfolio) are the config's own from the first rung on.
+    Keys that the notebook and the config share make no rung; keys that the ladder does not name (windows, levels,
+    filter noise, portfolio) are the config's own from the first rung on.
     """
     user = config.to_dict()
     tables = {name: dict(table) for name, table in user.items()}
@@ -119,7 +119,7 @@ def ladder_configs(config: Config) -> list[Rung]:
     for step in steps:
         for key, value in step.book.items():
             _put(tables, key, value)
-    out = [Rung(0, "book", "the book's choices", Config.from_dict(tables), ())]
+    out = [Rung(0, "book", "the choices of Jansen's notebook", Config.from_dict(tables), ())]
     for number, step in enumerate(steps, start=1):
         changed = []
         for key in step.book:
@@ -175,7 +175,7 @@ def run_ladder(
     DataFrame
         One row a rung and variant: rung, name, what, changed, variant, tested, candidates (pairs that pass the
         tests), selected, trades, mean_trade_bp and its t (net), annual_return, volatility and sharpe (net, on
-        committed capital), pnl ('spread' where the P&L is the differenced spread, which is nobody's money).
+        committed capital), pnl ('spread' where the P&L is the differenced spread, which nobody earns).
     """
     parts = []
     for done, rung in enumerate(ladder, start=1):

@@ -20,7 +20,7 @@ import pandas as pd
 from pairs_bt.audit.fill_check import check_fills
 from pairs_bt.audit.run_differences import Break, Comparison, StudyRun, compare
 from pairs_bt.backtest.study import Study, prepare
-from pairs_bt.backtest.windows import add_period
+from pairs_bt.backtest.windows import add_period, ends_by_calendar
 from pairs_bt.config.schema import Config
 from pairs_bt.data.prices import check_prices
 from pairs_bt.engine.pipeline import Progress
@@ -184,10 +184,9 @@ def _usable_bars(study: Study) -> list[int]:
 
 
 def _ends_by_calendar(study: Study, window: Any) -> bool:
-    """Whether a window's last bar is the last weekday of its trade period."""
+    """Whether a window's last bar is known for the last one of its trade period without the bars after it."""
     end = add_period(window.test_end + 1, study.config.windows.trade) - 1
-    last = study.dates[window.stop - 1].to_datetime64().astype("datetime64[D]")
-    return int(np.busday_count(last + 1, end + 1)) == 0
+    return ends_by_calendar(study.dates[: window.stop], end, calendar=study.config.data.calendar)
 
 
 def _bars_at(study: Study, at: Sequence[pd.Timestamp]) -> list[int]:

@@ -20,8 +20,8 @@ def check_fills(made: StudyRun) -> tuple[int, Break | None]:
 
     1. Filled `execution.lag` bars after its signal, and closed `lag` bars after the close that ended it.
     2. At the closes of the fill's bar, both legs (a delisted pair: at its last ones).
-    3. On a z-score at or beyond `signal.entry` at the signal's close, on the side that the config takes; a trade that
-       ended at the exit level: on a z-score that has crossed `signal.exit`.
+    3. On a z-score at or beyond its pair's entry at the signal's close, on the side that the config takes; a trade that
+       ended at the exit level: on a z-score that has crossed its exit.
     4. Gross P&L = -sum(shares x price) over its fills.
 
     Returns
@@ -101,19 +101,41 @@ def _causes(made: StudyRun, trades: pd.DataFrame) -> Break | None:
     bet = trades["side"].to_numpy() * (-1 if signal.side == "book" else 1)
     z = _z_at(made, trades, trades["signal_date"])
     # flat and z <= -entry: bet on a rise of the spread; z >= entry: on a fall
-    wrong = ~(-bet * z >= signal.entry)
+    levels = _levels(made, trades)
+    wrong = ~(-bet * z >= levels["entry_z"])
     if wrong.any():
         rule = "z-score at the signal, against the side taken"
-        return _first(trades, wrong, "fills", rule, f"at least {signal.entry:g}", [repr(float(v)) for v in -bet * z])
+        return _first(
+            trades,
+            wrong,
+            "fills",
+            rule,
+            f"at least {levels['entry_z'][np.argmax(wrong)]:g}",
+            [repr(float(v)) for v in -bet * z],
+        )
     bars = _bars(made, trades["exit_date"]) - made.study.config.execution.lag
     crossed = (trades["exit_reason"] == "exit_level").to_numpy()
     decided = pd.Series(made.study.dates[np.where(crossed, bars, 0)])
     z = _z_at(made, trades, decided)
-    wrong = crossed & ~(bet * z >= -signal.exit)
+    wrong = crossed & ~(bet * z >= -levels["exit_z"])
     if wrong.any():
         rule = "z-score at the close that ended it, on the side held"
-        return _first(trades, wrong, "fills", rule, f"at least {-signal.exit:g}", [repr(float(v)) for v in bet * z])
+        return _first(
+            trades,
+            wrong,
+            "fills",
+            rule,
+            f"at least {-levels['exit_z'][np.argmax(wrong)]:g}",
+            [repr(float(v)) for v in bet * z],
+        )
     return None
+
+
+def _levels(made: StudyRun, trades: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Entry and exit of every trade's pair, as z-scores."""
+    lives = made.run.half_lives[[*_PAIR, "entry_z", "exit_z"]]
+    joined = trades[_PAIR].merge(lives, on=_PAIR, how="left")
+    return {name: joined[name].to_numpy() for name in ("entry_z", "exit_z")}
 
 
 def _z_at(made: StudyRun, trades: pd.DataFrame, dates: pd.Series) -> np.ndarray:

@@ -92,8 +92,9 @@ def _ladder(audit: Audit, draw: _Drawer) -> Panel:
     return Panel(
         "bias",
         "How much is bias",
-        "The book's choices on these prices, dates and variants, then one thing mended a rung, each on top of those "
-        "before. Every rung is a config in ladder/ that pairs-bt run takes.",
+        "The first rung has the choices of the notebook in Jansen, Machine Learning for Algorithmic Trading, 2nd "
+        "edition, chapter 9, on these prices, dates and variants. Each rung mends one of them and keeps what the rungs "
+        "before have mended. Every rung is a config in ladder/ that pairs-bt run takes.",
         [
             draw(ladder_figure),
             Table(head, rows(lambda r: number(r["sharpe"]), "what"), "Net Sharpe ratio", marks=_marks(audit)),

@@ -21,7 +21,7 @@ WIDE = 1100
 
 @styled
 def ladder_figure(audit: Audit) -> Figure:
-    """Net Sharpe ratio of every variant, rung by rung, from the book's choices to the config's."""
+    """Net Sharpe ratio of every variant, rung by rung, from the choices of Jansen's notebook to the config's."""
     table = audit.ladder.pivot(index="rung", columns="variant", values="sharpe")[list(audit.labels)]
     names = audit.ladder.drop_duplicates("rung").sort_values("rung")["name"].tolist()
     labels = list(audit.labels.values())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pairs_bt.backtest.entry_levels import COLUMNS as LEVELS
 from pairs_bt.backtest.study import Study
 from pairs_bt.results import Run
 
@@ -15,7 +16,7 @@ from pairs_bt.results import Run
 # where the leak is, those after it differ because of it.
 STAGES = (
     "windows", "gap filling", "universe", "price space", "price filter", "scan", "candidates", "hedge ratio",
-    "spread", "half-life", "z-score", "trades", "positions", "returns",
+    "spread", "thresholds", "half-life", "z-score", "trades", "positions", "returns",
 )  # fmt: skip
 
 _PAIR = ["test_end", "y", "x", "variant"]
@@ -85,8 +86,8 @@ def compare(full: StudyRun, other: StudyRun, bar: int) -> Comparison:
 
     `other` was made from prices that are the same up to that bar. Compared are: which windows have begun; filled
     prices; who takes part; prices in the config's space and filtered; the scan and the candidates of windows that have
-    begun; hedge ratio, spread, z-score and position of every date up to the bar; half-lives; trades and fills (a trade
-    that is still open is compared in what was known when it was opened); daily returns.
+    begun; hedge ratio, spread, z-score and position of every date up to the bar; thresholds and half-lives; trades
+    and fills (a trade that is still open is compared in what was known when it was opened); daily returns.
     """
     tables, rows = 0, 0
     for part in _parts(full, other, bar):
@@ -114,7 +115,8 @@ def _parts(full: StudyRun, other: StudyRun, bar: int) -> Iterator[_Part]:
     yield _column("hedge ratio", shared, "hedge_ratio")
     yield _column("spread", shared, "spread")
     lives = [_rows(made.run.half_lives, made.run.half_lives["test_end"].isin(ends)) for made in (full, other)]
-    yield _part("half-life", "half_lives", lives, _PAIR)
+    yield _part("thresholds", "half_lives", [t[[*_PAIR, *LEVELS]] for t in lives], _PAIR)
+    yield _part("half-life", "half_lives", [t.drop(columns=list(LEVELS)) for t in lives], _PAIR)
     yield _column("z-score", shared, "z_score")
     yield from _ledger(full.run, other.run, date)
     yield _part("positions", "spreads", [s[[*_PAIR, "date", "position"]] for s in spreads], [*_PAIR, "date"])

@@ -37,14 +37,14 @@ def bias_sentence(audit: Audit) -> str:
     """How the first rung and the last compare, for the variant that falls farthest."""
     table = audit.ladder.pivot(index="rung", columns="variant", values="sharpe")
     if len(table) < 2:
-        return "Bias: the config makes the book's choices; nothing is mended."
+        return "Bias: the config makes the choices of Jansen's notebook; nothing is mended."
     fall = (table.iloc[0] - table.iloc[-1]).dropna()
     if fall.empty:
         return "Bias: the ladder has no Sharpe ratio to compare."
     name = str(fall.idxmax())
     return (
-        f"Bias: with the book's choices {audit.labels[name]} shows a Sharpe ratio of {number(table[name].iloc[0])} on "
-        f"these prices; with this config's {number(table[name].iloc[-1])}."
+        f"Bias: with the choices of Jansen's notebook {audit.labels[name]} shows a Sharpe ratio of "
+        f"{number(table[name].iloc[0])} on these prices; with this config's {number(table[name].iloc[-1])}."
     )
 
 

@@ -76,7 +76,9 @@ def universe_statistics(study: Study) -> UniverseStatistics:
     returns = portfolio_returns(study, cohorts, list(collected))
     net = (returns["net"] - returns["riskless"]).to_numpy().reshape(len(collected), -1)
     numbers = {
-        name: _numbers(_joined(own.half_lives), _joined(own.net_pnl), _joined(own.capital), net[place])
+        name: _numbers(
+            _joined(own.half_lives), _joined(own.net_pnl), _joined(own.capital), net[place], study.bars_per_year
+        )
         for place, (name, own) in enumerate(collected.items())
     }
     return _assemble(scans, study.config.selection, passed, selected, numbers)
@@ -125,14 +127,16 @@ def _no_dollars(study: Study, k: int) -> np.ndarray:
     return np.zeros((study.windows[k].n_trade, N_DAILY))
 
 
-def _numbers(half_lives: np.ndarray, net: np.ndarray, capital: np.ndarray, returns: np.ndarray) -> dict[str, float]:
+def _numbers(
+    half_lives: np.ndarray, net: np.ndarray, capital: np.ndarray, returns: np.ndarray, year: float
+) -> dict[str, float]:
     finite = half_lives[np.isfinite(half_lives)]
     return {
         "half_life": float(np.median(finite)) if finite.size else math.nan,
         "trades": float(net.size),
         "mean_trade_bp": mean_trade_bp(net, capital).mean_bp,
-        "annual_return": annual_return(returns),
-        "sharpe": sharpe(returns),
+        "annual_return": annual_return(returns, bars_per_year=year),
+        "sharpe": sharpe(returns, bars_per_year=year),
     }
 
 
@@ -192,6 +196,7 @@ def measure_of_run(run: Run) -> UniverseStatistics:
             trades["net_pnl"].to_numpy(dtype=np.float64),
             trades["capital"].to_numpy(dtype=np.float64),
             run.excess[variant.name].to_numpy(dtype=np.float64),
+            run.bars_per_year,
         )
     windows = run.windows
     return _assemble(scans, options, windows["passed"].tolist(), windows["selected"].tolist(), numbers)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pairs_bt.backtest.entry_levels import levels_or_fixed
 from pairs_bt.backtest.signals import SignalSet
 from pairs_bt.config.schema import Band, Config
 from pairs_bt.kernels import ledger as kernel
@@ -37,6 +38,8 @@ class Market:
         Where a price is a quote of that day and not one carried forward. Nothing is decided or filled on a bar on
         which a leg has no quote: an entry that is due is cancelled, an exit waits for the next bar on which both
         legs have one (or for the window's end). None: wherever there is a price.
+    bars_per_year : float
+        Of the annual volatility that `portfolio.sizing` may aim at.
     """
 
     prices: np.ndarray
@@ -45,6 +48,7 @@ class Market:
     entry_bars: int
     closed: bool
     quotes: np.ndarray | None = None
+    bars_per_year: float = 252.0
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,10 @@ def trade_pairs(
     trades = np.empty(pairs * (bars // 2 + 1), dtype=kernel.TRADE)
     fills = np.empty(pairs * (2 * bars + 4) if rehedge == "never" else pairs * (3 * bars + 4), dtype=kernel.FILL)
     daily = np.zeros((pairs, bars, kernel.N_DAILY))
+    levels = levels_or_fixed(signals.levels, pairs, config)
     n_trades, n_fills = kernel.trade_rows(
-        market.prices, quotes, iy, ix, signals.share_ratio, held, signals.spread, signals.z, stop_bars,
+        market.prices, quotes, iy, ix, signals.share_ratio, held, signals.spread, signals.z, levels.entry_z,
+        levels.exit_z, stop_bars,
         np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate, market.day_gap, rules,
         np.zeros(0, np.int8) if refused is None else refused, trades, fills, daily,
     )  # fmt: skip
@@ -142,8 +148,6 @@ def _rules(
     signal, execution = config.signal, config.execution
     mode = kernel.BAND if isinstance(rehedge, Band) else kernel.DAILY if rehedge == "daily" else kernel.NEVER
     return kernel.TradingRules(
-        entry=signal.entry,
-        exit=signal.exit,
         stop=np.inf if signal.stop is None else signal.stop,
         stop_loss=np.inf if signal.stop_loss is None else signal.stop_loss,
         lag=execution.lag if lag is None else lag,
@@ -162,4 +166,5 @@ def _rules(
         log_space=config.filter.price_space == "log",
         book_spread=execution.pnl == "spread",
         capital=float(pair_capital),
+        bars_per_year=float(market.bars_per_year),
     )

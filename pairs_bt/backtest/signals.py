@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pairs_bt.backtest.entry_levels import PairLevels
 from pairs_bt.backtest.hedge_rules import HEDGE_RULES, FilterPath, PairPrices
 from pairs_bt.backtest.special_signals import Formed, Space, form_signals, form_spread, is_usual, z_form
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.config.hedge_rule_names import FILTER_RULES, MARKET_RULES
 from pairs_bt.config.schema import Config, Filter, Smooth
 from pairs_bt.kernels.kalman import (
@@ -29,7 +31,10 @@ from pairs_bt.models.reverting_spread import pair_spreads
 BASE = 100.0
 
 # Why a candidate is not traded under a variant; index into REFUSALS.
-REFUSALS = ("", "no reversion", "window below entry level", "negative hedge ratio", "leg share", "no hedge ratio")
+REFUSALS = (
+    "", "no reversion", "window below entry level", "negative hedge ratio", "leg share", "no hedge ratio",
+    "no level pays",
+)  # fmt: skip
 NO_RATIO = 5
 
 
@@ -51,6 +56,8 @@ class Levels:
         Train bars; noise is fitted to them alone.
     market_rows : numpy.ndarray of int, optional
         Tickers whose mean return is the market of the hedge rule `beta`.
+    bars_per_year : float
+        Turns what is fitted a bar into figures a year.
     """
 
     raw: np.ndarray
@@ -59,6 +66,7 @@ class Levels:
     filtered: np.ndarray
     n_train: int = 0
     market_rows: np.ndarray | None = None
+    bars_per_year: float = TRADING_DAYS
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,8 @@ class SignalSet:
         What z measures the spread from, in the spread's units: the rolling mean, or under ``signal.z = "formation"``
         the level at which both indices are equal, which does not move. NaN where z is NaN for want of a window, and
         under ``"innovation"``, which measures no distance of the spread.
+    levels : PairLevels, optional
+        Entry and exit of every pair under ``signal.entry = "optimal"``; None: those of the config.
     """
 
     hedge_ratio: np.ndarray
@@ -93,6 +103,7 @@ class SignalSet:
     window: np.ndarray
     refusal: np.ndarray
     mean: np.ndarray
+    levels: PairLevels | None = None
 
 
 def prefilter(filled: np.ndarray, options: Filter) -> np.ndarray:
@@ -250,7 +261,15 @@ def make_signals(
         # a regression without an answer is not a pair without reversion
         formed.refusal[~np.isfinite(formed.hedge[:, 0])] = NO_RATIO
     return SignalSet(
-        formed.hedge, formed.share, formed.spread, formed.z, formed.life, formed.window, formed.refusal, formed.mean
+        formed.hedge,
+        formed.share,
+        formed.spread,
+        formed.z,
+        formed.life,
+        formed.window,
+        formed.refusal,
+        formed.mean,
+        formed.levels,
     )
 
 
@@ -272,7 +291,7 @@ def _space(levels: Levels, config: Config) -> Space:
     unit = levels.spread[:, 0].copy() if kind == "normalised" else np.ones(tickers)
     scale = unit / BASE if kind == "normalised" else unit
     prices = levels.space if kind == "log" else levels.spread
-    return Space(prices, levels.raw, unit, scale, kind == "log")
+    return Space(prices, levels.raw, unit, scale, kind == "log", levels.bars_per_year)
 
 
 def _pair_prices(

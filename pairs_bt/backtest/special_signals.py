@@ -9,6 +9,8 @@ and the others besides:
     z = "innovation"         e_t / sqrt(S_t): what the filter did not expect, in its own standard deviations
     z = "model"              the filtered spread over its deviation in the train window (`dynamic` under the model that
                              has the spread in it; what ``z = "auto"`` means there)
+    z = "stationary"         the spread from the mean that it reverts to, over its stationary deviation: an
+                             Ornstein-Uhlenbeck process fitted to the train window
     z = "formation"          the gap between two prices indexed to 1, over the standard deviation that it had in the
                              train window (Gatev, Goetzmann and Rouwenhorst 2006, section 2.2)
 """
@@ -19,9 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pairs_bt.backtest.entry_levels import PairLevels, optimal_levels
 from pairs_bt.backtest.hedge_rules import HEDGE_RULES, FilterPath, intercept
-from pairs_bt.config.hedge_rule_names import INTERCEPT_RULES, REBUILT_RULES
-from pairs_bt.config.schema import Config
+from pairs_bt.common.periods import TRADING_DAYS
+from pairs_bt.config.hedge_rule_names import INTERCEPT_RULES, MOVING_RULES, REBUILT_RULES
+from pairs_bt.config.schema import Config, has_optimal_entry
+from pairs_bt.kernels import ornstein_uhlenbeck
 from pairs_bt.kernels.hedge_ratios import rebuilt_spreads
 from pairs_bt.kernels.mean_reversion import (
     LEG_SHARE,
@@ -31,6 +36,9 @@ from pairs_bt.kernels.mean_reversion import (
     half_lives,
     rolling_zscores_and_means,
 )
+
+# Why no level of a pair is worth a trade; index into `pairs_bt.backtest.signals.REFUSALS`.
+NO_LEVEL = 6
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Space:
         An amount of the price space times ``scale[iy]`` is one of `levels`.
     log : bool
         Whether `levels` are logs.
+    bars_per_year : float
+        Turns what is fitted a bar into figures a year.
     """
 
     levels: np.ndarray
@@ -56,6 +66,7 @@ class Space:
     unit: np.ndarray
     scale: np.ndarray
     log: bool
+    bars_per_year: float = TRADING_DAYS
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ class Formed:
     window: np.ndarray
     refusal: np.ndarray
     mean: np.ndarray
+    levels: PairLevels | None = None
 
 
 def z_form(rule: str, config: Config) -> str:
@@ -83,7 +95,7 @@ def is_usual(rule: str, config: Config) -> bool:
     """Whether the kernel of the usual form makes this rule's signals."""
     subtracts = config.filter.intercept == "subtract" and rule in INTERCEPT_RULES
     usual = z_form(rule, config) == "rolling" and config.signal.half_life != "ignore"
-    return usual and not subtracts and rule not in REBUILT_RULES
+    return usual and not subtracts and rule not in REBUILT_RULES and not has_optimal_entry(config.signal)
 
 
 def form_signals(
@@ -125,8 +137,14 @@ def form_signals(
         half_lives(spread, n_train, life)
     share = ratio * (space.raw[iy] / space.raw[ix]) if space.log else ratio
     refusal = _refused_ratios(share[:, n_train - 1], space.raw[iy, n_train - 1], space.raw[ix, n_train - 1], config)
-    life, window, early = _windows(life, n_train, form, config)
+    levels = None
+    if has_optimal_entry(config.signal):
+        levels = _own_levels(path, rule, form, spread, share, space, iy, ix, n_train, config)
+    entry = config.signal.entry if levels is None else levels.entry_z
+    life, window, early = _windows(life, n_train, form, entry, config)
     refusal = np.where(early > 0, early, refusal).astype(np.int8)
+    if levels is not None:
+        refusal[(refusal == 0) & ~np.isfinite(levels.entry_z)] = NO_LEVEL
     mean = np.full((iy.size, spread.shape[1] - n_train), np.nan)
     if form == "rolling":
         z = np.empty_like(mean)
@@ -135,6 +153,13 @@ def form_signals(
         z, deviates = _model_z(path, refusal, n_train)
         # where the model has the spread revert to: 0, or the intercept where it was not taken out
         mean = spread[:, n_train:] - deviates * space.scale[iy][:, None]
+    elif form == "stationary":
+        fit = np.empty((iy.size, ornstein_uhlenbeck.N_FIT))
+        ornstein_uhlenbeck.fit_rows(spread, _first_bar(path, rule), n_train, fit)
+        deviation = fit[:, ornstein_uhlenbeck.SIGMA] / np.sqrt(2.0 * fit[:, ornstein_uhlenbeck.REVERSION])
+        refusal[(refusal == 0) & ~np.isfinite(deviation)] = NO_REVERSION
+        mean[refusal == 0] = fit[refusal == 0, ornstein_uhlenbeck.MEAN][:, None]
+        z = (spread[:, n_train:] - mean) / deviation[:, None]
     elif form == "innovation":
         if innovation is None:
             raise ValueError('signal.z = "innovation" needs the innovations of the filter')
@@ -146,7 +171,36 @@ def form_signals(
     trade = slice(n_train, None)
     hedge = np.ascontiguousarray(ratio[:, trade])
     held = np.ascontiguousarray(share[:, trade]) if space.log else hedge
-    return Formed(hedge, held, np.ascontiguousarray(spread[:, trade]), z, life, window, refusal, mean)
+    return Formed(hedge, held, np.ascontiguousarray(spread[:, trade]), z, life, window, refusal, mean, levels)
+
+
+def _first_bar(path: FilterPath, rule: str) -> int:
+    """First bar of a fit to the spread: a filter's state has to settle, a held ratio has not."""
+    return path.first if rule in MOVING_RULES else 0
+
+
+def _own_levels(
+    path: FilterPath,
+    rule: str,
+    form: str,
+    spread: np.ndarray,
+    share: np.ndarray,
+    space: Space,
+    iy: np.ndarray,
+    ix: np.ndarray,
+    n_train: int,
+    config: Config,
+) -> PairLevels:
+    """Levels that pay best on the train window, of the spread that z measures."""
+    own, deviation, last = spread, None, n_train - 1
+    if form == "model" and path.spreads is not None:
+        scale = space.scale[iy]
+        own = np.ascontiguousarray(path.spreads.spread * scale[:, None])
+        deviation = np.where(path.spreads.deviation > 0.0, path.spreads.deviation * scale, np.nan)
+    return optimal_levels(
+        own, _first_bar(path, rule), n_train, deviation,
+        share[:, last], space.raw[iy, last], space.raw[ix, last], config, space.bars_per_year,
+    )  # fmt: skip
 
 
 def _model_z(path: FilterPath, refusal: np.ndarray, n_train: int) -> tuple[np.ndarray, np.ndarray]:
@@ -180,7 +234,9 @@ def form_spread(
     return np.ascontiguousarray(spread)
 
 
-def _windows(life: np.ndarray, n_train: int, form: str, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _windows(
+    life: np.ndarray, n_train: int, form: str, entry: float | np.ndarray, config: Config
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Half-life as shown, bars of the rolling z-score (0: none), and the refusal that follows from them (0: none)."""
     mode = config.signal.half_life
     reverts = np.isfinite(life)
@@ -197,7 +253,7 @@ def _windows(life: np.ndarray, n_train: int, form: str, config: Config) -> tuple
     bars = np.rint(np.minimum(config.signal.window_half_lives * np.where(reverts, life, 0.0), float(n_train)))
     if mode != "book":
         # |z| <= (w - 1) / sqrt(w) for any w values
-        short = (bars - 1) / np.sqrt(np.maximum(bars, 1)) < config.signal.entry
+        short = (bars - 1) / np.sqrt(np.maximum(bars, 1)) < entry
         refusal = np.where(reverts & short, SHORT_WINDOW, refusal)
     return life, bars.astype(np.int64), refusal
 

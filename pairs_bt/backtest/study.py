@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.backtest.bar_frequency import check_testable
 from pairs_bt.backtest.ledger import Market
 from pairs_bt.backtest.selection import eligibility, resolve_pairs
 from pairs_bt.backtest.signals import Levels, prefilter, to_space, window_levels
@@ -29,8 +28,10 @@ from pairs_bt.models.cointegration import prepare as prepare_scan
 from pairs_bt.models.hedge_ratios import market_returns, returns_betas
 from pairs_bt.models.pair_distance import MeasureInputs
 from pairs_bt.models.pair_distance import prepare as prepare_measures
+from pairs_bt.stats.bar_frequency import check_testable, resolve_bars_a_year
 
 _CONTEXTS_KEPT = 4
+_DAY = 86_400e6  # microseconds
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Study:
     borrow_rate : numpy.ndarray, shape (tickers,)
         Per calendar day.
     day_gap : numpy.ndarray, shape (days,)
-        Calendar days since the bar before.
+        Calendar days since the bar before, a fraction within the day.
     notes : tuple of Note
     source : dict
         Fingerprint of the data.
@@ -162,6 +163,11 @@ class Study:
         """Cohorts that are live at the same time once the run is under way."""
         return cohort_slots(self.config.windows)
 
+    @cached_property
+    def bars_per_year(self) -> float:
+        """Bars that annual figures count to a year: ``data.bars_per_year``, read off the calendar where it is auto."""
+        return resolve_bars_a_year(self.config.data.bars_per_year, self.dates)
+
     def context(self, k: int) -> WindowContext:
         """Prices of window `k`; the last few are kept for the tasks that share them."""
         return self.contexts.get(k, self._make_context)
@@ -181,11 +187,13 @@ class Study:
             entry_bars=window.entry_stop - window.split,
             closed=window.closed,
             quotes=np.ascontiguousarray(self.quotes[:, window.split : window.stop]),
+            bars_per_year=self.bars_per_year,
         )
         levels = replace(
             window_levels(raw, spread, self.config.filter),
             n_train=window.n_train,
             market_rows=market_rows(self.config, self.tickers, codes),
+            bars_per_year=self.bars_per_year,
         )
         return WindowContext(window, levels, codes, market, self.config.filter.price_space == "log")
 
@@ -271,8 +279,8 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
             f"{len(tickers)} columns, or leave it empty for the mean of all."
         )
     windows = split_windows(pd.DatetimeIndex(prices.index), config.windows, config.data.calendar)
+    stamps = prices.index.to_numpy().astype("datetime64[us]")
     pair_i, pair_j = resolve_pairs(_universe(config, tickers), tickers)
-    days = prices.index.to_numpy().astype("datetime64[D]")
     return Study(
         config=config,
         prices=prices,
@@ -287,7 +295,7 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
         membership=read_membership(config.universe.membership) if config.universe.membership else None,
         sample_complete=np.isfinite(filled).all(axis=1) if config.universe.complete_over == "sample" else None,
         borrow_rate=_borrow_rates(config, tickers),
-        day_gap=np.concatenate([[0.0], np.diff(days).astype(np.float64)]),
+        day_gap=np.concatenate([[0.0], np.diff(stamps).astype(np.float64) / _DAY]),
         notes=data.notes,
         source=data.source,
     )

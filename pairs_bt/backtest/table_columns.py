@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.backtest import held_ratios
+from pairs_bt.backtest import entry_levels, held_ratios
 from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.signals import REFUSALS
 from pairs_bt.backtest.study import Study
@@ -21,7 +21,17 @@ TESTS = (
     "test_end", "s1", "s2", "eg_stat_12", "eg_pvalue_12", "eg_stat_21", "eg_pvalue_21", "var_order",
     "trace0", "trace1", "y", "x", "selected", "reason",
 )  # fmt: skip
-HALF_LIVES = ("test_end", "y", "x", "variant", "half_life", "window", "reason", *held_ratios.COLUMNS)
+HALF_LIVES = (
+    "test_end",
+    "y",
+    "x",
+    "variant",
+    "half_life",
+    "window",
+    "reason",
+    *held_ratios.COLUMNS,
+    *entry_levels.COLUMNS,
+)
 HEDGE_EFFECTIVENESS = ("test_end", "y", "x", "variant", "horizon", *hedge_effectiveness.MEASURES)
 SPREADS = ("test_end", "date", "y", "x", "variant", "hedge_ratio", "spread", "z_score", "position")
 TRADES = (
@@ -46,6 +56,7 @@ def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequ
         return empty(HALF_LIVES)
     signals = [result.rules[variant.rule] for variant in variants(study.config.hedge) for result in results]
     described = [result.held[variant.rule] for variant in variants(study.config.hedge) for result in results]
+    levels = [entry_levels.levels_or_fixed(s.levels, s.refusal.size, study.config) for s in signals]
     return frame(
         {
             **_pair_columns(study, k, candidates, np.tile(np.arange(size), len(labels))),
@@ -54,6 +65,7 @@ def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequ
             "window": np.concatenate([s.window for s in signals]),
             "reason": texts(REFUSALS).take(np.concatenate([s.refusal for s in signals])),
             **{name: np.concatenate([getattr(d, name) for d in described]) for name in held_ratios.COLUMNS},
+            **{name: np.concatenate([getattr(v, name) for v in levels]) for name in entry_levels.COLUMNS},
         },
         HALF_LIVES,
     )

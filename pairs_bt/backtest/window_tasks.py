@@ -174,7 +174,12 @@ def pair_paths(study: Study, k: int, candidates: Candidates, lo: int, hi: int) -
     "signal.half_life",
     "signal.window_half_lives",
     "signal.entry",
+    "signal.optimal",
+    "signal.interest",
+    "signal.stop",
     "signal.z",
+    "execution.cost_bps",
+    "execution.spread",
     but=("hedge.variants", "hedge.rehedge"),
 )
 def rule_signals(

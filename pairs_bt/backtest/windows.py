@@ -8,7 +8,9 @@ earlier one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from pairs_bt.common.periods import split_period
 from pairs_bt.config.schema import Windows
 from pairs_bt.data.trading_calendar import sessions
 from pairs_bt.errors import DataError
+from pairs_bt.stats.bar_frequency import regular_weekdays
 
 # A data set that starts on the first trading day of a period starts a few holidays late.
 _LATE_START_WEEKDAYS = 5
@@ -124,6 +127,7 @@ def split_windows(index: pd.DatetimeIndex, options: Windows, calendar: str = "")
         When no window fits.
     """
     days = index.to_numpy().astype("datetime64[D]")
+    over = partial(ends_by_calendar, index, calendar=calendar)
     earliest = add_period(days[0], options.train) - 8
     windows = []
     for end in test_ends(earliest, days[-1] - 1, options):
@@ -131,7 +135,7 @@ def split_windows(index: pd.DatetimeIndex, options: Windows, calendar: str = "")
         late = int(np.busday_count(train_from, days[0])) if days[0] > train_from else 0
         if late > _LATE_START_WEEKDAYS:
             continue
-        window = _resolve(days, end, train_from, options, calendar)
+        window = _resolve(days, end, train_from, options, over)
         if window.n_trade > 0 and window.n_train > 0:
             windows.append(window)
     if not windows:
@@ -144,18 +148,38 @@ def split_windows(index: pd.DatetimeIndex, options: Windows, calendar: str = "")
 
 
 def _resolve(
-    days: np.ndarray, end: np.datetime64, train_from: np.datetime64, options: Windows, calendar: str
+    days: np.ndarray,
+    end: np.datetime64,
+    train_from: np.datetime64,
+    options: Windows,
+    over: Callable[[np.datetime64], bool],
 ) -> Window:
     trade_end = add_period(end + 1, options.trade) - 1
     entry_end = min(add_period(end + 1, options.entry_within) - 1, trade_end)
     first = int(np.searchsorted(days, train_from, side="left"))
     split, stop, entry_stop = (int(np.searchsorted(days, day, side="right")) for day in (end, trade_end, entry_end))
-    closed = stop < len(days) or not _to_come(days[-1] + 1, trade_end, calendar)
+    closed = stop < len(days) or over(trade_end)
     return Window(end, first, split, stop, entry_stop, closed)
 
 
-def _to_come(first: np.datetime64, last: np.datetime64, calendar: str) -> int:
-    """Bars that a trade period may still have: sessions of the calendar, else weekdays; never read from later data."""
-    if last < first:
-        return 0
-    return len(sessions(calendar, first, last)) if calendar else int(np.busday_count(first, last + 1))
+def ends_by_calendar(index: pd.DatetimeIndex, trade_end: np.datetime64, *, calendar: str = "") -> bool:
+    """Whether the calendar of the bars so far has no bar to come up to the end of a trade period.
+
+    Days with bars are the exchange's sessions where a calendar is given; else weekdays, or all days where weekends
+    have bars as a rule. Nothing is read from later data.
+    """
+    days = index.to_numpy().astype("datetime64[D]")
+    first = days[-1] + (1 if _last_day_is_whole(index) else 0)
+    if trade_end < first:
+        return True
+    if calendar:
+        return not len(sessions(calendar, first, trade_end))
+    return regular_weekdays(days) < 7 and not int(np.busday_count(first, trade_end + 1))
+
+
+def _last_day_is_whole(index: pd.DatetimeIndex) -> bool:
+    """Whether the last day has its last bar: always for a bar a day, else where no day before went on for longer."""
+    stamps = index.to_numpy().astype("datetime64[us]")
+    days = stamps.astype("datetime64[D]")
+    before = (stamps - days)[days < days[-1]]
+    return bool(before.size == 0 or stamps[-1] - days[-1] >= before.max())

@@ -82,7 +82,7 @@ def run(
     if sys.stderr.isatty() and kernels_are_cold():
         click.echo("compiling the kernels, once after an installation: about half a minute", err=True)
     from pairs_bt import runner
-    from pairs_bt.cli.terminal.console import progress_bar, show_notes, show_run
+    from pairs_bt.cli.terminal.console import next_step, progress_bar, show_notes, show_run
 
     on_interrupt(partial(_how_to_go_on, target))
     with open_engine(jobs=jobs, chunk=chunk, **cluster) as engine, progress_bar("windows") as advance:
@@ -91,6 +91,8 @@ def run(
         )
     show_notes(done.notes)
     show_run(done)
+    if config is None and run_name(None, settings.data.path) == "demo":
+        click.echo(next_step(sys.argv[0]))
 
 
 def _say(text: str) -> None:

@@ -27,6 +27,7 @@ def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | No
     from pairs_bt.runner import load_run
     from pairs_bt.runs.cost_estimate import short_blocks
     from pairs_bt.runs.run_comparison import compare_runs, named_folders
+    from pairs_bt.stats.bar_frequency import unit_of
 
     check_out(out, PAGE, force=force)
     runs = {name: load_run(folder) for name, folder in named_folders(folders).items()}
@@ -36,7 +37,7 @@ def compare(folders: tuple[Path, ...], variants: tuple[str, ...], out: Path | No
 
     block = cast(int, found.comparison.settings["block"])
     for name, run in runs.items():
-        note = short_blocks(run.config, block)
+        note = short_blocks(run.config, block, bars_per_year=run.bars_per_year, unit=unit_of(run.net.index))
         if note is not None:
             click.echo(f"note: {name}: {note.text}", err=True)
 

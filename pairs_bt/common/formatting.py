@@ -85,6 +85,13 @@ def why_not(row: Mapping[Hashable, Any]) -> str:
     return row["reason"] or ("too few days moved to bound it" if unbounded else "")
 
 
+def refusal(reason: str, entry: float) -> str:
+    """Why a candidate is not traded, as a person reads it; `entry` is the entry level of the z-score."""
+    if reason == "window below entry level":
+        return f"{reason} (the z-score's window has so few bars that |z| cannot reach {entry:g})"
+    return reason
+
+
 def span(source: Mapping[str, Any], start: date | None, end: date | None) -> str:
     """First and last date of the prices that are used: those of the file within `start` and `end`."""
     first, last = (str(source.get(key)) for key in ("first_date", "last_date"))
@@ -99,8 +106,11 @@ def pvalue(value: float) -> str:
 
 
 def day(value: Any) -> str:
-    """A date as ISO text."""
-    return NOTHING if pd.isna(value) else f"{pd.Timestamp(value):%Y-%m-%d}"
+    """A date as ISO text, with hours and minutes where it has a time."""
+    if pd.isna(value):
+        return NOTHING
+    stamp = pd.Timestamp(value)
+    return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M}"
 
 
 def minus(text: str) -> str:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pairs_bt.common.files import reason, remove_temporaries
 from pairs_bt.errors import ConfigError
 
-try:
-    import fcntl
-except ImportError:  # a system without file locks: one user, one run
-    fcntl = None  # type: ignore[assignment]
+
+def _module(name: str) -> Any:
+    """A module that only some systems have; None on the others."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+fcntl = _module("fcntl")  # all systems but Windows
+msvcrt = _module("msvcrt")  # Windows
 
 LOCK = ".lock"
+# Windows locks bytes and lets nobody read them: one far behind the text that says who holds the lock.
+_LOCKED_BYTE = 1 << 30
 
 
 @contextmanager
@@ -41,10 +53,14 @@ def folder_lock(folder: Path) -> Iterator[None]:
         _sign(handle, folder)
         yield
     finally:
-        # Removed while still held: whoever opened this file meanwhile sees that its name is gone and opens anew.
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        os.close(handle)
+        if fcntl is None:
+            # Windows removes no open file; and none that another has opened, so that its lock keeps its name.
+            os.close(handle)
+            _remove(path)
+        else:
+            # Removed while still held: whoever opened this file meanwhile sees that its name is gone and opens anew.
+            _remove(path)
+            os.close(handle)
 
 
 @contextmanager
@@ -65,17 +81,39 @@ def taken(folder: Path) -> Iterator[None]:
         yield
 
 
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _lock(handle: int) -> None:
+    """Take the system's lock or raise BlockingIOError; other errors say that the disk has no locks."""
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    elif msvcrt is not None:
+        os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EDEADLK):
+                raise BlockingIOError(error.errno, error.strerror) from None
+            raise
+    else:
+        raise OSError(errno.ENOTSUP, "this system has no file locks")
+
+
 def _acquire(path: Path) -> int:
+    # Programs that this one starts do not inherit the handle. Windows has to be told that the file is bytes.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
     while True:
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = os.open(path, flags, 0o644)
         except OSError as error:
             raise ConfigError(
                 f"The folder {path.parent} cannot be written: {reason(error)}. Give another folder with --out."
             ) from None
         try:
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError:
             who = _holder(handle)
             os.close(handle)
@@ -108,7 +146,8 @@ def _sign(handle: int, folder: Path) -> None:
     }
     try:
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps(me).encode(), 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, json.dumps(me).encode())
     except OSError as error:
         raise ConfigError(
             f"The folder {folder} cannot be written: {reason(error)}. Make room, or give another folder with --out."
@@ -117,7 +156,8 @@ def _sign(handle: int, folder: Path) -> None:
 
 def _holder(handle: int) -> str:
     try:
-        who = json.loads(os.pread(handle, 4096, 0))
+        os.lseek(handle, 0, os.SEEK_SET)
+        who = json.loads(os.read(handle, 4096))
         return f"process {int(who['pid'])} on {str(who['host'])[:80]!r}, since {str(who['since'])[:40]}"
     except (OSError, ValueError, KeyError, TypeError):
         return "a process that has not signed its lock yet"

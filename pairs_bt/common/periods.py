@@ -7,6 +7,8 @@ from typing import Any
 
 _PERIOD = re.compile(r"^([1-9][0-9]{0,3})([YMWD])$")
 
+#: Bars of a year of daily prices.
+TRADING_DAYS = 252
 #: Mean calendar days of a period's unit.
 UNIT_DAYS = {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}
 

@@ -300,6 +300,7 @@ def _rules_between_keys(model: type[BaseModel], tables: dict[str, Any]) -> list[
         )
     if number(entry) and number(stop) and stop <= entry:
         problems.append(f"signal.stop = {stop}: must be beyond signal.entry = {entry}, or every entry is a stop.")
+    problems += _optimal_rules(get, model)
     start, end = get("data", "start"), get("data", "end")
     if isinstance(start, date) and isinstance(end, date) and end <= start:
         problems.append(f"data.end = {end}: must be after data.start = {start}.")
@@ -318,6 +319,30 @@ def _rules_between_keys(model: type[BaseModel], tables: dict[str, Any]) -> list[
     problems += _form_rules(get)
     problems += _period_rules(get)
     problems += _double_entries(get)
+    return problems
+
+
+def _optimal_rules(get: Any, model: type[BaseModel]) -> list[str]:
+    """What does not go with levels that each pair finds for itself."""
+    if get("signal", "entry") != "optimal":
+        return []
+    problems = []
+    leave, z = get("signal", "exit"), get("signal", "z")
+    if leave != model.model_fields["signal"].default.exit:
+        problems.append(
+            f"signal.exit = {leave}: signal.entry = 'optimal' finds the exit of every pair with its entry. Leave "
+            "signal.exit out, or give signal.entry as a number."
+        )
+    if z in _FORMS:
+        problems.append(
+            f"signal.z = {z!r}: signal.entry = 'optimal' finds levels of the spread, and this z-score is no distance "
+            "of the spread from the mean it reverts to. Take 'auto', 'rolling' or 'stationary'."
+        )
+    if get("signal", "optimal") == "sharpe" and get("signal", "stop") is not None:
+        problems.append(
+            "signal.optimal = 'sharpe': the variance of a trade with signal.stop has no formula here. Take 'return' or "
+            "'two_sided', or leave signal.stop out."
+        )
     return problems
 
 

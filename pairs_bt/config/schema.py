@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WrapValidator, field_validator
 
 from pairs_bt.common.periods import check_period
 from pairs_bt.config.hedge_rule_names import check_rule
@@ -95,6 +95,7 @@ class Data(Table):
     end: date | None = None
     field: str = ""
     calendar: str = ""
+    bars_per_year: Literal["auto"] | Positive = "auto"
     fill_limit: Annotated[int, Field(ge=0, le=60)] = 5
     max_bytes: Annotated[int, Field(ge=1)] = 2**31
     max_cells: Annotated[int, Field(ge=1)] = 200_000_000
@@ -214,18 +215,33 @@ class Hedge(Table):
     max_leg_share: Share = 1.0
 
 
+def _number_or_optimal(value: Any, check: Callable[[Any], float]) -> Any:
+    return value if value == "optimal" else check(value)
+
+
+# The word beside numbers, without a union, whose errors would name both of its members.
+Entry = Annotated[Positive, WrapValidator(_number_or_optimal), PlainSerializer(lambda value: value)]
+
+
 class Signal(Table):
     """When a trade is opened and closed."""
 
-    entry: Positive = 2.0
+    entry: Entry = 2.0
+    optimal: Literal["return", "sharpe", "two_sided"] = "return"
+    interest: Annotated[float, Field(gt=0, le=1)] = 0.01
     exit: float = 0.0
-    z: Literal["auto", "rolling", "innovation", "formation"] = "auto"
+    z: Literal["auto", "rolling", "stationary", "innovation", "formation"] = "auto"
     half_life: Literal["reject", "ignore", "book"] = "reject"
     window_half_lives: Annotated[float, Field(ge=1, le=1000)] = 8.0
     side: Literal["reversion", "book"] = "reversion"
     stop: Positive | None = None
     stop_loss: Share | None = None
     time_stop: Positive | None = None
+
+
+def has_optimal_entry(signal: Signal) -> bool:
+    """Whether every pair has levels of its own, ``signal.entry = "optimal"``."""
+    return isinstance(signal.entry, str)
 
 
 class Execution(Table):

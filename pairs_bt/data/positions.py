@@ -32,7 +32,7 @@ class Position:
     shares : float
         Below 0 for a short position.
     instrument : str
-        What it is to be hedged with; empty where the book's instrument is.
+        What it is to be hedged with; empty where the instrument of the whole book is.
     """
 
     ticker: str

@@ -265,7 +265,7 @@ def _day(value: Day | None, name: str) -> np.datetime64 | None:
             day = value.date()
     except ValueError:
         day = None
-    if not isinstance(day, dt.date) or day is pd.NaT:
+    if not isinstance(day, dt.date) or pd.isna(day):
         raise DataError(f"{name} is {shown(value)}, which is not a date. Write it as YYYY-MM-DD.")
     return np.datetime64(day, "D")
 
@@ -278,6 +278,7 @@ def _frame(wide: WideTable) -> pd.DataFrame:
 def _cut_notes(days: np.ndarray, first: np.datetime64 | None, last: np.datetime64 | None) -> list[Note]:
     """What ``start`` and ``end`` leave out of the prices."""
     notes = []
+    days = days.astype("datetime64[D]")
     for rule, where, limit in (("start", "before", first), ("end", "after", last)):
         if limit is not None:
             out = days[days < limit] if rule == "start" else days[days > limit]
@@ -290,6 +291,7 @@ def _cut_notes(days: np.ndarray, first: np.datetime64 | None, last: np.datetime6
 
 def _day_notes(days: np.ndarray, today: np.datetime64 | None) -> list[Note]:
     notes = []
+    days = np.unique(days.astype("datetime64[D]"))
     weekend = days[~np.is_busday(days)]
     if len(weekend):
         text = f"{counted(len(weekend), 'row')} on a Saturday or Sunday, the first {weekend[0]}"

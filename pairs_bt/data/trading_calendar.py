@@ -65,14 +65,15 @@ def sessions(calendar: str, first: np.datetime64, last: np.datetime64) -> np.nda
 
 def keep_sessions(wide: WideTable, calendar: str) -> tuple[WideTable, list[Note]]:
     """Drop the rows of days on which the exchange was closed, and say which sessions have no row."""
-    open_days = sessions(calendar, wide.days[0], wide.days[-1])
-    keep = np.isin(wide.days, open_days)
+    days = wide.days.astype("datetime64[D]")
+    open_days = sessions(calendar, days[0], days[-1])
+    keep = np.isin(days, open_days)
     notes = []
     if not keep.all():
-        closed = wide.days[~keep]
+        closed = days[~keep]
         text = f"{counted(len(closed), 'row')} on days on which {calendar} was closed dropped, the first {closed[0]}"
         notes.append(Note("repaired", "calendar", "", str(closed[0]), len(closed), text))
-    missing = np.setdiff1d(open_days, wide.days)
+    missing = np.setdiff1d(open_days, days)
     if len(missing):
         text = f"{counted(len(missing), 'session')} of {calendar} without a row, the first {missing[0]}"
         notes.append(Note("flagged", "missing_sessions", "", str(missing[0]), len(missing), text))

@@ -34,6 +34,12 @@ def _installed(name: str) -> str:
         return "absent"
 
 
+def _calendar_version(config: Config) -> dict[str, str]:
+    """Version of the exchange calendars where one is used: another may have other holidays."""
+    name = "exchange_calendars"
+    return {name: version(name)} if config.data.calendar else {}
+
+
 @lru_cache
 def source_sha256() -> str:
     """Checksum of the package's own source: an edit makes another version, whatever number it carries."""
@@ -64,7 +70,7 @@ def identify(study: Study) -> dict[str, Any]:
         "config_sha256": fingerprint(study.config),
         "data": study.source,
         "inputs": input_files(study.config),
-        "versions": versions(),
+        "versions": versions() | _calendar_version(study.config),
         "machine": machine(),
         "seed": study.config.run.seed,
     }

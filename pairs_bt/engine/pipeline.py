@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,7 @@ class WindowResult:
 
 # Called with (what is done, what there is in all).
 Progress = Callable[[int, int], None]
-Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list]
+Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list[Any]]
 
 
 def run_windows(
@@ -150,7 +151,7 @@ def find_refusals(study: Study, *, jobs: int, scan_chunk: int, trade_chunk: int)
     return refuse([window.trades for window in windows], study.config)
 
 
-def serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
+def serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list[Any]:
     """Run the ranges of one window one after another and return their results."""
     return [function(lo, hi) for lo, hi in ranges]
 
@@ -158,7 +159,7 @@ def serial(function: Callable[..., object], ranges: list[tuple[int, int]]) -> li
 def threaded(pool: Executor) -> Mapper:
     """Run the ranges of one window on a pool and return their results in order."""
 
-    def mapper(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list:
+    def mapper(function: Callable[..., object], ranges: list[tuple[int, int]]) -> list[Any]:
         if len(ranges) <= 1:
             return serial(function, ranges)
         return [future.result() for future in [pool.submit(function, lo, hi) for lo, hi in ranges]]
@@ -252,7 +253,7 @@ def collect(
     """Turn a window's arrays into its rows of the tables and its cohort."""
     bars = study.windows[k].n_trade
     names = [variant.name for variant in variants(study.config.hedge)]
-    makers = {
+    makers: dict[str, Callable[[], pd.DataFrame]] = {
         "half_lives": lambda: table_columns.half_lives_frame(study, k, candidates, results),
         "hedge_effectiveness": lambda: table_columns.hedge_effectiveness_frame(study, k, candidates, results),
         "spreads": lambda: table_columns.spreads_frame(study, k, candidates, results),

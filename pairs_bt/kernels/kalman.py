@@ -132,6 +132,51 @@ def hedge_path(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _predict_by(f: Floats, q: float, a: float, c: float, v: float) -> tuple[float, float, float]:
+    # The covariance F P F' + q I is a u u' + v w w' + q I with u = F (1, -c)', w = F (0, 1)'; the determinant of
+    # such a sum is a sum of squares (Cauchy-Binet), so no step subtracts variances.
+    u0 = f[0, 0] - c * f[0, 1]
+    u1 = f[1, 0] - c * f[1, 1]
+    w0 = f[0, 1]
+    w1 = f[1, 1]
+    p00 = a * u0 * u0 + v * w0 * w0 + q
+    if p00 <= 0.0:
+        return 0.0, 0.0, a * u1 * u1 + v * w1 * w1 + q
+    p01 = a * u0 * u1 + v * w0 * w1
+    det = f[0, 0] * f[1, 1] - f[0, 1] * f[1, 0]
+    left = (a / p00) * (v * det * det + q * (u0 * u0 + u1 * u1))
+    return p00, -p01 / p00, left + (v / p00) * q * (w0 * w0 + w1 * w1) + (q / p00) * q
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def transition_path(
+    y: Floats, x: Floats, f: Floats, q: float, r: float, predict_first: bool, state: Floats, path: Floats
+) -> None:
+    """Move ``state`` (5,) through y, x (n,) with the transition ``f`` (2, 2); ``path`` (7, n) as in `hedge_path`."""
+    beta, alpha, a, c, v = state[0], state[1], state[2], state[3], state[4]
+    for t in range(y.shape[0]):
+        if t > 0 or predict_first:
+            a, c, v = _predict_by(f, q, a, c, v)
+            beta, alpha = f[0, 0] * beta + f[0, 1] * alpha, f[1, 0] * beta + f[1, 1] * alpha
+        e = np.nan
+        s = np.nan
+        if y[t] == y[t] and x[t] == x[t]:
+            beta, alpha, a, c, v, e, s = _correct(y[t], x[t], r, beta, alpha, a, c, v)
+        path[0, t] = beta
+        path[1, t] = alpha
+        path[2, t] = a
+        path[3, t] = -c * a
+        path[4, t] = v + c * c * a
+        path[5, t] = e
+        path[6, t] = s
+    state[0] = beta
+    state[1] = alpha
+    state[2] = a
+    state[3] = c
+    state[4] = v
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _masked_pair(y: Floats, x: Floats, q: float, r: float, start: Floats, beta_out: Floats, alpha_out: Floats) -> None:
     beta, alpha, a, c, v = start[0], start[1], start[2], start[3], start[4]
     for t in range(y.shape[0]):

@@ -50,9 +50,10 @@ STATE = np.dtype(
 TradingRules = namedtuple(
     "TradingRules",
     [
-        "entry", "exit", "stop", "stop_loss", "lag", "side", "entry_stop", "closed", "drop_unconverged",
+        "stop", "stop_loss", "lag", "side", "entry_stop", "closed", "drop_unconverged",
         "cost_rate", "half_spread", "delisting_loss", "reject_negative", "max_leg_share", "volatility",
         "rehedge", "band", "log_space", "book_spread", "capital",
+        "bars_per_year",
     ],
 )  # fmt: skip
 
@@ -67,6 +68,8 @@ def trade_rows(
     ratio,
     spread,
     z,
+    entry,
+    leave,
     time_stop,
     moments,
     borrow_rate,
@@ -82,8 +85,9 @@ def trade_rows(
     `prices` (tickers, bars) are raw, carried forward over short gaps, and `quotes` says where they are a day's own:
     on a bar on which a leg has none nothing is decided, an entry that is due is cancelled, and an exit waits. `beta`,
     `ratio`, `spread`, `z` (rows, bars): the signal's share ratio, the ratio to hold, the spread and its z-score;
-    `time_stop` (rows,) in bars; `moments` (rows, 3): variances of the daily changes of y and x and their covariance
-    over the train window; `borrow_rate` (tickers,) per calendar day; `day_gap` (bars,) calendar days since the last
+    `entry` and `leave` (rows,): the z-scores at which a pair is entered (NaN: never) and left; `time_stop` (rows,) in
+    bars; `moments` (rows, 3): variances of the daily changes of y and x and their covariance over the train window;
+    `borrow_rate` (tickers,) per calendar day; `day_gap` (bars,) calendar days since the last
     bar; `skip` flags the trades, by their number, that a limit of the portfolio refuses; `daily` (rows, bars,
     N_DAILY) must be zero.
     """
@@ -110,7 +114,8 @@ def trade_rows(
                       trades[s.trade], day[t])  # fmt: skip
             if not priced:
                 s.dead = 1
-            why[t] = _decide(s, t, bars, z[row, t] if quoted else np.nan, beta[row, t], time_stop[row], rules)
+            why[t] = _decide(s, t, bars, z[row, t] if quoted else np.nan, beta[row, t], entry[row], leave[row],
+                             time_stop[row], rules)  # fmt: skip
             target[t] = s.want
             due = target[t - rules.lag] if t >= rules.lag else 0
             last = rules.closed and t == bars - 1
@@ -222,16 +227,16 @@ def _cancel(s, t, target, lag):
 
 
 @njit(cache=True, nogil=True)
-def _decide(s, t, bars, z, beta, time_stop, rules):
+def _decide(s, t, bars, z, beta, entry, leave, time_stop, rules):
     """Read the signal at a close: set the wanted bet and return the reason if a trade is to end."""
     if np.isnan(z):
         return OPEN
     if s.want == 0:
-        if s.blocked == 1 and abs(z) < rules.entry:
+        if s.blocked == 1 and abs(z) < entry:
             s.blocked = 0
         fillable = not rules.closed or t + rules.lag < bars - 1
         usable = np.isfinite(beta) and (beta > 0.0 or not rules.reject_negative)
-        if s.blocked == 0 and s.dead == 0 and t < rules.entry_stop and fillable and usable and abs(z) >= rules.entry:
+        if s.blocked == 0 and s.dead == 0 and t < rules.entry_stop and fillable and usable and abs(z) >= entry:
             s.want = -1 if z > 0.0 else 1
             s.want_bar = t
         return OPEN
@@ -239,7 +244,7 @@ def _decide(s, t, bars, z, beta, time_stop, rules):
     gain = s.want * z
     # until the wanted trade is filled, the shares held may be those of the trade before it
     filled = s.bet != 0 and s.entry_bar - rules.lag == s.want_bar
-    if gain >= -rules.exit:
+    if gain >= -leave:
         reason = EXIT_LEVEL
     elif gain <= -rules.stop:
         reason = STOP
@@ -270,10 +275,10 @@ def _open(s, t, bet, held, y, x, spread, moments, row, rules, number, trade, fil
     # u (y + |beta| x) = capital
     u = rules.capital / (y + abs(held) * x)
     if rules.volatility > 0.0:
-        # u sd(dy - beta dx) sqrt(252) = volatility * capital, never more than fully invested
+        # u sd(dy - beta dx) sqrt(bars_per_year) = volatility * capital, never more than fully invested
         variance = moments[0] - 2.0 * held * moments[2] + held * held * moments[1]
         if variance > 0.0:
-            u = min(u, rules.volatility * rules.capital / np.sqrt(252.0 * variance))
+            u = min(u, rules.volatility * rules.capital / np.sqrt(rules.bars_per_year * variance))
     side = bet * rules.side
     s.bet = bet
     s.leaving = OPEN

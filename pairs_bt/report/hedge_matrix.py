@@ -211,7 +211,7 @@ def _colour_ends(dollars: Floats) -> tuple[float, float, float]:
 
 
 def _colour_text(ends: tuple[float, float, float]) -> str:
-    text = "dollars of x against one dollar of y, neutral where they are those of the median pair"
+    text = "dollars of x held against one dollar of y; the neutral colour is the median of all pairs"
     away = max(abs(end - 1.0) for end in ends)
     if away < 0.02:
         text += (

@@ -35,7 +35,15 @@ def write_report(run: RunData, path: Path, *, pairs: Sequence[tuple[str, str]] =
 def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
     """Make the report's HTML."""
     from pairs_bt.report.blocks import MAX_BESIDE, Drawer, styles
-    from pairs_bt.report.panels import concentration, hedge_effectiveness, held_ratios, results, scan, trades
+    from pairs_bt.report.panels import (
+        concentration,
+        entry_levels,
+        hedge_effectiveness,
+        held_ratios,
+        results,
+        scan,
+        trades,
+    )
     from pairs_bt.report.plots.equity import plot_sharpe
 
     draw = Drawer(run)
@@ -52,6 +60,7 @@ def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = ()) -> str
         trades.trades_panel,
     )
     sections = [make(run, draw) for make in makers]
+    sections += entry_levels.thresholds_panels(run, draw)
     sections.append(trades.pair_panels(run, draw, pairs))
     sections += [scan.scan_panel(run, draw), scan.data_panel(run, draw)]
     return (
@@ -114,6 +123,7 @@ def _ticks(text: str) -> Markup:
 
 def _facts(run: RunData) -> list[tuple[str, str]]:
     from pairs_bt.common.formatting import day
+    from pairs_bt.report.panels.bar_lengths import bars_fact
 
     source, counts, execution = run.source, run.windows.sum(), run.config.execution
     span = run.net.index
@@ -126,6 +136,7 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
         ("pairs", f"{int(counts['tested']):,} tested, {int(counts['selected']):,} selected"),
         ("costs", f"{execution.cost_bps:g} bp a leg and side, {execution.borrow_bps:g} bp borrow a year"),
         ("fills", fills),
+        *bars_fact(run),
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pairs_bt.report.palette import css_variables
 from pairs_bt.report.panels.trades import asked_pages
 from pairs_bt.report.run_comparison import as_text
 from pairs_bt.runs.run_data import RunData
+from pairs_bt.stats.bar_frequency import bars_in_time
 
 
 class PairTables(Protocol):
@@ -75,7 +76,7 @@ def ratios_table(found: PairTables) -> Table:
         rows.append(
             Row(
                 label,
-                [number(state["ratio"], 4), number(state["half_life"], 1), number(earned["trades"], 0),
+                [number(state["ratio"], 4), _half_life(found, state["half_life"]), number(earned["trades"], 0),
                  percent(earned["net_annual_return"]), number(earned["net_sharpe"]),
                  percent(earned["net_max_drawdown"]), Cell(state["reason"] or "yes", "text")],
             )
@@ -83,6 +84,12 @@ def ratios_table(found: PairTables) -> Table:
     head = ["hedge ratio", "ratio", "half-life (bars)", "trades", "net a year", "Sharpe, net", "drawdown"]
     when = f"Ratio and half-life as of {day(own['test_end'].max())}; money over all windows" if len(own) else ""
     return Table([*head, "can be traded"], rows, when)
+
+
+def _half_life(found: PairTables, bars: float) -> str | Cell:
+    """A half-life in bars, and in time where they are no days."""
+    time = bars_in_time(bars, pd.DatetimeIndex(found.run.net.index))
+    return Cell(f"{number(bars, 1)} ({time})") if time else number(bars, 1)
 
 
 def as_lines(found: PairTables) -> str:

@@ -58,11 +58,12 @@ def assemble(
     return kind(
         config=config,
         returns=ReturnsTable(returns),
-        summary=summarise(config, returns, trades, delayed, _refused(cohorts, names)),
+        summary=summarise(config, returns, trades, delayed, _refused(cohorts, names), study.bars_per_year),
         chance=expected_chance(study),
         source=study.source,
         notes=[note.text for note in study.notes],
         folder=folder,
+        bars_per_year=study.bars_per_year,
         counts={
             study.windows[c.k].label: {"pairs": c.pairs, "tested": c.tested, "passed": c.passed, "selected": c.selected}
             for c in cohorts

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import click
 import pandas as pd
 
-from pairs_bt.backtest.bar_frequency import bars_a_year
 from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.selection import STANDING, eligibility
 from pairs_bt.backtest.study import Study
-from pairs_bt.common.periods import split_period
+from pairs_bt.common.periods import TRADING_DAYS, split_period
 from pairs_bt.config.schema import Config
 from pairs_bt.data.formats.number_parsing import Note, counted
 from pairs_bt.data.prices import PriceData
+from pairs_bt.stats.bar_frequency import bars_a_year, count_bars_a_year
 
 # Seconds of one core, measured on the book-size run: a test per train bar; a candidate and variant per window bar.
 # The spreads that are kept double the latter.
@@ -66,20 +66,22 @@ def expected_cost(study: Study, jobs: int | None = None) -> Cost:
     return Cost(_START_S + _REPORT_S + work / jobs, _PROGRAM + prices + at_once * one_window)
 
 
-# Trading days of a period's unit.
+# Trading days of a period's unit, of a calendar with 252 a year.
 _DAYS = {"Y": 252.0, "M": 21.0, "W": 5.0, "D": 252 / 365.25}
 
 
-def short_blocks(config: Config, block: int | None = None) -> Note | None:
+def short_blocks(
+    config: Config, block: int | None = None, *, bars_per_year: float = TRADING_DAYS, unit: str = "days"
+) -> Note | None:
     """A note when the bootstrap's blocks are shorter than a cohort trades, which joins the returns of those days."""
     number, unit = split_period(config.windows.trade)
-    days = round(number * _DAYS[unit])
+    days = round(number * _DAYS[unit] * bars_per_year / TRADING_DAYS)
     block = config.comparison.block if block is None else block
     if block >= days:
         return None
     text = (
-        f"comparison.block = {block}: blocks of {counted(block, 'day')} are shorter than the {days} days that a cohort "
-        f"trades (windows.trade = {config.windows.trade!r}), so the intervals will be too narrow"
+        f"comparison.block = {block}: blocks of {counted(block, unit[:-1])} are shorter than the {days} {unit} that a "
+        f"cohort trades (windows.trade = {config.windows.trade!r}), so the intervals will be too narrow"
     )
     return Note("flagged", "block", "", "", block, text)
 
@@ -98,8 +100,10 @@ def show_prices(data: PriceData) -> None:
     prices, notes = data.prices, data.notes
     dates = pd.DatetimeIndex(prices.index)
     days = f"{dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
+    year = count_bars_a_year(dates)
+    used = "" if year == TRADING_DAYS else f" ({year:g} in annual figures)"
     click.echo(
-        f"prices   {prices.shape[1]} tickers, {days}, {len(dates):,} dates, about {bars_a_year(dates):.0f} a year"
+        f"prices   {prices.shape[1]} tickers, {days}, {len(dates):,} dates, about {bars_a_year(dates):.0f} a year{used}"
     )
     field = next((note.text for note in notes if note.rule == "field"), "one price for each ticker")
     click.echo(f"field    {field}")

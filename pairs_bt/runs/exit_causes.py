@@ -43,7 +43,7 @@ def gap_parts(trades: pd.DataFrame, config: Config) -> pd.DataFrame:
         Columns `spread` (gross P&L), `mean` and `ratio` (phantom P&L), dollars, positive where they closed the gap,
         in the order of the trades. `mean` is NaN where the z-score has no mean.
     """
-    # the bet is on the spread; the book's inverted side turns only the shares
+    # Under side = "book" the shares are bought the other way round; the spread and its mean are not.
     bet = trades["side"].to_numpy() * (-1 if config.signal.side == "book" else 1)
     units = np.abs(trades["units_y"].to_numpy())
     if config.filter.price_space == "log":

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pairs_bt.backtest.study import load_prices
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.config.schema import Config
 from pairs_bt.errors import DataError
 from pairs_bt.runs import run_folder
@@ -62,6 +63,7 @@ def read_run(kind: type[Made], folder: str | Path) -> Made:
         folder=folder,
         versions=manifest["versions"],
         counts=manifest.get("counts", {}),
+        bars_per_year=float(manifest.get("bars_per_year", TRADING_DAYS)),
         _spreads=None if config.run.spreads == "none" else partial(run_folder.read_spreads, folder, files),
         _prices=lambda: _same_prices(config, manifest["data"]),
         **tables,

@@ -227,7 +227,7 @@ class _Session(Generic[Made]):
         self.timing["total_s"] = time.perf_counter() - self.started
         manifest = self.identity | {
             "status": "complete", "chance": made.chance, "notes": made.notes, "windows": len(self.labels),
-            "counts": made.counts,
+            "counts": made.counts, "bars_per_year": made.bars_per_year,
         }  # fmt: skip
         run_folder.finish(self.folder, manifest, self.labels, self.timing)
         return made

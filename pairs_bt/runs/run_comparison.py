@@ -127,6 +127,7 @@ def compare_runs(runs: Mapping[str, RunData], *, variants: Sequence[str] = ()) -
     members = _equal_columns(net)
     distinct = pd.DataFrame({name: net[equal[0]] for name, equal in members.items()})
     pairs = _across_runs(members, series)
+    year = _bars_of_a_year(runs)
     options = next(iter(runs.values())).config.comparison
     return RunComparison(
         names=tuple(runs),
@@ -134,7 +135,9 @@ def compare_runs(runs: Mapping[str, RunData], *, variants: Sequence[str] = ()) -
         net=net,
         series=series,
         days=_days(runs, common),
-        comparison=compare_variants(distinct, draws=options.draws, block=options.block, seed=options.seed, pairs=pairs),
+        comparison=compare_variants(
+            distinct, draws=options.draws, block=options.block, seed=options.seed, pairs=pairs, bars_per_year=year
+        ),
         members=members,
     )
 
@@ -151,6 +154,18 @@ def _across_runs(members: Mapping[str, tuple[str, ...]], series: pd.DataFrame) -
     """Pairs of columns that hold series of two runs: two variants of one run are that run's own comparison."""
     runs = {name: set(series.loc[list(equal), "run"]) for name, equal in members.items()}
     return {(a, b) for a, b in combinations(members, 2) if len(runs[a] | runs[b]) > 1}
+
+
+def _bars_of_a_year(runs: Mapping[str, RunData]) -> float:
+    """The bars of a year that all runs count; refused where they differ, because their figures are not of one kind."""
+    found = {name: run.bars_per_year for name, run in runs.items()}
+    if len(set(found.values())) > 1:
+        counts = "; ".join(f"{name} {count:g}" for name, count in found.items())
+        raise DataError(
+            f"The runs count different numbers of bars to a year: {counts}. Compare runs of bars of one kind, or make "
+            "them again with one data.bars_per_year."
+        )
+    return next(iter(found.values()))
 
 
 def named_folders(folders: Sequence[Path]) -> dict[str, Path]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from pairs_bt.backtest.hedge_rules import Variant, variants
 from pairs_bt.backtest.held_ratios import held_summary
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.config.schema import Config, slot_parts
 from pairs_bt.engine.identity import versions
 from pairs_bt.errors import DataError
@@ -83,6 +84,8 @@ class RunData:
         Where the run is stored.
     counts : dict
         Per test end: ``pairs`` of the universe, and those ``tested``, ``passed`` and ``selected``.
+    bars_per_year : float
+        Bars that annual figures count to a year (``data.bars_per_year``, resolved).
     """
 
     config: Config
@@ -99,6 +102,7 @@ class RunData:
     folder: Path | None = None
     versions: dict[str, str] = field(default_factory=versions, repr=False, compare=False)
     counts: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    bars_per_year: float = TRADING_DAYS
     _spreads: Callable[..., pd.DataFrame] | None = field(default=None, repr=False, compare=False)
     _prices: Callable[[], pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
@@ -262,4 +266,5 @@ class RunData:
         return compare_variants(
             self.excess, draws=options.draws, block=options.block, seed=options.seed,
             cohort_returns=self.cohort_returns, trades=self.trades, labels=self.labels,
+            bars_per_year=self.bars_per_year,
         )  # fmt: skip

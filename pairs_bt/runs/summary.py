@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.backtest.hedge_rules import variants
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.config.schema import Config
 from pairs_bt.runs.exit_causes import causes
 from pairs_bt.stats.performance import (
@@ -34,6 +35,7 @@ def summarise(
     trades: pd.DataFrame,
     delayed: pd.DataFrame,
     refused: dict[str, int] | None = None,
+    bars_per_year: float = TRADING_DAYS,
 ) -> pd.DataFrame:
     """Summarise every variant.
 
@@ -48,6 +50,8 @@ def summarise(
         makes trades of one lag meaningless at another.
     refused : dict, optional
         Signals that the portfolio's limits refused, per variant.
+    bars_per_year : float
+        Bars that annual figures count to a year.
 
     Returns
     -------
@@ -65,10 +69,10 @@ def summarise(
                 "label": variant.label,
                 **_trade_metrics(config, trades[trades["variant"] == variant.name]),
                 "refused": (refused or {}).get(variant.name, 0),
-                **_return_metrics(own),
+                **_return_metrics(own, bars_per_year),
                 **_employed_metrics(own, trades[trades["variant"] == variant.name]),
-                **_delay_metrics(config, own, other),
-                **_cost_metrics(config, own),
+                **_delay_metrics(config, own, other, bars_per_year),
+                **_cost_metrics(config, own, bars_per_year),
             }
         )
     return pd.DataFrame(rows)
@@ -81,7 +85,7 @@ def _trade_metrics(config: Config, trades: pd.DataFrame) -> dict[str, float]:
     )
     closed = trades[trades["exit_reason"] != "open"]
     cause = causes(closed, config)
-    held = (closed["exit_date"] - closed["entry_date"]).dt.days
+    held = days_between(closed["entry_date"], closed["exit_date"])
     return {
         "trades": len(trades),
         "exit_level": _share(closed["exit_reason"] == "exit_level"),
@@ -100,11 +104,16 @@ def _trade_metrics(config: Config, trades: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def days_between(first: pd.Series, last: pd.Series) -> pd.Series:
+    """Calendar days from each stamp to its other, with fractions within the day."""
+    return (last - first).dt.total_seconds() / 86_400.0
+
+
 def _share(chosen: pd.Series) -> float:
     return float(chosen.mean()) if len(chosen) else math.nan
 
 
-def _return_metrics(own: pd.DataFrame) -> dict[str, float]:
+def _return_metrics(own: pd.DataFrame, year: float) -> dict[str, float]:
     out: dict[str, float] = {}
     for basis, column in (
         ("net", "net"),
@@ -116,20 +125,24 @@ def _return_metrics(own: pd.DataFrame) -> dict[str, float]:
         # Only net returns on committed capital have the interest of idle cash in them: it is nobody's skill.
         skill = _excess(own) if column == "net" else values
         out |= {
-            f"{basis}_annual_return": annual_return(values),
-            f"{basis}_volatility": annual_volatility(values),
-            f"{basis}_sharpe": sharpe(skill),
+            f"{basis}_annual_return": annual_return(values, bars_per_year=year),
+            f"{basis}_volatility": annual_volatility(values, bars_per_year=year),
+            f"{basis}_sharpe": sharpe(skill, bars_per_year=year),
             f"{basis}_max_drawdown": max_drawdown(values) if values.size else math.nan,
         }
     net = own["net"].to_numpy()
-    out |= {"net_sortino": sortino(_excess(own)), "net_calmar": calmar(net), "net_hit_rate": hit_rate(net)}
+    out |= {
+        "net_sortino": sortino(_excess(own), bars_per_year=year),
+        "net_calmar": calmar(net, bars_per_year=year),
+        "net_hit_rate": hit_rate(net),
+    }
     return out
 
 
 def _employed_metrics(own: pd.DataFrame, trades: pd.DataFrame) -> dict[str, float]:
     """P&L over the capital-years that were in trades: of one sign with the P&L, whatever was in trades when."""
     until = trades["exit_date"].fillna(own["date"].max())
-    years = float((trades["capital"] * (until - trades["entry_date"]).dt.days).sum()) / DAYS_A_YEAR
+    years = float((trades["capital"] * days_between(trades["entry_date"], until)).sum()) / DAYS_A_YEAR
     netted = float((own["netting"] * own["capital"]).sum())
     earned = {"net": float(trades["net_pnl"].sum()) + netted, "gross": float(trades["gross_pnl"].sum())}
     return {
@@ -142,21 +155,21 @@ def _excess(own: pd.DataFrame) -> np.ndarray:
     return np.asarray((own["net"] - own["riskless"]).to_numpy())
 
 
-def _delay_metrics(config: Config, own: pd.DataFrame, other: pd.DataFrame) -> dict[str, float]:
+def _delay_metrics(config: Config, own: pd.DataFrame, other: pd.DataFrame, year: float) -> dict[str, float]:
     """Net metrics filled at the signal's own close and one close later."""
     lag = config.execution.lag
     tables = {lag: own, 0 if lag else 1: other}
     out = {}
     for delay in (0, 1):
         table = tables.get(delay, other.iloc[:0])
-        out[f"delay_{delay}_annual_return"] = annual_return(table["net"].to_numpy())
-        out[f"delay_{delay}_sharpe"] = sharpe(_excess(table))
+        out[f"delay_{delay}_annual_return"] = annual_return(table["net"].to_numpy(), bars_per_year=year)
+        out[f"delay_{delay}_sharpe"] = sharpe(_excess(table), bars_per_year=year)
     return out
 
 
-def _cost_metrics(config: Config, own: pd.DataFrame) -> dict[str, float]:
+def _cost_metrics(config: Config, own: pd.DataFrame, year: float) -> dict[str, float]:
     """What trading costs, and what it would cost at other rates: trades stay, only their price changes."""
-    years = len(own) / 252
+    years = len(own) / year
     cost, turnover = own["cost"].to_numpy(), own["turnover"].to_numpy()
     # Before netting: rate * turnover, and the rest is half the quoted spread on every share.
     charged = cost + own["netting"].to_numpy()
@@ -168,12 +181,13 @@ def _cost_metrics(config: Config, own: pd.DataFrame) -> dict[str, float]:
     out = {
         "turnover": float(turnover.sum()) / years if years else math.nan,
         "netting_saving": float(own["netting"].sum()) / years if years else math.nan,
-        "cost_drag": annual_return((own["gross"] + own["interest"]).to_numpy()) - annual_return(own["net"].to_numpy()),
+        "cost_drag": annual_return((own["gross"] + own["interest"]).to_numpy(), bars_per_year=year)
+        - annual_return(own["net"].to_numpy(), bars_per_year=year),
         "break_even_cost_bps": break_even_cost_bps(before, traded),
     }
     for bps in COST_CURVE_BPS:
         # gross - borrow - spread - c traded + interest - riskless
         values = before - bps / 1e4 * traded
-        out[f"cost_{bps}bp_annual_return"] = annual_return(values)
-        out[f"cost_{bps}bp_sharpe"] = sharpe(values)
+        out[f"cost_{bps}bp_annual_return"] = annual_return(values, bars_per_year=year)
+        out[f"cost_{bps}bp_sharpe"] = sharpe(values, bars_per_year=year)
     return out

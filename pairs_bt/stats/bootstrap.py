@@ -22,10 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.stats.deflated_sharpe import FloatArray, checked_values
-from pairs_bt.stats.performance import TRADING_DAYS
-
-_YEAR = math.sqrt(TRADING_DAYS)
 
 
 def checked_frame(returns: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +103,9 @@ def mean_error(values: FloatArray, terms: int) -> float:
     return math.sqrt(2.0 * total / (n * terms) / n)
 
 
-def sharpe_intervals(returns: pd.DataFrame, *, block: int = 126, level: float = 0.95) -> pd.DataFrame:
+def sharpe_intervals(
+    returns: pd.DataFrame, *, block: int = 126, level: float = 0.95, bars_per_year: float = TRADING_DAYS
+) -> pd.DataFrame:
     """Annualised Sharpe ratio of each variant with an interval that allows for dependence and for few blocks.
 
     The error is `mean_error` of `sharpe_contributions` with a cosine a block, and the interval is
@@ -119,30 +119,34 @@ def sharpe_intervals(returns: pd.DataFrame, *, block: int = 126, level: float = 
         Days that belong together, at least as many as a cohort trades.
     level : float
         Coverage of the interval.
+    bars_per_year : float
+        Days of a year.
 
     Returns
     -------
     DataFrame, index variant
-        sharpe, std_error, low, high (all annualised, x sqrt(252)), blocks (whole ones in the sample) and reason:
-        why the numbers are NaN.
+        sharpe, std_error, low, high (all annualised, x sqrt(bars_per_year)), blocks (whole ones in the sample) and
+        reason: why the numbers are NaN.
     """
     check_settings(block, level)
     frame = checked_frame(returns)
-    rows = [_interval_row(frame[name].to_numpy(), block, level) for name in frame.columns]
+    rows = [_interval_row(frame[name].to_numpy(), block, level, math.sqrt(bars_per_year)) for name in frame.columns]
     names = ["sharpe", "std_error", "low", "high", "blocks", "reason"]
     return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=names)
 
 
-def _interval_row(column: FloatArray, block: int, level: float) -> tuple[float, float, float, float, int, str]:
+def _interval_row(
+    column: FloatArray, block: int, level: float, year: float
+) -> tuple[float, float, float, float, int, str]:
     blocks, reason = column.size // block, unusable(column, block)
     if column.size < 2 or column.min() == column.max():
         return math.nan, math.nan, math.nan, math.nan, blocks, reason
-    sharpe = float(column.mean() / column.std(ddof=1)) * _YEAR
+    sharpe = float(column.mean() / column.std(ddof=1)) * year
     if reason:
         return sharpe, math.nan, math.nan, math.nan, blocks, reason
     from scipy.special import stdtrit
 
-    error = mean_error(sharpe_contributions(column), blocks) * _YEAR
+    error = mean_error(sharpe_contributions(column), blocks) * year
     margin = float(stdtrit(blocks, (1.0 + level) / 2.0)) * error
     return sharpe, error, sharpe - margin, sharpe + margin, blocks, ""
 

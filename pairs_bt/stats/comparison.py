@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pairs_bt.common.periods import TRADING_DAYS
+from pairs_bt.stats.bar_frequency import unit_of
 from pairs_bt.stats.bootstrap import checked_frame, sharpe_contributions, sharpe_intervals
 from pairs_bt.stats.multiple_comparison import model_confidence_set, superior_predictive_ability
 from pairs_bt.stats.performance import summary_metrics, tail_share
@@ -227,7 +229,7 @@ def _outcomes(differences: pd.DataFrame) -> tuple[Outcome, ...]:
 
 
 def _verdict_inputs(
-    metrics: dict[str, dict[str, float]], traded: dict[str, bool], table: pd.DataFrame, block: int, days: int
+    metrics: dict[str, dict[str, float]], traded: dict[str, bool], table: pd.DataFrame, block: int, dates: pd.Index
 ) -> VerdictInputs:
     by_block = {int(str(length)): _outcomes(part) for length, part in table.groupby("block")}
     # A block length that is too long for the sample says nothing, so it contradicts nothing.
@@ -247,7 +249,8 @@ def _verdict_inputs(
         block=block,
         other_blocks=others,
         reason=reasons[0] if reasons else "",
-        days=days,
+        days=len(dates),
+        unit=unit_of(dates),
     )
 
 
@@ -284,6 +287,7 @@ def compare_variants(
     trades: pd.DataFrame | None = None,
     labels: Mapping[str, str] | None = None,
     pairs: Collection[tuple[str, str]] | None = None,
+    bars_per_year: float = TRADING_DAYS,
 ) -> Comparison:
     """All comparisons of the variants of a run, with the uncertainty that the data leave.
 
@@ -301,6 +305,8 @@ def compare_variants(
         What the verdict calls each variant, where it is not its name.
     pairs : collection of (str, str), optional
         The pairs that the paired tests and the verdict are about; every two by default.
+    bars_per_year : float
+        Bars that annual figures count to a year.
 
     Returns
     -------
@@ -309,9 +315,9 @@ def compare_variants(
     """
     frame = checked_frame(returns)
     names = list(frame.columns)
-    metrics = {str(name): summary_metrics(frame[name]) for name in names}
+    metrics = {str(name): summary_metrics(frame[name], bars_per_year=bars_per_year) for name in names}
     chosen = {"draws": draws, "block": block, "seed": seed}
-    table = robustness(frame, **chosen, level=level, pairs=pairs)
+    table = robustness(frame, **chosen, level=level, pairs=pairs, bars_per_year=bars_per_year)
     here = table[table["block"] == block].drop(columns="block").reset_index(drop=True)
     traded = {name: bool(frame[name].ne(0.0).any()) for name in names}
     if trades is not None:
@@ -322,7 +328,7 @@ def compare_variants(
     return Comparison(
         settings={**chosen, "level": level, "days": len(frame), **span},
         metrics=pd.DataFrame(metrics),
-        intervals=sharpe_intervals(frame, block=block, level=level),
+        intervals=sharpe_intervals(frame, block=block, level=level, bars_per_year=bars_per_year),
         differences=here,
         robustness=table,
         confidence_set=sharpe_confidence_set(here, names),
@@ -330,5 +336,5 @@ def compare_variants(
         wins=matrix.wins if matrix else None,
         windows=matrix.windows if matrix else None,
         concentration=concentration(trades, variants=names) if trades is not None else None,
-        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block, len(frame)), labels or {})),
+        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block, frame.index), labels or {})),
     )

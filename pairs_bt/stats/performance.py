@@ -1,8 +1,10 @@
 """Metrics of one series of daily simple returns, and of one list of trades.
 
-A return is a fraction (0.01 is one per cent), a year has 252 days, the risk-free rate is a daily constant,
-0 unless given. NaN and infinities are refused: a day without a position earned 0. A metric that the data
-leave undefined is NaN, without a warning. Values agree with empyrical's where it has the metric.
+A return is a fraction (0.01 is one per cent) of one bar: a day, unless the prices have other bars. A year has
+`bars_per_year` of them, 252 unless given (:func:`pairs_bt.stats.bar_frequency.count_bars_a_year` reads it off a
+calendar), and the risk-free rate is a constant of each bar, 0 unless given. NaN and infinities are refused: a day
+without a position earned 0. A metric that the data leave undefined is NaN, without a warning. Values agree with
+empyrical's where it has the metric.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.stats.deflated_sharpe import (
     FloatArray,
     Returns,
@@ -50,7 +53,6 @@ __all__ = [
     "win_rate",
 ]
 
-TRADING_DAYS = 252
 # Newton's steps square the error: a dozen are enough, and a bound is kept.
 _NEWTON_STEPS = 100
 
@@ -84,20 +86,20 @@ def drawdown(returns: Returns) -> Returns:
     return _like((wealth - peak) / peak, returns)
 
 
-def annual_return(returns: Returns) -> float:
-    """Compound growth a year: (final wealth)^(252/n) - 1; -1 after ruin, NaN for no days."""
+def annual_return(returns: Returns, *, bars_per_year: float = TRADING_DAYS) -> float:
+    """Compound growth a year: (final wealth)^(bars_per_year/n) - 1; -1 after ruin, NaN for no days."""
     wealth = np.asarray(equity(returns), dtype=np.float64)
     if wealth.size == 0:
         return math.nan
-    return float(wealth[-1] ** (TRADING_DAYS / wealth.size) - 1.0)
+    return float(wealth[-1] ** (bars_per_year / wealth.size) - 1.0)
 
 
-def annual_volatility(returns: Returns) -> float:
-    """Standard deviation (ddof 1) times sqrt(252); NaN for fewer than two days, 0 for a constant series."""
+def annual_volatility(returns: Returns, *, bars_per_year: float = TRADING_DAYS) -> float:
+    """Standard deviation (ddof 1) times sqrt(bars_per_year); NaN for fewer than two days, 0 for a constant series."""
     values = checked_values(returns)
     if values.size < 2:
         return math.nan
-    return _deviation(values) * math.sqrt(TRADING_DAYS)
+    return _deviation(values) * math.sqrt(bars_per_year)
 
 
 def _deviation(values: FloatArray) -> float:
@@ -105,18 +107,18 @@ def _deviation(values: FloatArray) -> float:
     return 0.0 if values.min() == values.max() else float(values.std(ddof=1))
 
 
-def sharpe(returns: Returns, *, risk_free: float = 0.0) -> float:
-    """Mean excess return over its standard deviation (ddof 1), times sqrt(252).
+def sharpe(returns: Returns, *, risk_free: float = 0.0, bars_per_year: float = TRADING_DAYS) -> float:
+    """Mean excess return over its standard deviation (ddof 1), times sqrt(bars_per_year).
 
-    `risk_free` is a daily simple rate. NaN for fewer than two days and for a constant series.
+    `risk_free` is the simple rate of one bar. NaN for fewer than two days and for a constant series.
     """
     excess = checked_values(returns) - risk_free
     deviation = _deviation(excess) if excess.size >= 2 else 0.0
-    return float(excess.mean() / deviation * math.sqrt(TRADING_DAYS)) if deviation > 0.0 else math.nan
+    return float(excess.mean() / deviation * math.sqrt(bars_per_year)) if deviation > 0.0 else math.nan
 
 
-def sortino(returns: Returns, *, risk_free: float = 0.0) -> float:
-    """Mean excess return over its downside deviation sqrt(mean(min(r, 0)^2)), times sqrt(252).
+def sortino(returns: Returns, *, risk_free: float = 0.0, bars_per_year: float = TRADING_DAYS) -> float:
+    """Mean excess return over its downside deviation sqrt(mean(min(r, 0)^2)), times sqrt(bars_per_year).
 
     NaN for fewer than two days and when no day lost (where empyrical gives an infinity).
     """
@@ -124,7 +126,7 @@ def sortino(returns: Returns, *, risk_free: float = 0.0) -> float:
     if excess.size < 2:
         return math.nan
     downside = math.sqrt(float(np.mean(np.minimum(excess, 0.0) ** 2)))
-    return float(excess.mean() / downside * math.sqrt(TRADING_DAYS)) if downside > 0.0 else math.nan
+    return float(excess.mean() / downside * math.sqrt(bars_per_year)) if downside > 0.0 else math.nan
 
 
 def max_drawdown(returns: Returns) -> float:
@@ -133,10 +135,10 @@ def max_drawdown(returns: Returns) -> float:
     return float(depth.min()) if depth.size else math.nan
 
 
-def calmar(returns: Returns) -> float:
+def calmar(returns: Returns, *, bars_per_year: float = TRADING_DAYS) -> float:
     """Annual return over the size of the maximum drawdown; NaN without a drawdown."""
     depth = max_drawdown(returns)
-    return annual_return(returns) / -depth if depth < 0.0 else math.nan
+    return annual_return(returns, bars_per_year=bars_per_year) / -depth if depth < 0.0 else math.nan
 
 
 def hit_rate(returns: Returns) -> float:
@@ -146,7 +148,7 @@ def hit_rate(returns: Returns) -> float:
     return int(np.count_nonzero(values > 0.0)) / active if active else math.nan
 
 
-def rolling_sharpe(returns: Returns, window: int = 126) -> Returns:
+def rolling_sharpe(returns: Returns, window: int = 126, *, bars_per_year: float = TRADING_DAYS) -> Returns:
     """Annualised Sharpe ratio of the `window` days that end on each day.
 
     Parameters
@@ -155,6 +157,8 @@ def rolling_sharpe(returns: Returns, window: int = 126) -> Returns:
         Daily simple returns.
     window : int
         Days, at least 2.
+    bars_per_year : float
+        Days of a year.
 
     Returns
     -------
@@ -171,11 +175,11 @@ def rolling_sharpe(returns: Returns, window: int = 126) -> Returns:
         varied = views.min(axis=1) < views.max(axis=1)
         ratio = np.full(deviation.size, np.nan)
         np.divide(views.mean(axis=1), deviation, out=ratio, where=varied)
-        result[window - 1 :] = ratio * math.sqrt(TRADING_DAYS)
+        result[window - 1 :] = ratio * math.sqrt(bars_per_year)
     return _like(result, returns)
 
 
-def summary_metrics(returns: Returns) -> dict[str, float]:
+def summary_metrics(returns: Returns, *, bars_per_year: float = TRADING_DAYS) -> dict[str, float]:
     """Every metric of one return series, by name, in the order of the report's table.
 
     Keys: days, total_return, annual_return, annual_volatility, sharpe, sortino, max_drawdown, calmar,
@@ -188,12 +192,12 @@ def summary_metrics(returns: Returns) -> dict[str, float]:
     return {
         "days": float(values.size),
         "total_return": float(wealth[-1] - 1.0) if values.size else math.nan,
-        "annual_return": annual_return(values),
-        "annual_volatility": annual_volatility(values),
-        "sharpe": sharpe(values),
-        "sortino": sortino(values),
+        "annual_return": annual_return(values, bars_per_year=bars_per_year),
+        "annual_volatility": annual_volatility(values, bars_per_year=bars_per_year),
+        "sharpe": sharpe(values, bars_per_year=bars_per_year),
+        "sortino": sortino(values, bars_per_year=bars_per_year),
         "max_drawdown": max_drawdown(values),
-        "calmar": calmar(values),
+        "calmar": calmar(values, bars_per_year=bars_per_year),
         "hit_rate": hit_rate(values),
         "skew": moments.skew,
         "kurtosis": moments.kurtosis,

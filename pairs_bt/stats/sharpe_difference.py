@@ -21,11 +21,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.stats.bootstrap import check_draws, check_settings, checked_frame, unusable
 from pairs_bt.stats.deflated_sharpe import FloatArray, Returns, checked_values
-from pairs_bt.stats.performance import TRADING_DAYS
 
-_YEAR = math.sqrt(TRADING_DAYS)
 # Variants whose Sharpe difference has a standard error this far below that of one Sharpe ratio (about
 # 1/sqrt(n)) are one strategy up to scale and rounding.
 _SAME = 1e-8
@@ -106,7 +105,9 @@ def _resample(values: FloatArray, starts: npt.NDArray[np.int64], block: int) -> 
     return _Resampled(float(sharpe), influence, sharpe_star[:, 0], influence_star)
 
 
-def _difference(a: _Resampled, b: _Resampled, block: int, level: float, family: int = 1) -> SharpeDifference:
+def _difference(
+    a: _Resampled, b: _Resampled, block: int, level: float, family: int = 1, *, year: float
+) -> SharpeDifference:
     n, blocks = a.influence.size, a.influence_star.shape[1]
     difference = a.sharpe - b.sharpe
     # Psi = mean over blocks of (block sum of influences)^2 / block, over all n circular blocks in the sample
@@ -126,18 +127,18 @@ def _difference(a: _Resampled, b: _Resampled, block: int, level: float, family: 
     exceed = int(np.count_nonzero(statistic_star >= abs(statistic)))
     # 'higher' keeps the bound a drawn value: interpolating between a number and inf would give NaN.
     bound = float(np.quantile(statistic_star, level, method="higher"))
-    margin = bound * error * _YEAR
-    centre = difference * _YEAR
+    margin = bound * error * year
+    centre = difference * year
     # Power: P(|D| > c se) is about Phi(delta / se - c), so that delta = (c + z_0.8) se is found in 80%.
     threshold = float(np.quantile(statistic_star, 1.0 - SIGNIFICANCE / family, method="higher"))
     return SharpeDifference(
         difference=centre,
-        std_error=error * _YEAR,
+        std_error=error * year,
         statistic=statistic,
         pvalue=(exceed + 1) / (distance.size + 1),
         ci=(centre - margin, centre + margin),
         blocks=blocks,
-        detectable=(threshold + _POWER) * error * _YEAR,
+        detectable=(threshold + _POWER) * error * year,
     )
 
 
@@ -146,7 +147,14 @@ def _block_starts(n: int, block: int, draws: int, seed: int) -> npt.NDArray[np.i
 
 
 def sharpe_difference(
-    a: Returns, b: Returns, *, draws: int = 1000, block: int = 126, seed: int, level: float = 0.95
+    a: Returns,
+    b: Returns,
+    *,
+    draws: int = 1000,
+    block: int = 126,
+    seed: int,
+    level: float = 0.95,
+    bars_per_year: float = TRADING_DAYS,
 ) -> SharpeDifference:
     """Test that two variants have one Sharpe ratio: studentised circular block bootstrap.
 
@@ -167,6 +175,8 @@ def sharpe_difference(
         Resamples, days in a block, seed. A resample has n // block blocks.
     level : float
         Coverage of the interval D +- c* std_error, c* the level quantile of |D* - D| / std_error*.
+    bars_per_year : float
+        Days of a year.
 
     Returns
     -------
@@ -184,7 +194,9 @@ def sharpe_difference(
     if any(reasons.values()):
         return _refused(reasons, first.size // block)
     starts = _block_starts(first.size, block, draws, seed)
-    return _difference(_resample(first, starts, block), _resample(second, starts, block), block, level)
+    return _difference(
+        _resample(first, starts, block), _resample(second, starts, block), block, level, year=math.sqrt(bars_per_year)
+    )
 
 
 def _refused(reasons: Mapping[str, str], blocks: int) -> SharpeDifference:
@@ -213,6 +225,7 @@ def paired_differences(
     seed: int,
     level: float = 0.95,
     pairs: Collection[tuple[str, str]] | None = None,
+    bars_per_year: float = TRADING_DAYS,
 ) -> pd.DataFrame:
     """`sharpe_difference` for every two variants, on the same resampled days.
 
@@ -220,7 +233,7 @@ def paired_differences(
     ----------
     returns : DataFrame (n, k)
         Daily simple returns, date x variant, without NaN.
-    draws, block, seed, level
+    draws, block, seed, level, bars_per_year
         As in `sharpe_difference`.
     pairs : collection of (str, str), optional
         The pairs to compare, named in the order of the columns; only these are paid for in Holm's adjustment.
@@ -243,6 +256,7 @@ def paired_differences(
         usable = [name for name in frame.columns if not reasons[name]]
         resampled = {name: _resample(frame[name].to_numpy(), starts, block) for name in usable}
     rows = []
+    year = math.sqrt(bars_per_year)
     asked = [pair for pair in combinations(frame.columns, 2) if pairs is None or pair in pairs]
     family = max(sum(first in resampled and second in resampled for first, second in asked), 1)
     for first, second in asked:
@@ -250,7 +264,7 @@ def paired_differences(
             pair = {first: reasons[first], second: reasons[second]}
             result = _refused(pair, len(frame) // block)
         else:
-            result = _difference(resampled[first], resampled[second], block, level, family)
+            result = _difference(resampled[first], resampled[second], block, level, family, year=year)
         rows.append(_difference_row(first, second, result))
     names = ["first", "second", "difference", "std_error", "statistic", "pvalue", "low", "high"]
     table = pd.DataFrame(rows, columns=[*names, "blocks", "detectable", "reason"])
@@ -307,11 +321,14 @@ def robustness(
     seed: int,
     level: float = 0.95,
     pairs: Collection[tuple[str, str]] | None = None,
+    bars_per_year: float = TRADING_DAYS,
 ) -> pd.DataFrame:
     """`paired_differences` with half the block length, with it, and with double: first column block."""
     tables = []
     for length in sorted({max(block // 2, 1), block, 2 * block}):
-        table = paired_differences(returns, draws=draws, block=length, seed=seed, level=level, pairs=pairs)
+        table = paired_differences(
+            returns, draws=draws, block=length, seed=seed, level=level, pairs=pairs, bars_per_year=bars_per_year
+        )
         table.insert(0, "block", length)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -60,6 +60,8 @@ class VerdictInputs:
         Why no p-value could be computed, where none could.
     days : int
         Days in the sample; 0 leaves out what the sample could have seen.
+    unit : str
+        What a text calls them: days, or bars of another length.
     """
 
     sharpes: Mapping[str, float]
@@ -70,6 +72,7 @@ class VerdictInputs:
     other_blocks: Mapping[int, tuple[Outcome, ...]] = field(default_factory=dict)
     reason: str = ""
     days: int = 0
+    unit: str = "days"
 
 
 def verdict(inputs: VerdictInputs) -> str:
@@ -123,13 +126,13 @@ def _alone(inputs: VerdictInputs, name: str, lost: bool) -> str:
 def _open_question(inputs: VerdictInputs, judged: list[Outcome]) -> str:
     widest = _widest(judged)
     text = (
-        "these data cannot tell them apart: the largest difference in net Sharpe ratio, "
-        f"{widest.winner} over {widest.loser}, is {abs(widest.difference):.2f} "
+        "these data cannot tell them apart: the largest difference in net Sharpe ratio is "
+        f"{abs(widest.difference):.2f}, {widest.winner} ahead of {widest.loser} "
         f"(Holm-adjusted p {_p(widest.pvalue_holm)})"
     )
     elsewhere = [block for block, rows in sorted(inputs.other_blocks.items()) if any(r.significant for r in rows)]
     if elsewhere:
-        text += f"; with blocks of {_listed(elsewhere)} days instead of {inputs.block} a pair would differ"
+        text += f"; with blocks of {_listed(elsewhere)} {inputs.unit} instead of {inputs.block} a pair would differ"
     return text
 
 
@@ -151,7 +154,8 @@ def _named_winner(inputs: VerdictInputs, judged: list[Outcome], clear: list[Outc
         block for block, rows in sorted(inputs.other_blocks.items()) if any(_denies(row, chosen) for row in rows)
     ]
     if against:
-        text += f"; blocks of {_listed(against)} days instead of {inputs.block} take this back, so it is not settled"
+        other = f"{_listed(against)} {inputs.unit} instead of {inputs.block}"
+        text += f"; blocks of {other} take this back, so it is not settled"
     return text
 
 
@@ -167,12 +171,12 @@ def _power(inputs: VerdictInputs, named: Outcome) -> str:
     """What the sample could have seen; empty where the number of days is not known."""
     if not inputs.days:
         return ""
-    length = f"The {inputs.days:,} days are {inputs.days // inputs.block} blocks of {inputs.block}"
+    length = f"The {inputs.days:,} {inputs.unit} are {inputs.days // inputs.block} blocks of {inputs.block}"
     if not math.isfinite(named.detectable):
         return f" {length}, too few to find any difference between these two."
     return (
         f" {length}; between these two, four of five such samples would find a true difference of "
-        f"{named.detectable:.2f}, and fewer a smaller one."
+        f"{named.detectable:.2f}, and fewer of them a smaller one."
     )
 
 

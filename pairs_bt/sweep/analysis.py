@@ -179,16 +179,17 @@ def analyse(
     names = tuple(choices)
     days = min(outcome.dates.size for outcome in outcomes)
     dates = outcomes[grid.base].dates[-days:]
-    table = _table(grid, outcomes, names, days)
+    table = _table(grid, outcomes, names, days, base.bars_per_year)
     frames = {name: _frame(grid, outcomes, name, days) for name in names}
     tried = [(name, str(setting)) for name, frame in frames.items() for setting in frame]
     every = pd.concat(list(frames.values()), axis=1).set_axis([str(n) for n in range(len(tried))], axis=1)
     base_name = grid.settings[grid.base].name
-    options = {
+    options: dict[str, Any] = {
         "partitions": config.sweep.partitions,
         "draws": config.comparison.draws,
         "block": config.comparison.block,
         "seed": config.comparison.seed,
+        "bars_per_year": base.bars_per_year,
     }
     costs = {n: cost_of_trying(f, base_name if base_name in f else None, **options) for n, f in frames.items()}
     # Over everything, the base is its own best variant: what would have been traded without a sweep.
@@ -201,7 +202,8 @@ def analyse(
     # Over the cash rate, like the settings that it is compared with.
     over = walked.assign(net=walked["net"] - walked["riskless"])
     honest = {name: rows.set_index("date")["net"] for name, rows in over.groupby("variant")}
-    walks = {n: _walk(frames[n], honest[n], costs[n].best, base_name, choices[n], dates) for n in names}
+    year = base.bars_per_year
+    walks = {n: _walk(frames[n], honest[n], costs[n].best, base_name, choices[n], dates, year) for n in names}
     plateaus = {
         name: find_plateau(_on_grid(table, grid, name), grid.parameters, _same(frames[name], grid)) for name in names
     }
@@ -248,7 +250,7 @@ def _frame(grid: Grid, outcomes: Sequence[Outcome], variant: str, days: int) -> 
     )
 
 
-def _table(grid: Grid, outcomes: Sequence[Outcome], names: Sequence[str], days: int) -> pd.DataFrame:
+def _table(grid: Grid, outcomes: Sequence[Outcome], names: Sequence[str], days: int, year: float) -> pd.DataFrame:
     rows = []
     for position, (setting, outcome) in enumerate(zip(grid.settings, outcomes, strict=True)):
         for variant in names:
@@ -263,12 +265,12 @@ def _table(grid: Grid, outcomes: Sequence[Outcome], names: Sequence[str], days: 
                     **{p.key: _value(grid, position, n) for n, p in enumerate(grid.parameters)},
                     "variant": variant,
                     "trades": int(outcome.trades[k].sum()),
-                    "net_annual_return": annual_return(net),
-                    "net_volatility": annual_volatility(net),
-                    "net_sharpe": sharpe(net),
-                    "gross_sharpe": sharpe(gross),
+                    "net_annual_return": annual_return(net, bars_per_year=year),
+                    "net_volatility": annual_volatility(net, bars_per_year=year),
+                    "net_sharpe": sharpe(net, bars_per_year=year),
+                    "gross_sharpe": sharpe(gross, bars_per_year=year),
                     "net_max_drawdown": max_drawdown(net),
-                    "cost_drag": annual_return(gross) - annual_return(net),
+                    "cost_drag": annual_return(gross, bars_per_year=year) - annual_return(net, bars_per_year=year),
                     "mean_cohort_return": float(outcome.cohort[k].mean()),
                     "positive_cohorts": float((outcome.cohort[k] > 0.0).mean()),
                     "probabilistic_sharpe": probabilistic_sharpe(net),
@@ -304,7 +306,13 @@ def _same(frame: pd.DataFrame, grid: Grid) -> NDArray[np.int64]:
 
 
 def _walk(
-    frame: pd.DataFrame, walked: pd.Series, best: str, base: str, choices: list[Choice], dates: NDArray[np.datetime64]
+    frame: pd.DataFrame,
+    walked: pd.Series,
+    best: str,
+    base: str,
+    choices: list[Choice],
+    dates: NDArray[np.datetime64],
+    year: float,
 ) -> Walk:
     curves = {
         "walk_forward": walked.reindex(dates).to_numpy(),
@@ -313,7 +321,7 @@ def _walk(
     }
     free = [choice.end for choice in choices if choice.free]
     since = int(np.searchsorted(dates, free[0], side="right")) if free else dates.size
-    sharpes = {name: sharpe(values[since:]) for name, values in curves.items()}
+    sharpes = {name: sharpe(values[since:], bars_per_year=year) for name, values in curves.items()}
     made = [choice.chosen for choice in choices if choice.free]
     switches = sum(now != before for before, now in pairwise(made))
     return Walk(**curves, since=since, sharpes=sharpes, switches=switches)

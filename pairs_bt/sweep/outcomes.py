@@ -15,7 +15,6 @@ from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.portfolio.returns import Cohort, net_dollars, portfolio_returns
 from pairs_bt.backtest.windows import Window
 from pairs_bt.kernels.ledger import N_DAILY
-from pairs_bt.stats.performance import TRADING_DAYS
 from pairs_bt.sweep.cohort_traders import Trader
 from pairs_bt.sweep.shared_stages import SweepCase
 
@@ -23,7 +22,6 @@ Floats = NDArray[np.float64]
 
 # Daily dollars of the settings that are traded together stay in memory until their last window is done.
 BATCH_BYTES = 128_000_000
-YEAR = math.sqrt(TRADING_DAYS)
 
 
 @dataclass(frozen=True)
@@ -143,12 +141,12 @@ def outcome_of(
         gross=np.ascontiguousarray(gross),
         ends=np.array(ends, dtype="datetime64[D]"),
         cohort=np.array([part.sum(axis=1) for part in daily]).T.copy(),
-        score=running_sharpe(daily, [case.study.windows[cohorts[k].k] for k in kept]),
+        score=running_sharpe(daily, [case.study.windows[cohorts[k].k] for k in kept], case.study.bars_per_year),
         trades=np.array([[counts[k][name] for k in kept] for name in names], dtype=np.int64),
     )
 
 
-def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window]) -> Floats:
+def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window], bars_per_year: float) -> Floats:
     """Annual Sharpe ratio at each test end of what the cohorts that had ended by then earned.
 
     Parameters
@@ -157,6 +155,8 @@ def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window]) -> Floats
         Daily net returns of each cohort on its committed capital.
     windows : sequence of Window
         Theirs, in order.
+    bars_per_year : float
+        Bars of a year.
 
     Returns
     -------
@@ -180,5 +180,5 @@ def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window]) -> Floats
         if values.shape[1] >= 2:
             moved = values.min(axis=1) < values.max(axis=1)
             deviation = np.where(moved, values.std(axis=1, ddof=1), 1.0)
-            out[:, k] = np.where(moved, values.mean(axis=1) / deviation * YEAR, 0.0)
+            out[:, k] = np.where(moved, values.mean(axis=1) / deviation * math.sqrt(bars_per_year), 0.0)
     return out

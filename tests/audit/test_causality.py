@@ -73,9 +73,11 @@ def test_the_pipeline_holds_its_certificate(market: pd.DataFrame, config: Config
         ("signal.stop=3.0", "signal.time_stop=2.0", "signal.stop_loss=0.02", "execution.delisting_loss=0.3"),
         ("portfolio.max_gross=0.3", "portfolio.max_pairs_held=3", "portfolio.netting=true"),
         ("portfolio.compounding=true", "portfolio.cash_rate=0.02", "windows.step=1M"),
+        ("signal.entry=optimal", "signal.stop=4.0"),
+        ("signal.entry=optimal", "signal.optimal=sharpe", "signal.z=stationary", "filter.price_space=log"),
         ("selection.multiplicity=bh", "selection.max_pairs=3", "data.fill_limit=0"),
     ],
-    ids=lambda overrides: overrides[0],
+    ids=lambda overrides: overrides[0] + overrides[-1],
 )
 def test_it_holds_under_other_options(market: pd.DataFrame, config: Config, overrides: tuple[str, ...]) -> None:
     found = certify(config.with_changes(*overrides), market, at=cuts(market), jobs=1)

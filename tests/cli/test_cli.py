@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from pairs_bt import __version__
 from pairs_bt.cli.commands import cli
+from pairs_bt.cli.terminal.console import next_step
 
 SHORT = ["--set", "data.end=2008-06-30", "--set", "comparison.draws=100"]
 FILES = {
@@ -62,6 +63,21 @@ def test_a_run_prints_variants_as_columns_chance_verdict_and_report(finished) ->
     assert "Independent walks with these tickers' own volatility would give about" in text
     assert f"{out / 'report.html'}" in text
     assert max(map(len, text.split("\n\n")[0].splitlines())) <= 120
+
+
+def test_the_demo_ends_with_what_to_type_next(finished) -> None:
+    text, _ = finished
+    assert text.splitlines()[-1].endswith(": pairs-bt run YOUR_PRICES.csv")
+    assert next_step("/x/.venv/bin/pairs-bt").endswith(": /x/.venv/bin/pairs-bt run YOUR_PRICES.csv")
+
+
+def test_a_run_of_own_prices_does_not_end_with_what_the_demo_ends_with(tmp_path) -> None:
+    prices = pd.read_parquet(Path(__file__).parents[2] / "data" / "us_large_caps.parquet")
+    prices[["date", "AAPL", "AMD", "BAC"]].head(880).to_csv(tmp_path / "own.csv", index=False)
+    out = ["--out", str(tmp_path / "run"), "--no-report"]
+    result = CliRunner().invoke(cli, ["run", str(tmp_path / "own.csv"), *out, *SHORT], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "YOUR_PRICES" not in result.stdout
 
 
 def test_the_folder_has_the_documented_files(finished) -> None:

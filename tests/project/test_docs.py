@@ -179,6 +179,14 @@ def test_the_spreads_are_of_the_candidates_that_the_folder_page_says(folder: Pat
     assert "with an empty `reason` in `half_lives`" in sections("run_folder.md")["spreads"]
 
 
+def test_the_changelog_s_settings_of_the_last_version_are_a_config() -> None:
+    shown = re.search(r"```toml\n(.*?)```", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert shown is not None
+    config, default = Config.from_dict(tomllib.loads(shown[1])).to_dict(), Config().to_dict()
+    changed = {f"{t}.{k}" for t, keys in tomllib.loads(shown[1]).items() for k in keys if config[t][k] != default[t][k]}
+    assert changed == {f"{t}.{k}" for t, keys in tomllib.loads(shown[1]).items() for k in keys}
+
+
 # ------------------------------------------------------------------------------------------------- every document
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
@@ -196,6 +204,37 @@ def test_links_lead_somewhere(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", found.read_text(), flags=re.MULTILINE)
             assert anchor in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}, target
+
+
+def glossary() -> list[str]:
+    """The words that the glossary explains."""
+    named = re.findall(r"^\*\*(.+?)\.\*\*", (DOCS / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return [word.lower() for entry in named for word in entry.split(", ")]
+
+
+def test_the_glossary_has_each_word_once() -> None:
+    words = glossary()
+    assert len(words) == len(set(words))
+    assert set(words) >= {
+        "test end", "cohort", "slot", "committed", "employed", "phantom", "rung", "null", "prefix", "hedge ratio",
+        "spread", "half-life", "z-score", "frozen", "rehedged",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["../README.md", *(p.name for p in PAGES if p.parent == DOCS)])
+def test_every_page_leads_to_the_glossary(page: str) -> None:
+    if page != "glossary.md":
+        assert re.search(r"\]\((docs/)?glossary\.md\)", (DOCS / page).read_text(encoding="utf-8"))
+
+
+def test_the_copied_notebook_is_named_where_it_is_spoken_of() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"copied\s+notebook", text), page.name
+        if re.search(r"\b[Tt]he notebook's\b|\bJansen's\b", text) and page.name != "CHANGELOG.md":
+            assert re.search(r"Jansen,(?: S\. \(2020\)\.)?\s\*Machine\sLearning\sfor\sAlgorithmic\sTrading\*", text), (
+                page.name
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

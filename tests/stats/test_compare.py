@@ -437,19 +437,19 @@ LOSSES = dict.fromkeys(("dynamic", "averaged", "fixed_first"), -0.02)
     [
         (
             inputs(OPEN),
-            "After costs, these data cannot tell them apart: the largest difference in net Sharpe ratio, dynamic over "
-            "fixed_first, is 0.50 (Holm-adjusted p = 0.120).",
+            "After costs, these data cannot tell them apart: the largest difference in net Sharpe ratio is 0.50, "
+            "dynamic ahead of fixed_first (Holm-adjusted p = 0.120).",
         ),
         (
             inputs(OPEN, annual=LOSSES),
             "None made money after costs, and these data cannot tell them apart: the largest difference in net Sharpe "
-            "ratio, dynamic over fixed_first, is 0.50 (Holm-adjusted p = 0.120).",
+            "ratio is 0.50, dynamic ahead of fixed_first (Holm-adjusted p = 0.120).",
         ),
         (
             inputs(OPEN, others={63: CLEAR, 252: OPEN}),
-            "After costs, these data cannot tell them apart: the largest difference in net Sharpe ratio, dynamic over "
-            "fixed_first, is 0.50 (Holm-adjusted p = 0.120); with blocks of 63 days instead of 126 a pair would "
-            "differ.",
+            "After costs, these data cannot tell them apart: the largest difference in net Sharpe ratio is 0.50, "
+            "dynamic ahead of fixed_first (Holm-adjusted p = 0.120); with blocks of 63 days instead of 126 a pair "
+            "would differ.",
         ),
         (
             inputs(CLEAR, others={63: CLEAR, 252: CLEAR}),

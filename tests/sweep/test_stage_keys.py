@@ -32,6 +32,8 @@ BASES = (
     ("selection.combine=any", "filter.model=random_walk", "filter.noise=mle", "filter.price_space=log",
      "portfolio.sizing=volatility", 'hedge.rehedge=["daily"]', 'hedge.variants=["rolling_ols", "beta", "dynamic"]',
      "signal.stop=3.0"),
+    ("selection.alpha=0.3", "signal.entry=optimal", "signal.optimal=sharpe"),
+    ("selection.alpha=0.3", "signal.entry=optimal", "signal.stop=4.0", "signal.z=stationary"),
 )  # fmt: skip
 
 
@@ -176,7 +178,8 @@ def test_no_stage_reads_a_key_that_it_does_not_declare(data, tables) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "key"),
-    [("ledger", "execution.cost_bps"), ("signals", "signal.half_life"), ("choice", "selection.alpha"),
+    [("ledger", "execution.cost_bps"), ("signals", "signal.half_life"), ("signals", "execution.cost_bps"),
+     ("signals", "signal.optimal"), ("choice", "selection.alpha"),
      ("filter", "filter.hedge"), ("study", "execution.borrow_bps")],
 )  # fmt: skip
 def test_a_declaration_that_lacks_a_key_is_found(data, tables, monkeypatch, stage: str, key: str) -> None:

@@ -21,6 +21,7 @@ from pairs_bt.common.checkpoints import Checkpoints
 from pairs_bt.config.schema import Config, Sweep
 from pairs_bt.data.prices import check_prices
 from pairs_bt.errors import ConfigError, PartialError
+from pairs_bt.runner import open_study
 from pairs_bt.stats.performance import sharpe
 from pairs_bt.sweep import folder, outcomes, shared_stages, sweep
 from pairs_bt.sweep.analysis import SweepResult
@@ -201,9 +202,9 @@ def test_threads_and_batches_change_nothing(config: Config, swept, monkeypatch) 
 
 def test_standings_use_the_cohorts_that_had_ended(config: Config) -> None:
     rng = np.random.default_rng(3)
-    windows = pairs_bt.runner.open_study(config).windows
+    windows = open_study(config).windows
     daily = [rng.normal(size=(2, w.n_trade)) for w in windows]
-    got = outcomes.running_sharpe(daily, windows)
+    got = outcomes.running_sharpe(daily, windows, 252.0)
     for k, window in enumerate(windows):
         ended = [
             pd.DataFrame(part.T, index=range(w.split, w.stop))
@@ -219,7 +220,7 @@ def test_standings_use_the_cohorts_that_had_ended(config: Config) -> None:
 
 
 def test_choices_follow_the_criterion_and_begin_with_the_base(config: Config, swept) -> None:
-    windows = pairs_bt.runner.open_study(config).windows
+    windows = open_study(config).windows
     for criterion in ("sharpe", "mean"):
         options = Sweep(criterion=criterion, minimum_cohorts=3)
         for variant in swept.variants:

@@ -50,3 +50,32 @@ def hedge_filter(y, x, q, r, m0=(0.0, 0.0), cov0=((1.0, 1.0), (1.0, 1.0)), predi
                 innovation, variance = float(e), float(s)
             rows.append([float(v) for v in (m[0], m[1], p[0][0], p[0][1], p[1][1])] + [innovation, variance])
     return np.array(rows).T
+
+
+def transition_filter(y, x, f, q, r, m0=(0.0, 0.0), cov0=((1.0, 0.0), (0.0, 1.0))):
+    """Rows as in `hedge_filter`; the state is multiplied by ``f`` before every bar but the first."""
+    rows = []
+    with localcontext() as context:
+        context.prec = DIGITS
+        q, r = Decimal(q), Decimal(r)
+        f = [[Decimal(float(v)) for v in row] for row in f]
+        m = [Decimal(float(v)) for v in m0]
+        p = [[Decimal(float(v)) for v in row] for row in cov0]
+        for t, (yt, xt) in enumerate(zip(y, x, strict=True)):
+            if t > 0:
+                m = [f[i][0] * m[0] + f[i][1] * m[1] for i in range(2)]
+                fp = [[f[i][0] * p[0][j] + f[i][1] * p[1][j] for j in range(2)] for i in range(2)]
+                p = [[fp[i][0] * f[j][0] + fp[i][1] * f[j][1] for j in range(2)] for i in range(2)]
+                p[0][0] += q
+                p[1][1] += q
+            innovation = variance = float("nan")
+            if not (isnan(yt) or isnan(xt)):
+                h = [Decimal(float(xt)), Decimal(1)]
+                ph = [p[i][0] * h[0] + p[i][1] * h[1] for i in range(2)]
+                s = h[0] * ph[0] + h[1] * ph[1] + r
+                e = Decimal(float(yt)) - h[0] * m[0] - h[1] * m[1]
+                m = [m[i] + ph[i] / s * e for i in range(2)]
+                p = [[p[i][j] - ph[i] / s * ph[j] for j in range(2)] for i in range(2)]
+                innovation, variance = float(e), float(s)
+            rows.append([float(v) for v in (m[0], m[1], p[0][0], p[0][1], p[1][1])] + [innovation, variance])
+    return np.array(rows).T

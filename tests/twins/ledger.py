@@ -74,7 +74,7 @@ class Row:
         self.entry_bars, self.closed = market.entry_bars, market.closed
         self.config, self.capital, self.rehedge = config, capital, rehedge
         self.lag = config.execution.lag if lag is None else lag
-        self.bars = len(self.z)
+        self.bars, self.year = len(self.z), market.bars_per_year
         self.wanted = None  # the plan that the last decision is in
         self.held = None  # the plan that has shares
         self.orders = []  # (bar due, what, plan)
@@ -204,7 +204,7 @@ class Row:
         if self.config.portfolio.sizing == "volatility":
             vyy, vxx, vxy = self.moments
             var = vyy - 2.0 * b * vxy + b * b * vxx
-            u = min(u, self.config.portfolio.volatility * self.capital / sqrt(252.0 * var) if var > 0 else inf)
+            u = min(u, self.config.portfolio.volatility * self.capital / sqrt(self.year * var) if var > 0 else inf)
         side = p.bet if self.config.signal.side == "reversion" else -p.bet
         p.entry_bar, p.units, p.entry, p.last, p.spread = t, u, (y, x), (y, x), self.spread[t]
         p.n_y, p.n_x = side * u, -side * u * b

@@ -132,7 +132,7 @@ def random_case(seed, **changes):
     market = Market(
         prices=prices, day_gap=rng.choice([1.0, 1.0, 1.0, 3.0, 4.0], bars), borrow_rate=rng.uniform(0, 1e-3, TICKERS),
         entry_bars=int(rng.integers(bars // 2, bars + 1)), closed=bool(rng.random() < 0.7),
-        quotes=quotes,
+        quotes=quotes, bars_per_year=(52.0, 252.0, 19_656.0)[bars % 3],
     )  # fmt: skip
     root = rng.normal(0, 1.0, (pairs, 2, 2))
     moments = np.stack(

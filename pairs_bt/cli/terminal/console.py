@@ -13,7 +13,7 @@ import click
 import pandas as pd
 
 from pairs_bt.backtest.selection import taken_by
-from pairs_bt.common.formatting import against_chance, in_ascii, text_table
+from pairs_bt.common.formatting import against_chance, in_ascii, refusal, text_table
 from pairs_bt.engine.scan_file import ScanSummary
 from pairs_bt.results import Run
 from pairs_bt.runs.run_folder import REPORT
@@ -94,7 +94,7 @@ def headline(summary: pd.DataFrame) -> str:
 
 
 _LEGEND = (
-    "closed at the exit level: z crossed it, and below it what did most to bring z there; only the spread pays.\n"
+    "closed at the exit level: z crossed it. The three rows below say what moved z most; only the spread earns.\n"
     "on employed capital: net P&L over the capital that was in trades times the years it was there.\n"
     "filled at the signal's close: net Sharpe without the delay of a fill. break-even: the cost that leaves nothing."
 )
@@ -126,7 +126,8 @@ def _why_none(run: Run, variant: str) -> str:
     if len(refused) < len(reasons) / 2 or refused.empty:
         return f"{len(reasons) - len(refused):,} of {len(reasons):,} candidates could trade, and none was opened"
     most = refused.value_counts()
-    return f"{most.iloc[0]:,} of {len(reasons):,} candidates: {most.index[0]}"
+    why = refusal(str(most.index[0]), run.config.signal.entry)
+    return f"{most.iloc[0]:,} of {len(reasons):,} candidates: {why}"
 
 
 def false_positive_line(run: Run) -> str:
@@ -159,6 +160,12 @@ def show_run(run: Run) -> None:
     if run.folder is not None:
         page = run.folder / REPORT
         click.echo(f"Report: {page}" if page.exists() else f"Folder: {run.folder}")
+
+
+def next_step(command: str) -> str:
+    """What to type after the demo; `command` is how this program was called."""
+    known = command if Path(command).name.startswith("pairs-bt") else "pairs-bt"
+    return f"Next, with your own prices (CSV, Parquet, Excel or a folder of files): {known} run YOUR_PRICES.csv"
 
 
 def show_scan(found: ScanSummary, method: str, chance: Mapping[str, Any], out: Path | None) -> None:

@@ -37,7 +37,8 @@ def ends_at_once() -> Iterator[None]:
         yield
         return
     reader, writer = os.pipe()
-    os.set_blocking(writer, False)
+    if sys.platform != "win32":  # there the wakeup pipe may block, and Python 3.11 cannot say otherwise
+        os.set_blocking(writer, False)
     watcher = threading.Thread(target=_watch, args=(reader,), daemon=True, name="interrupt")
     before = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
     old_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

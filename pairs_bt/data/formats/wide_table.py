@@ -27,7 +27,7 @@ LONG = ("date", "ticker", "close")  # names of a long table's columns, once its 
 class WideTable:
     """A table of prices by day and ticker on its way through the checks."""
 
-    days: np.ndarray  # datetime64[D], sorted, unique
+    days: np.ndarray  # datetime64[D], or of a finer unit for bars within the day; sorted, unique
     tickers: list[str]
     values: np.ndarray  # (days, tickers), float64
     bad: list[BadCell]  # positions in values
@@ -119,7 +119,7 @@ def _read_long(source: Columns, max_cells: int) -> tuple[WideTable, list[Note]]:
 
 def between(wide: WideTable, first: np.datetime64 | None, last: np.datetime64 | None) -> WideTable:
     lo = 0 if first is None else int(np.searchsorted(wide.days, first, side="left"))
-    hi = len(wide.days) if last is None else int(np.searchsorted(wide.days, last, side="right"))
+    hi = len(wide.days) if last is None else int(np.searchsorted(wide.days.astype("datetime64[D]"), last, side="right"))
     if lo >= hi:
         raise DataError(
             f"No prices are left between start {first or 'none'} and end {last or 'none'}: the data cover "
@@ -154,9 +154,26 @@ def _to_days(stamps: np.ndarray) -> tuple[np.ndarray, list[Note]]:
     intraday = days != stamps
     if not intraday.any():
         return days, []
+    if _within_the_day(stamps):
+        return _in_whole_units(stamps), []
     place = str(days[np.flatnonzero(intraday)[0]])
     text = "times of day were removed; each day has one row"
     return days, [Note("repaired", "intraday", "", place, int(intraday.sum()), text)]
+
+
+def _within_the_day(stamps: np.ndarray) -> bool:
+    """Whether bars are shorter than a day: most days have several. A few such days are a mistake in daily prices."""
+    _, counts = np.unique(np.unique(stamps).astype("datetime64[D]"), return_counts=True)
+    return bool(2 * np.count_nonzero(counts > 1) >= counts.size)
+
+
+def _in_whole_units(stamps: np.ndarray) -> np.ndarray:
+    """The same moments in minutes where that is exact, else in seconds or microseconds: a place reads short."""
+    for unit in ("m", "s"):
+        found = stamps.astype(f"datetime64[{unit}]")
+        if (found == stamps).all():
+            return found
+    return stamps
 
 
 def _refuse_repeats(stamps: np.ndarray, days: np.ndarray, ticker: str = "", count: int = 0) -> None:
@@ -174,7 +191,8 @@ def _refuse_repeats(stamps: np.ndarray, days: np.ndarray, ticker: str = "", coun
         )
     raise DataError(
         f"Intraday prices: {days[i]} has several rows{whose}, at {str(stamps[i])[11:19]} and "
-        f"{str(stamps[i + 1])[11:19]}. Keep one close for each day."
+        f"{str(stamps[i + 1])[11:19]}, and most days have one. Keep one close for each day, or give several bars for "
+        "all of them."
     )
 
 

@@ -56,10 +56,10 @@ def null_market(prices: pd.DataFrame, kind: NullKind, *, seed: Seed, block: int 
     Notes
     -----
     The others keep the mean return exactly. Without drift the critical values of a cointegration test with a
-    constant would be others (Hansen 1992). And a drawn mean around the sample's mean would double the variance
-    of drifts: prices of a null universe would run away farther than those of a real one in which there is as
-    little to find, held ratios would lose more there, and the real one would look too good (its p-values on
-    random walks average 0.38 to 0.42 then, not 0.5). Given mean and variance of its returns, a Gaussian walk is
+    constant would be others (Hansen 1992). A mean that is drawn around the sample's mean has the sample's error
+    twice, so prices of a null universe would drift apart more than real random walks do. Held ratios would lose
+    more there, and the real universe would look too good (its p-values on random walks average 0.38 to 0.42
+    then, not 0.5). Given mean and variance of its returns, a Gaussian walk is
     one draw of ``gaussian``.
 
     Two shifts that fall within L bars of each other leave a pair nearly aligned; on m returns that happens to

@@ -30,6 +30,7 @@ from pairs_bt.models.online.hedge_matrix_steps import (
     in_space,
     in_threads,
     initial_state,
+    whole_days,
 )
 from pairs_bt.models.online.hedge_matrix_update import UpdateReport, as_frame, name_gaps
 
@@ -130,7 +131,7 @@ class HedgeMatrix:
         if space == "changes" and len(frame) < 2:
             raise DataError(f"Prices have {len(frame)} bar; a change needs two. Pass a longer history.")
         empty = initial_state(frame, space, parameters, int(window))
-        days = frame.index.to_numpy().astype("datetime64[D]")
+        days = whole_days(frame)
         return cls(advance(empty, days, in_space(frame.to_numpy(), space), threads))
 
     def update(self, rows: pd.Series | pd.DataFrame | PriceData, *, jobs: int | None = None) -> UpdateReport:
@@ -153,7 +154,7 @@ class HedgeMatrix:
         threads = count_threads(jobs)
         given = (rows if isinstance(rows, PriceData) else check_prices(as_frame(rows))).prices
         state = self._state
-        days = given.index.to_numpy().astype("datetime64[D]")
+        days = whole_days(given)
         last = state.days[-1]
         if days[0] <= last:
             old = days[days <= last]

@@ -12,11 +12,31 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.common.array_checks import Floats
+from pairs_bt.errors import DataError
 from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.kalman import check_state
 from pairs_bt.models.online.hedge_matrix_file import MatrixState
 
-__all__ = ["advance", "count_threads", "filter_inputs", "in_space", "in_threads", "initial_state"]
+__all__ = ["advance", "count_threads", "filter_inputs", "in_space", "in_threads", "initial_state", "whole_days"]
+
+
+def whole_days(frame: pd.DataFrame) -> np.ndarray:
+    """Days of the bars: datetime64[D].
+
+    Raises
+    ------
+    DataError
+        For bars within the day: a matrix is kept by days.
+    """
+    stamps = frame.index.to_numpy()
+    days = stamps.astype("datetime64[D]")
+    repeats = np.flatnonzero(days[1:] == days[:-1])
+    if repeats.size:
+        raise DataError(
+            f"Prices have several bars on {days[repeats[0]]}, and a matrix takes one bar a day. Keep the last close of "
+            "each day (in pandas: prices.groupby(prices.index.date).last()); a run takes bars within the day."
+        )
+    return days
 
 
 def initial_state(frame: pd.DataFrame, space: str, parameters: dict[str, float], window: int) -> MatrixState:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pairs_bt.common.array_checks import LARGEST, SMALLEST_VARIANCE, Floats, check_number, check_values
 from pairs_bt.errors import DataError
-from pairs_bt.kernels.kalman import PATH, hedge_path
+from pairs_bt.kernels.kalman import PATH, hedge_path, transition_path
 from pairs_bt.models.kalman import check_state, unpack_state
 from pairs_bt.models.online.kalman_ols_file import (
     FORMAT,
@@ -42,8 +42,8 @@ class KalmanOLS:
     """Regression of Y on X whose coefficients follow a random walk, trained once and then moved bar by bar.
 
     ``Y_t = beta_t X_t + alpha_t + e_t``; (beta, alpha) starts at (init_beta, init_alpha) with covariance
-    ``init_cov I``, and moves with covariance ``trans_cov I`` before every bar but the first; e has variance
-    ``obs_cov``.
+    ``init_cov I``; before every bar but the first it is multiplied by ``transition`` and moves with covariance
+    ``trans_cov I``; e has variance ``obs_cov``.
 
     Parameters
     ----------
@@ -56,6 +56,9 @@ class KalmanOLS:
         Variances on the diagonals (>= 0).
     obs_cov
         Variance of the observation (> 0), in squared units of Y.
+    transition
+        What (beta, alpha) is multiplied by before every bar but the first: a (2, 2) matrix, or a number for that
+        multiple of the identity. Default: the identity, a random walk.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class KalmanOLS:
         init_cov: float = 1,
         trans_cov: float = 1,
         obs_cov: float = 1,
+        transition: Any = 1,
     ) -> None:
         self._parameters = {
             "init_beta": check_number("init_beta", init_beta),
@@ -92,6 +96,7 @@ class KalmanOLS:
             "trans_cov": check_number("trans_cov", trans_cov, low=0.0),
             "obs_cov": check_number("obs_cov", obs_cov, low=SMALLEST_VARIANCE),
         }
+        self._transition = _transition_matrix(transition)
         self._training = _training_frame(dataset)
         values = check_values("dataset", self._training, ndim=(2,))
         self._rows: list[Floats] = []
@@ -149,7 +154,7 @@ class KalmanOLS:
         document = {
             "format": FORMAT,
             "version": VERSION,
-            "parameters": self._parameters,
+            "parameters": self._saved_parameters(),
             "columns": [label(c) for c in self._training.columns],
             "index": index_to_json(self._training.index),
             "training": rows_to_json(bars[:n]),
@@ -192,11 +197,39 @@ class KalmanOLS:
             )
         return model
 
+    def _is_random_walk(self) -> bool:
+        return bool(np.array_equal(self._transition, np.eye(2)))
+
+    def _saved_parameters(self) -> dict[str, Any]:
+        # a random walk's file is that of 0.1.0, which knew no other transition
+        if self._is_random_walk():
+            return dict(self._parameters)
+        return {**self._parameters, "transition": self._transition.tolist()}
+
     def _move(self, y: Floats, x: Floats, *, predict_first: bool) -> None:
         q, r = self._parameters["trans_cov"], self._parameters["obs_cov"]
         path = np.empty((PATH, len(y)))
-        hedge_path(y, x, q, q, r, predict_first, self._state, path)
+        state = self._state.copy()
+        if self._is_random_walk():
+            hedge_path(y, x, q, q, r, predict_first, state, path)
+        else:
+            transition_path(y, x, self._transition, q, r, predict_first, state, path)
+            if not np.isfinite(path[:5]).all():
+                raise DataError(
+                    f"transition {self._transition.tolist()} makes the state grow beyond every number; "
+                    "give one whose eigenvalues are at most 1 in size. The state is as it was"
+                )
+        self._state = state
         self._rows.append(np.vstack([y, x, path]))
+
+
+def _transition_matrix(value: Any) -> Floats:
+    if np.ndim(value) == 0:
+        return check_number("transition", value) * np.eye(2)
+    if np.shape(value) != (2, 2):
+        raise ValueError(f"transition has shape {np.shape(value)}; give one number or a (2, 2) matrix")
+    entries = [[check_number(f"transition[{i}][{j}]", v) for j, v in enumerate(np.asarray(value)[i])] for i in (0, 1)]
+    return np.array(entries)
 
 
 def _training_frame(dataset: Any) -> pd.DataFrame:

@@ -110,7 +110,7 @@ def read_document(path: Path) -> dict[str, Any]:
     wanted = {"format", "version", "parameters", "columns", "index", "training", "updates", "state"}
     odd = sorted(wanted.symmetric_difference(document))
     parameters = document.get("parameters")
-    if not odd and (not isinstance(parameters, dict) or set(parameters) != set(PARAMETERS)):
+    if not odd and (not isinstance(parameters, dict) or set(parameters) - {"transition"} != set(PARAMETERS)):
         odd = ["parameters"]
     if odd:
         raise DataError(f"{path} lacks or adds {', '.join(odd)}; save the model again")

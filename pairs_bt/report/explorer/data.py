@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from pairs_bt.backtest.hedge_rules import Variant, variants
 from pairs_bt.backtest.portfolio.limits import limited
@@ -23,13 +24,13 @@ from pairs_bt.backtest.special_signals import z_form
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.backtest.window_tasks import Candidates, change_moments, pair_paths, rule_signals
 from pairs_bt.config.hedge_rule_names import INTERCEPT_RULES, MOVING_RULES, REBUILT_RULES
-from pairs_bt.config.schema import Band, Config, slot_parts
+from pairs_bt.config.schema import Band, Config, has_optimal_entry, slot_parts
 from pairs_bt.data.prices import check_prices
 from pairs_bt.data.reference_tables import read_borrow
+from pairs_bt.errors import ConfigError
 from pairs_bt.kernels.ledger import REASONS
 from pairs_bt.report.explorer.texts import TEXTS
 from pairs_bt.report.palette import variant_color, variant_dash
-from pairs_bt.stats.performance import TRADING_DAYS
 
 if TYPE_CHECKING:
     from pairs_bt.runs.run_data import RunData
@@ -87,10 +88,18 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
 
     Raises
     ------
+    ConfigError
+        When every pair has levels of its own.
     DataError
         When the prices are gone or are not those of the run.
     """
     config = run.config
+    if has_optimal_entry(config.signal):
+        raise ConfigError(
+            "signal.entry = 'optimal': the explorer moves one entry and one exit level for all pairs, and in this run "
+            "every pair has its own (columns entry_z and exit_z of half_lives.parquet). Run it with a number, such as "
+            "--set signal.entry=2, to explore it."
+        )
     lowest = config.model_copy(update={"signal": config.signal.model_copy(update={"entry": _LOWEST_ENTRY})})
     study = prepare(lowest, check_prices(run.prices))
     found = _candidates(run, study)
@@ -100,7 +109,7 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
     place = np.full(len(study.tickers), -1, dtype=np.int32)
     place[used] = np.arange(used.size, dtype=np.int32)
     arrays["pair_y"], arrays["pair_x"] = place[arrays["pair_y"]], place[arrays["pair_x"]]
-    arrays["day"] = study.dates.to_numpy().astype("datetime64[D]").astype(np.int32)
+    arrays["day"] = _days(study.dates)
     arrays["price"] = study.filled[used]
     arrays["missing"] = np.flatnonzero(np.isfinite(study.filled[used]) & ~study.quotes[used]).astype(np.int32)
     head = _head(run, study, found, [study.tickers[k] for k in used], sum(c.y.size for c in found))
@@ -108,6 +117,15 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
     for number, rule in enumerate(rules):
         arrays |= {f"{name}{number}": values for name, values in rule.columns.items()}
     return Block(pack(head, arrays), int(arrays["pair_y"].size), sum(c.y.size for c in found))
+
+
+def _days(dates: pd.DatetimeIndex) -> np.ndarray:
+    """Days since 1970: whole numbers, or with the fraction where bars have a time."""
+    stamps = dates.to_numpy().astype("datetime64[us]")
+    days = stamps.astype("datetime64[D]")
+    if (days == stamps).all():
+        return np.asarray(days.astype(np.int32))
+    return np.asarray(stamps.astype(np.int64) / 86_400e6)
 
 
 def _candidates(run: RunData, study: Study) -> list[Candidates]:
@@ -247,7 +265,7 @@ def _head(run: RunData, study: Study, found: list[Candidates], tickers: list[str
         "fixed": _fixed(config, study),
         "reasons": list(REASONS),
         "refusals": list(REFUSALS),
-        "year": TRADING_DAYS,
+        "year": run.bars_per_year,
         "tickers": tickers,
         "borrow": _own_borrow(config, study, tickers),
         "variants": _variants(run),
@@ -294,6 +312,7 @@ def _fixed(config: Config, study: Study) -> dict[str, Any]:
         "max_leg_share": config.hedge.max_leg_share,
         "sizing": portfolio.sizing,
         "volatility": portfolio.volatility,
+        "year": study.bars_per_year,
         "log": config.filter.price_space == "log",
         "claim": execution.pnl == "spread",
         "capital": float(portfolio.capital),

@@ -45,6 +45,7 @@ TEXTS: dict[str, str | list[str]] = {
     ),
     "rolling": "over {0} bars",
     "model": "of the model, over its deviation in the train window",
+    "stationary": "from the mean of the train window's fit, over its stationary deviation",
     "innovation": "of what the filter did not expect",
     "formation": "of the gap between the indexed prices, over its deviation in the train window",
     "prices": "{0} (solid) and {1} (dotted), 100 at the train start",

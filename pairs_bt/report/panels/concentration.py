@@ -45,8 +45,8 @@ def single_trades(run: RunData) -> list[Block]:
         every = "every variant" if len(decided) == len(run.labels) else f"{len(decided)} of {len(run.labels)} variants"
         blocks.append(
             Text(
-                f"A single trade is more than half of the net P&L, in size, of {every}: read the totals with and "
-                "without it."
+                f"In {every} one trade alone made more than half of the net P&L, gain or loss: read the totals with it "
+                "and without it."
             )
         )
         more = [f"And {len(decided) - MAX_NAMED} more; see Cohort by cohort."] if len(decided) > MAX_NAMED else []

@@ -12,9 +12,11 @@ import pandas as pd
 from pairs_bt.common.formatting import NOTHING, interval, number, percent, pvalue, signed, why_not
 from pairs_bt.errors import PairsError
 from pairs_bt.report.blocks import Beside, Block, Cell, Drawer, Panel, Row, Table, Text, side_by_side, styles
+from pairs_bt.report.panels.bar_lengths import year_of
 from pairs_bt.report.panels.concentration import concentration_tables
 from pairs_bt.report.plots import equity
 from pairs_bt.runs.run_data import RunData
+from pairs_bt.stats.bar_frequency import unit_of
 from pairs_bt.stats.comparison import market_exposure
 
 Format = Callable[[float], str]
@@ -91,7 +93,8 @@ def metrics_panel(run: RunData, draw: Drawer) -> Panel:
         "Committed capital counts every pair that was selected. Employed capital is what was in trades, by the time it "
         "was there: P&L over capital-years. Fully invested is the series of Gatev, Goetzmann and Rouwenhorst (2006), "
         "each day over the pairs that have opened so far: days on which few have count as much as days on which all "
-        "have, so that its sign may differ from the P&L's. Returns and costs are a year's, of 252 days.",
+        "have, so that its sign may differ from the P&L's. Returns and costs are a year's, of "
+        f"{year_of(run)}.",
         side_by_side(run, _metrics(run, RETURNS), _metrics(run, TRADING)),
     )
 
@@ -110,13 +113,13 @@ def _metrics(run: RunData, lines: tuple[str | tuple[str, str, Format], ...]) -> 
 
 def evidence_panel(run: RunData, draw: Drawer) -> Panel:
     """Paired differences, other block lengths, model confidence set, track record."""
-    options = run.comparison.settings
+    options, unit = run.comparison.settings, unit_of(run.net.index)
     return Panel(
         "evidence",
         "Can the data tell them apart?",
         "Differences of Sharpe ratios after Ledoit and Wolf (2008), studentised circular blocks, the same resampled "
-        f"days for every variant: {options['draws']:,} draws, blocks of {options['block']} days, {options['days']:,} "
-        "days. The intervals at the top are t intervals with a degree of freedom a block.",
+        f"days for every variant: {options['draws']:,} draws, blocks of {options['block']} {unit}, "
+        f"{options['days']:,} {unit}. The intervals at the top are t intervals with a degree of freedom a block.",
         [*side_by_side(run, draw(equity.plot_differences), _variants(run)), _differences(run)],
     )
 
@@ -151,7 +154,7 @@ def _differences(run: RunData) -> Block:
         )  # fmt: skip
     head = ["Net Sharpe ratio", "difference", "std. error", "95% interval", "p", "p (Holm)", "findable"]
     return Table(
-        [*head, *(f"p (Holm), {n}-day blocks" for n in others)],
+        [*head, *(f"p (Holm), {n}-{unit_of(run.net.index)[:-1]} blocks" for n in others)],
         rows,
         "Paired differences",
         "Holm's adjustment pays for the number of pairs compared; below 0.05 two variants differ. Findable: the "
@@ -168,6 +171,7 @@ def _variants(run: RunData) -> Block:
     found = run.comparison
     names = list(found.confidence_set.index)
     sets, metrics = found.confidence_set, found.metrics
+    unit = unit_of(run.net.index).capitalize()
     rows = [
         Row("Highest Sharpe ratio?", kind="group"),
         Row(
@@ -180,8 +184,8 @@ def _variants(run: RunData) -> Block:
         Row("p that none is better", [pvalue(v) for v in sets["pvalue"]]),
         Row("Track record", kind="group"),
         Row("P(Sharpe ratio > 0)", [percent(v, 0) for v in _line(metrics, "probabilistic_sharpe")]),
-        Row("Days needed for 95%", [number(v, 0) for v in _line(metrics, "minimum_track_record_days")]),
-        Row("Days there are", [number(v, 0) for v in _line(metrics, "days")]),
+        Row(f"{unit} needed for 95%", [number(v, 0) for v in _line(metrics, "minimum_track_record_days")]),
+        Row(f"{unit} there are", [number(v, 0) for v in _line(metrics, "days")]),
         Row("Skewness", [number(v) for v in _line(metrics, "skew")]),
         Row("Kurtosis (normal: 3)", [number(v, 1) for v in _line(metrics, "kurtosis")]),
     ]

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from pairs_bt.backtest.selection import taken_by
-from pairs_bt.common.formatting import against_chance, number, percent
+from pairs_bt.common.formatting import against_chance, number, percent, refusal
 from pairs_bt.config.reader import PATH_KEYS
 from pairs_bt.config.schema import Config
 from pairs_bt.config.writer import fingerprint, to_toml
 from pairs_bt.report.blocks import Beside, Block, Bullets, Cell, Code, Drawer, Panel, Row, Table, Text, styles
+from pairs_bt.report.panels.bar_lengths import lengths
 from pairs_bt.report.plots import all_pairs as pairs_plots
 from pairs_bt.runs.run_data import RunData
 
@@ -61,6 +62,7 @@ def scan_panel(run: RunData, draw: Drawer) -> Panel:
         Text(text),
         Beside([Table(["", "pairs", "share"], rows, "Funnel"), draw(pairs_plots.plot_candidates)]),
         _refused(run),
+        *lengths(run),
     ]
     return Panel("scan", "What was looked at", "Pairs are tested on train prices only, anew in every window.", blocks)
 
@@ -75,7 +77,10 @@ def _refused(run: RunData) -> Block:
     counts = counts.reindex(columns=list(run.labels), fill_value=0)
     order = ["can be traded", *sorted(set(counts.index) - {"can be traded"})]
     traded = run.trades.drop_duplicates(["test_end", "y", "x", "variant"])["variant"].value_counts()
-    rows = [Row(name, [number(v, 0) for v in counts.loc[name]]) for name in order if name in counts.index]
+    entry = run.config.signal.entry
+    rows = [
+        Row(refusal(name, entry), [number(v, 0) for v in counts.loc[name]]) for name in order if name in counts.index
+    ]
     rows.append(
         Row("opened at least one trade", [number(float(traded.get(n, 0)), 0) for n in run.labels], kind="total")
     )

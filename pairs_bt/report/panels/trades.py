@@ -209,14 +209,14 @@ def pair_panels(run: RunData, draw: Drawer, asked: Sequence[tuple[str, str]]) ->
     return Panel(
         "pairs",
         "Single pairs",
-        f"Ranked by net P&L averaged over the variants, among the {len(pnl)} pairs and windows that "
+        f"Ranked by the mean of the variants' net P&L, among the {len(pnl)} pairs and windows that "
         f"{'every variant' if every else 'some variant'} traded. The shaded stretch is the train window.",
         blocks,
     )
 
 
 def ranking(run: RunData) -> tuple[pd.Series, bool]:
-    """Net P&L of the traded pairs and windows, averaged over the variants, worst first.
+    """Net P&L of the traded pairs and windows, mean of the variants, worst first.
 
     Of those that every variant traded, if there are at least three (then True), else of all.
     """

@@ -12,6 +12,7 @@ from pairs_bt.config.hedge_rule_names import MOVING_RULES
 from pairs_bt.errors import DataError
 from pairs_bt.report.palette import GAIN, GRID, INK, MUTED, variant_color
 from pairs_bt.report.plots import canvas
+from pairs_bt.runs.summary import days_between
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,7 @@ def plot_times(run: RunData) -> Figure:
     )
     half = run.half_lives[np.isfinite(run.half_lives["half_life"])]
     closed = run.trades[run.trades["exit_date"].notna()]
-    held = closed.assign(days=(closed["exit_date"] - closed["entry_date"]).dt.days)
+    held = closed.assign(days=days_between(closed["entry_date"], closed["exit_date"]))
     for axis, table, column in ((axes[0], half, "half_life"), (axes[1], held, "days")):
         _strips(
             axis, [table.loc[table["variant"] == name, column].to_numpy(dtype=float) for name in run.labels], labels

@@ -11,6 +11,7 @@ from pairs_bt.common.formatting import percent
 from pairs_bt.errors import DataError
 from pairs_bt.report.palette import GAIN, LOSS, MUTED, variant_color
 from pairs_bt.report.plots import canvas, look
+from pairs_bt.stats.bar_frequency import unit_of
 from pairs_bt.stats.performance import drawdown, equity, rolling_sharpe
 
 if TYPE_CHECKING:
@@ -120,12 +121,15 @@ def plot_rolling_sharpe(run: RunData, window: int = 126) -> Figure:
     if not wide.to_numpy().any():
         return canvas.nothing("No trade was made: no Sharpe ratio.")
     if len(wide) < window:
-        return canvas.nothing(f"Fewer than {window} days: no rolling Sharpe ratio.")
-    series = {name: np.asarray(rolling_sharpe(wide[name].to_numpy(), window)) for name in wide.columns}
+        return canvas.nothing(f"Fewer than {window} {unit_of(wide.index)}: no rolling Sharpe ratio.")
+    series = {
+        name: np.asarray(rolling_sharpe(wide[name].to_numpy(), window, bars_per_year=run.bars_per_year))
+        for name in wide.columns
+    }
     found = np.concatenate([values[np.isfinite(values)] for values in series.values()])
     limit = max(float(np.quantile(np.abs(found), 0.995)), 1.0) if found.size else 1.0
     figure, axes = canvas.panels(
-        _titles(run, f"Net Sharpe ratio over the last {window} days"),
+        _titles(run, f"Net Sharpe ratio over the last {window} {unit_of(wide.index)}"),
         [_row_height(len(wide.columns), 330)] * len(wide.columns), share_x=True,
     )  # fmt: skip
     dates = wide.index.to_numpy()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.config.hedge_rule_names import MOVING_RULES
+from pairs_bt.config.schema import has_optimal_entry
 from pairs_bt.errors import DataError, PairsError
 from pairs_bt.report.palette import BAND, GAIN, INK, LOSS, MUTED, variant_color
 from pairs_bt.report.plots import canvas
@@ -54,6 +55,7 @@ class PairView:
     refusals: dict[str, str]
     levels: pd.DataFrame | None
     missing: str
+    thresholds: dict[str, tuple[float, float]]
 
 
 def pair_view(run: RunData, y: str, x: str, test_end: Any) -> PairView:
@@ -71,7 +73,9 @@ def pair_view(run: RunData, y: str, x: str, test_end: Any) -> PairView:
     lives = lives[(lives["test_end"] == stamp) & (lives["y"] == y) & (lives["x"] == x)]
     refusals = {str(name): str(why) for name, why in zip(lives["variant"], lives["reason"], strict=True)}
     levels, missing = _levels(run, y, x, stamp)
-    return PairView(y, x, stamp, table, trades, refusals, levels, missing)
+    at = zip(lives["variant"], lives["entry_z"], lives["exit_z"], strict=True)
+    thresholds = {str(name): (float(entry), float(leave)) for name, entry, leave in at}
+    return PairView(y, x, stamp, table, trades, refusals, levels, missing, thresholds)
 
 
 def _levels(run: RunData, y: str, x: str, test_end: pd.Timestamp) -> tuple[pd.DataFrame | None, str]:
@@ -214,7 +218,7 @@ def plot_pair_signals(run: RunData, view: PairView) -> Figure:
 def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str, number: int) -> list[Any]:
     own = view.spreads[view.spreads["variant"] == name]
     trades = view.trades[view.trades["variant"] == name]
-    entry = run.config.signal.entry
+    entry, leave = view.thresholds.get(name, (np.nan, np.nan))
     if own.empty or own["z_score"].isna().all():
         why = view.refusals.get(name) or "no z-score was kept"
         axis.yaxis.set_visible(False)
@@ -225,7 +229,8 @@ def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str, number: i
         return []
     z = pd.Series(own["z_score"].to_numpy(dtype=float), index=own["date"].to_numpy())
     axis.plot(z.index.to_numpy(), z.to_numpy(), color=variant_color(number), linewidth=1.2)
-    for level in (-entry, run.config.signal.exit, entry):
+    # a pair's own exit lies beyond the mean, and the short trade's is its mirror image
+    for level in (-entry, leave, *((-leave,) if has_optimal_entry(run.config.signal) else ()), entry):
         axis.axhline(level, color=MUTED, linewidth=0.8, dashes=(3, 3), zorder=1.5)
     reach = max(entry * 1.35, float(np.nanmax(np.abs(z.to_numpy()))) * 1.15 if z.notna().any() else 0.0)
     axis.set_ylim(-reach, reach)

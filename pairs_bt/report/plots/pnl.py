@@ -92,7 +92,7 @@ def plot_phantom(run: RunData) -> Figure:
         return canvas.nothing("No trade: nothing was claimed.")
     if run.config.execution.pnl == "spread":
         return canvas.nothing("All P&L of this run is the differenced spread: the phantom is inside it.")
-    names = ["earned by the shares held (gross)", "claimed by differencing the spread: nobody's money"]
+    names = ["earned by the shares held (gross)", "claimed by differencing the spread (nobody earns it)"]
     figure, (axis,) = _rows(run, "Dollars before costs over the run", names)
     handles = [
         axis.barh(range(len(table)), table["gross"], height=0.34, color=GAIN, linewidth=0, align="edge"),

@@ -291,7 +291,7 @@ function trade(data, rule, pair, set, variant, out, work) {
 				if (fixed.sizing === "volatility") {
 					const [vy, vx, c] = data.arrays.moments.subarray(3 * p, 3 * p + 3);
 					const variance = vy - 2 * held * c + held * held * vx;
-					if (variance > 0) u = min(u, (fixed.volatility * capital) / sqrt(252 * variance));
+					if (variance > 0) u = min(u, (fixed.volatility * capital) / sqrt(fixed.year * variance));
 				}
 				const side = due * fixed.side;
 				bet = due;
@@ -553,7 +553,7 @@ const formats = [];
 const format = (digits) => (formats[digits] ??= new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 const number = (v, digits = 2) => (finite(v) ? minus(format(digits).format(v)) : "\u2013");
 const percent = (v, digits = 2) => (finite(v) ? number(100 * v, digits) + "%" : "\u2013");
-const iso = (day) => new Date(day * 864e5).toISOString().slice(0, 10);
+const iso = (day) => new Date(nearest(day * 1440) * 6e4).toJSON().slice(0, day % 1 ? 16 : 10);
 const filled = (text, ...parts) => text.replace(/\{(\d)\}/g, (_, k) => parts[k]);
 
 function el(tag, attributes = {}, ...children) {

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.stats.backtest_overfitting import deflated_best, effective_trials, probability_of_backtest_overfitting
 from pairs_bt.stats.multiple_comparison import superiority
 from pairs_bt.stats.performance import sharpe
@@ -87,7 +88,14 @@ def distinct_trials(returns: pd.DataFrame, base: str | None = None) -> pd.Series
 
 
 def cost_of_trying(
-    returns: pd.DataFrame, base: str | None, *, partitions: int, draws: int, block: int, seed: int
+    returns: pd.DataFrame,
+    base: str | None,
+    *,
+    partitions: int,
+    draws: int,
+    block: int,
+    seed: int,
+    bars_per_year: float = TRADING_DAYS,
 ) -> TrialCost:
     """Judge the best of all columns by what it took to find it.
 
@@ -99,8 +107,10 @@ def cost_of_trying(
         Column that the others are to beat; None where there is none.
     partitions, draws, block, seed : int
         Parts of the history; resamples, mean block length in days, seed of the bootstrap.
+    bars_per_year : float
+        Days of a year.
     """
-    year = math.sqrt(252)
+    year = math.sqrt(bars_per_year)
     tried = returns.shape[1]
     returns = returns[list(dict.fromkeys(distinct_trials(returns, base)))]
     count = returns.shape[1]
@@ -135,7 +145,7 @@ def cost_of_trying(
         reasons += [why] if why else []
     return TrialCost(
         trials=count, equal=equal, effective=effective, correlation=correlation, best=found.best,
-        sharpe=sharpe(returns[found.best]), expected_maximum=found.expected_maximum * year,
+        sharpe=sharpe(returns[found.best], bars_per_year=bars_per_year), expected_maximum=found.expected_maximum * year,
         probabilistic=found.probabilistic, deflated=found.deflated, deflated_all=found.deflated_all,
         pbo=pbo, probability_of_loss=loss, partitions=parts if not math.isnan(pbo) else 0,
         superior=consistent, superior_lower=lower, superior_upper=upper, reason="; ".join(reasons),
