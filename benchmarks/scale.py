@@ -1,7 +1,8 @@
 """How far it scales: a Russell-3000-size scan here, what a task costs on a cluster, and a simulation from these.
 
 Run ``python benchmarks/scale.py [--quick] [--out FILE]``: it prints the tables of docs/scale.md
-and saves their numbers as JSON. `--quick` takes a tenth of the pairs. Needs the extra `dask`.
+and saves their numbers as JSON. `--quick` takes a tenth of the pairs. Needs the extra `dask`. With ``--real`` it prints
+only the scan of configs/with_the_dead.toml: every pair of 1,000 real listings, window by window.
 """
 
 from __future__ import annotations
@@ -68,6 +69,28 @@ def command(*arguments: str) -> Child:
     if process.returncode:
         raise SystemExit(f"pairs-bt {' '.join(arguments)} ended with {process.returncode}")
     return Child(time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def real() -> str:
+    """Every pair of the listings that come with the program: what it takes, and what is accepted beside chance."""
+    from pairs_bt import Config
+    from pairs_bt.runner import expected_chance, open_study, scan_windows
+
+    path = ROOT / "configs" / "with_the_dead.toml"
+    command("scan", str(ROOT / "configs" / "demo.toml"))  # compiles what is not compiled yet
+    with tempfile.TemporaryDirectory() as name:
+        used = command("scan", str(path), "--out", str(Path(name) / "few.parquet"))
+    study = open_study(Config.load(path))
+    counts = [scan.counts for scan in scan_windows(study)]
+    tested, passed = (sum(count[key] for count in counts) for key in ("tested", "passed"))
+    chance = expected_chance(study)
+    expected, low, high = (chance[key] / tested for key in ("expected", "low", "high"))
+    head = ["windows", "pairs tested", "wall (s)", "processor (s)", "peak (MB)", "accepted", "by chance (95%)"]
+    row = [
+        f"{len(counts)}", f"{tested:,}", f"{used.wall_s:.0f}", f"{used.cpu_s:.0f}", f"{used.peak_mb:,.0f}",
+        f"{passed / tested:.3%}", f"{expected:.3%} ({low:.3%} to {high:.3%})",
+    ]  # fmt: skip
+    return table(head, [row])
 
 
 def here(config: Path, folder: Path) -> dict[str, Child]:
@@ -278,8 +301,12 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the pairs")
+    parser.add_argument("--real", action="store_true", help="only the scan of 1,000 real listings")
     parser.add_argument("--out", type=Path, help="save the numbers here, as JSON")
     options = parser.parse_args()
+    if options.real:
+        print(real())
+        return
     tickers = 950 if options.quick else 3000
     pairs = tickers * (tickers - 1) // 2
     with tempfile.TemporaryDirectory() as name:

@@ -98,7 +98,7 @@ def test_a_pair_that_the_run_does_not_know_is_refused(place):
 def test_a_scan_has_heads_and_the_chance_line(place):
     said = call("scan", place / "c.toml")
     lines = said.out.splitlines()
-    assert lines[0].split() == ["test", "end", "selected", "pairs", "(y/x)"]
+    assert lines[0].split() == ["test", "end", "selected", "pairs", "(y/x),", "best", "evidence", "first"]
     assert any(line.endswith("  selected") for line in lines)
     assert "  rejected  reason" in lines
     ran = call("run", place / "c.toml", "--out", place / "run")

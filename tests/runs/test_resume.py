@@ -368,7 +368,7 @@ def test_a_loaded_run_reads_a_table_when_it_is_looked_at(whole, monkeypatch):
         read.append(name)
         return original(folder, name, files)
 
-    monkeypatch.setattr(load.store, "read_table", spy)
+    monkeypatch.setattr(load.run_folder, "read_table", spy)
     loaded = load_run(whole)
     assert read == ["returns"]
     assert loaded.trades is loaded.trades

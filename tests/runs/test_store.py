@@ -84,7 +84,7 @@ def test_a_table_without_rows_has_its_columns(tmp_path):
     run_folder.write_table(tmp_path, "fills", iter([]))
     read = run_folder.read_fresh_table(tmp_path, "fills")
     assert len(read) == 0
-    assert list(read.columns) == list(run_folder.tables.FILLS)
+    assert list(read.columns) == list(run_folder.table_columns.FILLS)
 
 
 # ------------------------------------------------------------------------------------------------ folders
@@ -148,8 +148,8 @@ def test_a_second_holder_is_told_who_holds(tmp_path):
 
 def test_a_lock_left_behind_by_a_dead_process_is_taken_over(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from pairs_bt.common.lock import hold\n"
-        "with hold(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from pairs_bt.common.lock import folder_lock\n"
+        "with folder_lock(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
     assert (tmp_path / LOCK).exists()

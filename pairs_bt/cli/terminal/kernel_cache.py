@@ -7,7 +7,7 @@ from pathlib import Path
 
 _KERNELS = Path(__file__).parents[2] / "kernels"
 # Modules that every run compiles something of.
-_NEEDED = ("kalman", "rolling", "trading")
+_NEEDED = ("kalman", "mean_reversion", "ledger")
 
 
 def kernels_are_cold() -> bool:
