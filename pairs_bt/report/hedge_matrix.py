@@ -13,7 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from pairs_bt.common.array_checks import Floats
-from pairs_bt.common.formatting import number
+from pairs_bt.common.formatting import number, significant
 from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.online.hedge_matrix import MIN_BARS, HedgeMatrix
 from pairs_bt.models.online.hedge_matrix_file import writing
@@ -162,7 +162,7 @@ def page(
         notes=[*notes, *(_not_current(matrix) if since is None else ())],
         unit=_SPACE_NOTES[state.space],
         colour=_colour_text(ends),
-        ends=[_text(end, 3) for end in ends],
+        ends=[significant(end, 3) for end in ends],
         images=[picture(ordered, side) for side in (0, 1)] if k > NAMED else [],
         tickers=[matrix.tickers[i] for i in order],
         heat_names=[matrix.tickers[i] for i in part],
@@ -253,10 +253,10 @@ def _heat(matrix: HedgeMatrix, part: Sequence[int], shades: Any) -> list[dict[st
                 cells.append({"shade": shades[i, j], "title": title, "text": ""})
                 continue
             title = (
-                f"{names[i]} on {names[j]}: ratio {_text(beta, 6)}, standard error {_text(error, 3)}, "
-                f"z {_text(z[i, j], 3)}, half-life {_text(half_life[i, j], 3)}, last bar {days[i, j]}"
+                f"{names[i]} on {names[j]}: ratio {significant(beta, 6)}, standard error {significant(error, 3)}, "
+                f"z {significant(z[i, j], 3)}, half-life {significant(half_life[i, j], 3)}, last bar {days[i, j]}"
             )
-            cells.append({"shade": shades[i, j], "title": title, "text": _text(beta, digits)})
+            cells.append({"shade": shades[i, j], "title": title, "text": significant(beta, digits)})
         rows.append({"name": names[i], "cells": cells})
     return rows
 
@@ -302,7 +302,7 @@ def _static(matrix: HedgeMatrix, current: Any) -> dict[str, Any]:
     unit = "% of y's price" if levels else "% (hundredths of a log)"
     if not size.size:
         return {"static_text": "No pair has a ratio before the last bar.", "static": Table([], [])}
-    middle, high = (_text(float(q), 3) for q in np.quantile(size, (0.5, 0.95)))
+    middle, high = (significant(float(q), 3) for q in np.quantile(size, (0.5, 0.95)))
     text = (
         f"Each pair's line of the bar before (ratio and intercept), held to the prices of {matrix.last_bar}, misses y "
         f"by {middle}{unit} in the median over {size.size:,} pairs and by {high}{unit} in the worst twentieth. Below, "
@@ -314,12 +314,3 @@ def _static(matrix: HedgeMatrix, current: Any) -> dict[str, Any]:
         "expected deviations": (surprise, 3),
     }
     return {"static_text": text, "static": _pairs_table(matrix, _largest(surprise, _TOP), columns)}
-
-
-def _text(value: Any, digits: int) -> str:
-    """A number with that many significant digits, zeros at the end included."""
-    value = float(value)
-    if not np.isfinite(value):
-        return number(value)
-    places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
-    return number(value, min(max(places, 0), 8))

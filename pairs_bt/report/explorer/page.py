@@ -83,7 +83,7 @@ def fitting_block(run: RunData, max_bytes: int) -> tuple[Block, str]:
 
 
 def _script() -> str:
-    return (files("pairs_bt") / "templates" / "explore.js").read_text(encoding="utf-8")
+    return (files("pairs_bt.report") / "templates" / "explore.js").read_text(encoding="utf-8")
 
 
 def _style() -> str:

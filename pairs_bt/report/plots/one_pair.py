@@ -130,6 +130,24 @@ def window_of(run: RunData, y: str, x: str, test_end: Any = None) -> tuple[str, 
     return str(best[1]), str(best[2]), pd.Timestamp(best[0])
 
 
+def legs_of(run: RunData, pair: str) -> tuple[str, str]:
+    """Legs of a pair as the tables print it, ``'CVX/XOM'`` or ``'CVX / XOM'``; a ticker may hold a stroke itself.
+
+    Raises
+    ------
+    DataError
+        A text that is not two tickers of the run.
+    """
+    table = run.tests_of("s1", "s2")
+    known = {*table["s1"].unique(), *table["s2"].unique()}
+    parts = pair.split("/")
+    for place in range(1, len(parts)):
+        y, x = ("/".join(part).strip() for part in (parts[:place], parts[place:]))
+        if y in known and x in known:
+            return y, x
+    raise DataError(f"{pair!r} is not a pair of this run: give two tickers, such as 'CVX', 'XOM' or 'CVX/XOM'.")
+
+
 @canvas.styled
 def plot_pair_levels(run: RunData, view: PairView) -> Figure:
     """Prices and hedge ratio of a pair over train and trade window, the filter's with its one-sigma band."""
@@ -248,7 +266,7 @@ def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str, number: i
 
 
 @canvas.styled
-def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
+def plot_pair(run: RunData, y: str, x: str | None = None, test_end: Any = None) -> Figure:
     """One pair in one window, everything in one figure.
 
     Parameters
@@ -256,7 +274,7 @@ def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
     run : Run
         A finished run.
     y, x : str
-        Tickers, in either order.
+        Tickers, in either order; or the pair as the tables print it, ``'CVX/XOM'``, in `y` alone.
     test_end : date, optional
         Test end of the window; default: the window in which the pair traded most.
 
@@ -265,7 +283,8 @@ def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
     DataError
         When the pair was not selected.
     """
-    view = pair_view(run, *window_of(run, y, x, test_end))
+    legs = (y, x) if x is not None else legs_of(run, y)
+    view = pair_view(run, *window_of(run, *legs, test_end))
     titles, heights = [_ratio_title(run), SPREAD_TITLE], [130, 110]
     if view.levels is not None:
         titles.insert(0, f"{view.y} (solid) and {view.x} (dotted), 100 at the train start")
