@@ -27,12 +27,11 @@ def plot_times(run: RunData, variants: Names = ()) -> Figure:
     """Half-lives of the candidates and holding times of the trades: median, middle half and 5-95% of each variant."""
     series = chosen(run, variants)
     labels = [one.label for one in series]
-    left = 16 + round(6.8 * max(len(text) for text in labels))
     height = 26 * len(labels) + 8
     figure, axes = canvas.panels(
         ["Half-life of the spread over the train window (bars)", "Holding time (calendar days)"],
         [height, height],
-        left=left,
+        left=canvas.label_width(labels),
     )
     half = run.half_lives[np.isfinite(run.half_lives["half_life"])]
     closed = run.trades[run.trades["exit_date"].notna()]
@@ -136,13 +135,13 @@ def plot_hedge_paths(run: RunData, variants: Names = ()) -> Figure:
     name, paths, held = found
     labels = run.labels
     shown = [(one, held[one.name]) for one in chosen(run, variants) if one.name in held]
-    titles = [f"{labels[name]}: change of the hedge ratio since the first trading day"]
+    titles = [f"{labels[name]}: change of the ratio since the first trading day"]
     heights = [170]
     if shown:
         titles.append(f"Held ratios against {labels[name]}'s on the first trading day")
         heights.append(26 * len(shown) + 8)
-    left = 16 + round(6.8 * max([len(one.label) for one, _ in shown] or [5]))
-    figure, axes = canvas.panels(titles, heights, left=max(left, 52))
+    left = canvas.label_width([one.label for one, _ in shown], 52)
+    figure, axes = canvas.panels(titles, heights, left=left)
     enough = np.isfinite(paths).sum(axis=0) >= max(4, 0.25 * len(paths))
     bars = np.flatnonzero(enough)
     top = axes[0]

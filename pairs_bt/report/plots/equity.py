@@ -160,7 +160,7 @@ def _titles(run: RunData, what: str, shown: Sequence[Series]) -> list[str]:
 
 def _row_height(rows: int, total: int) -> int:
     """Height of each of some stacked rows whose titles and axes leave `total` pixels in all, within reason."""
-    return max(36, min(110, total // max(rows, 1) - 24))
+    return max(50, min(110, total // max(rows, 1) - 24))
 
 
 @canvas.styled
@@ -220,20 +220,21 @@ def plot_differences(run: RunData, variants: Names = ()) -> Figure:
     label = run.labels
     rows = [
         (
-            f"{label.get(row['first'], row['first'])} over {label.get(row['second'], row['second'])}",
+            f"{label.get(row['first'], row['first'])}\nover {label.get(row['second'], row['second'])}",
             MUTED, row["difference"], row["low"], row["high"],
         )
         for row in table.to_dict("records")
     ]  # fmt: skip
-    return _forest(rows, f"Difference of net Sharpe ratios, {level} interval (not adjusted for their number)")
+    return _forest(rows, f"Differences of net Sharpe ratios, {level} intervals, not adjusted")
 
 
 def _forest(rows: list[tuple[str, str, Any, Any, Any]], title: str) -> Figure:
     """Points with intervals, one row each."""
     if not any(np.isfinite(row[2]) for row in rows):
         return canvas.nothing("No Sharpe ratio is defined: no return ever moved.")
-    left = min(270, 16 + round(6.6 * max((len(row[0]) for row in rows), default=4)))
-    figure, (axis,) = canvas.panels([title], [26 * len(rows) + 8], left=left)
+    lines = max((len(row[0].splitlines()) for row in rows), default=1)
+    height = (26 if lines == 1 else 36) * len(rows) + 8
+    figure, (axis,) = canvas.panels([title], [height], left=canvas.label_width([row[0] for row in rows]))
     axis.grid(axis="y", visible=False)
     axis.grid(axis="x", visible=True)
     axis.axvline(0.0, color=MUTED, linewidth=0.9)

@@ -108,7 +108,7 @@ def plot_phantom(run: RunData, variants: Names = ()) -> Figure:
 
 def _rows(series: Sequence[Series], title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
     labels = [one.label for one in series]
-    left = 16 + round(6.8 * max(len(text) for text in labels))
+    left = canvas.label_width(labels)
     figure, axes = canvas.panels([title], [38 * len(labels) + 10], left=left, legend=canvas.legend_rows(legend))
     axis = axes[0]
     axis.grid(axis="y", visible=False)
@@ -117,6 +117,7 @@ def _rows(series: Sequence[Series], title: str, legend: list[str]) -> tuple[Figu
     axis.set_yticks(range(len(labels)), labels)
     axis.set_ylim(len(labels) - 0.5, -0.5)
     axis.margins(x=0.06)
+    axis.locator_params(axis="x", nbins=5)
     canvas.money_axis(axis, "x")
     return figure, axes
 
