@@ -23,8 +23,10 @@ def ladder_figure(audit: Audit) -> Figure:
     table = audit.ladder.pivot(index="rung", columns="variant", values="sharpe")[list(audit.labels)]
     names = audit.ladder.drop_duplicates("rung").sort_values("rung")["name"].tolist()
     labels = list(audit.labels.values())
+    claims = int((audit.ladder.drop_duplicates("rung")["pnl"] == "spread").sum())
+    shaded = " (shaded: a claim, not money)" if claims else ""
     figure, (axis,) = panels(
-        ["Net Sharpe ratio, one thing mended a rung"], [30 * len(names) + 10],
+        [f"Net Sharpe ratio by rung{shaded}"], [30 * len(names) + 10],
         legend=legend_rows(labels), left=label_width(names),
     )  # fmt: skip
     places = np.arange(len(names))
@@ -32,11 +34,8 @@ def ladder_figure(audit: Audit) -> Figure:
         line(axis, table[name].to_numpy(), places, number, marker="o", markersize=4)
         for number, name in enumerate(audit.labels)
     ]
-    claims = int((audit.ladder.drop_duplicates("rung")["pnl"] == "spread").sum())
     if claims:
         axis.axhspan(-0.5, claims - 0.5, color=BAND, zorder=0)
-        axis.annotate("a claim: the differenced spread", (0.99, claims - 0.6), xycoords=("axes fraction", "data"),
-                      ha="right", va="bottom", color=MUTED, fontsize=11)  # fmt: skip
     axis.grid(axis="x", visible=True)
     axis.axvline(0.0, color=MUTED, linewidth=0.9, zorder=1.5)
     axis.set_yticks(places, names)

@@ -23,7 +23,7 @@ from pairs_bt.stats.backtest_overfitting import deflated_best
 from tests.browser import chromium
 from tests.cli_tools import call
 
-SCRIPT = Path(explore.__file__).parent / "templates" / "explore.js"
+SCRIPT = Path(explore.__file__).parents[1] / "templates" / "explore.js"
 HOSTILE = "<script>alert(1)</script>"
 APP = "document.getElementById('explorer').explorer"
 # Trades, daily net returns and Sharpe ratios of every variant at some settings, straight from the page's ledger.

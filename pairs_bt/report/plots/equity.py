@@ -233,7 +233,7 @@ def _forest(rows: list[tuple[str, str, Any, Any, Any]], title: str) -> Figure:
     if not any(np.isfinite(row[2]) for row in rows):
         return canvas.nothing("No Sharpe ratio is defined: no return ever moved.")
     lines = max((len(row[0].splitlines()) for row in rows), default=1)
-    height = (26 if lines == 1 else 36) * len(rows) + 8
+    height = (26 if lines == 1 else 42) * len(rows) + 8
     figure, (axis,) = canvas.panels([title], [height], left=canvas.label_width([row[0] for row in rows]))
     axis.grid(axis="y", visible=False)
     axis.grid(axis="x", visible=True)
@@ -243,7 +243,7 @@ def _forest(rows: list[tuple[str, str, Any, Any, Any]], title: str) -> Figure:
             axis.plot([low, high], [place, place], color=color, linewidth=2.2, solid_capstyle="round")
         if np.isfinite(value):
             axis.plot([value], [place], "o", color=color, markersize=7)
-    axis.set_yticks(range(len(rows)), [row[0] for row in rows])
+    axis.set_yticks(range(len(rows)), [row[0] for row in rows], linespacing=1.35, multialignment="right")
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.margins(x=0.06)
     axis.locator_params(axis="x", nbins=6)
