@@ -180,7 +180,9 @@ def _headline(run: RunData) -> Any:
         Row("Mean trade, net (bp)", [number(v, 1) for v in table["mean_trade_net_bp"]]),
         Row("Break-even (bp a leg)", [number(v, 1) for v in table["break_even_cost_bps"]]),
     ]
-    return Table(["", *table["label"]], rows, marks=styles(run))
+    idle = [str(label) for label, trades in zip(table["label"], table["trades"], strict=True) if not trades]
+    why = f"A dash: {' and '.join(idle)} made no trade, so there is nothing to measure." if idle else ""
+    return Table(["", *table["label"]], rows, note=why, marks=styles(run))
 
 
 def _swatches(numbers: dict[str, int]) -> dict[str, tuple[int, str]]:

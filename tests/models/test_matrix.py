@@ -572,7 +572,7 @@ def test_the_page_says_in_words_how_the_filter_was_set_and_what_moved():
     assert "with variance 0.5" in text
     assert f"{len(prices):,} of log prices" in text
     assert not re.search(r"(init_beta|init_alpha|init_cov|space) \S", text)
-    moves = matrix.move().stack().abs().sort_values(ascending=False)
+    moves = matrix.move().stack().dropna().abs().sort_values(ascending=False)
     y, x = moves.index[0]
     much = int((moves > 3.0).sum())
     assert f"the ratio of {y} on {x} moved most, by {significant(moves.iloc[0], 3)} of its standard errors" in text

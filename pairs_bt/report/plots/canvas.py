@@ -28,7 +28,7 @@ _TITLE = 23
 _AXIS = 22
 _LEFT, _RIGHT = 48, 10
 # Pixels of a letter on a narrow screen, where the page's style makes the text of a figure larger.
-_PHONE = 7.9
+_PHONE = 8.4
 
 
 def panels(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pairs_bt.runs.run_data import RunData
 
 
-SPREAD_TITLE = "Spread in the trade window, less its value on the first trading day"
+SPREAD_TITLE = "Spread in the trade window, less its first value"
 MARKS = ("entry signal", "buys the spread (fill)", "sells the spread (fill)", "closes (fill)")
 
 

@@ -142,7 +142,7 @@ def plot_costs(run: RunData, variants: Names = ()) -> Figure:
     series = merged(series, curves, height_of_a_pixel(curves, 230))
     labels = [one.label for one in series]
     figure, (axis,) = canvas.panels(
-        [f"Net return a year{over_cash(run)} against cost (bp of traded value, per leg and side)"], [230],
+        [f"Net return a year{over_cash(run)} against cost (bp a leg and side)"], [230],
         legend=canvas.legend_rows(labels),
     )  # fmt: skip
     handles = []
