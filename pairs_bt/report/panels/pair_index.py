@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pairs_bt.common.formatting import day, money
@@ -39,7 +40,12 @@ def index_panel(run: RunData, draw: Drawer, explorer: str = "") -> Panel:
                 "shown; run.trades has all."
             )
         )
-        table = table.sort_values("size", ascending=False, kind="stable").head(MAX_PAIRS).sort_index()
+        table = (
+            table.sort_values("size", ascending=False, kind="stable")
+            .head(MAX_PAIRS)
+            .sort_index()
+            .reset_index(drop=True)
+        )
     pictures = _pictures(run, table)
     if pictures is None:
         blocks.append(Text("This run kept no spreads, so no spread is drawn."))
@@ -87,31 +93,61 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 def _pictures(run: RunData, table: pd.DataFrame) -> dict[int, Any] | None:
     """Pictures by the row of the table; None where the run kept no spreads."""
-    wanted = table.loc[table["variant"] != "", [*_KEY, "variant"]].rename_axis("row").reset_index()
+    wanted = {key: row for row, key in enumerate(_keys(table)) if key[-1]}
 
     def keep(part: pd.DataFrame) -> pd.DataFrame:
-        own = part[part["variant"].isin(set(wanted["variant"]))]
-        own = _plain(own[[*_KEY, "variant", "date", "spread"]])
-        return own.merge(wanted, on=[*_KEY, "variant"])[["row", "date", "spread"]]
+        rows = _rows_of(part, wanted)
+        good = rows >= 0
+        found = {"row": rows[good], "date": part["date"].to_numpy()[good], "spread": part["spread"].to_numpy()[good]}
+        return pd.DataFrame(found)
 
     try:
         spreads = run.select_spreads(keep)
     except DataError:
         return None
-    trades = _plain(run.trades[[*_KEY, "variant", "entry_date", "exit_date", "net_pnl"]]).merge(
-        wanted, on=[*_KEY, "variant"]
-    )
-    trades_of = dict(list(trades.groupby("row")))
+    marks = _marks(run, wanted)
+    row, date, spread = (spreads[name].to_numpy() for name in ("row", "date", "spread"))
+    order = np.argsort(row, kind="stable")
+    numbers, starts = np.unique(row[order], return_index=True)
     out = {}
-    for row, own in spreads.groupby("row"):
-        dates = own["date"].to_numpy()
-        marks = []
-        if row in trades_of:
-            made = trades_of[row]
-            first = np.searchsorted(dates, made["entry_date"].to_numpy())
-            last = np.searchsorted(dates, made["exit_date"].fillna(dates[-1]).to_numpy())
-            marks = list(zip(first.tolist(), np.minimum(last, dates.size - 1).tolist(), made["net_pnl"], strict=True))
-        out[int(str(row))] = sparkline(own["spread"].to_numpy(dtype=np.float64), marks)
+    for number, places in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+        dates = date[places]
+        last = dates.size - 1
+        bars = [
+            (min(int(np.searchsorted(dates, opened)), last),
+             last if np.isnat(closed) else min(int(np.searchsorted(dates, closed)), last), pnl)
+            for opened, closed, pnl in marks.get(number, ())
+        ]  # fmt: skip
+        out[number] = sparkline(spread[places].astype(np.float64), bars)
+    return out
+
+
+def _keys(table: pd.DataFrame) -> list[tuple[Any, ...]]:
+    names = (table[name].astype(str) for name in ("y", "x", "variant"))
+    return list(zip(table["test_end"].to_numpy().astype("datetime64[D]").tolist(), *names, strict=True))
+
+
+def _rows_of(part: pd.DataFrame, wanted: dict[tuple[Any, ...], int]) -> npt.NDArray[np.int64]:
+    """Row of the index that each row of the spreads belongs to; -1 for none.
+
+    Rows of one pair and variant follow each other, so that a key is looked up once a stretch.
+    """
+    if part.empty:
+        return np.empty(0, dtype=np.int64)
+    codes = np.stack([pd.factorize(part[name])[0] for name in (*_KEY, "variant")])
+    starts = np.concatenate([[0], np.flatnonzero((np.diff(codes, axis=1) != 0).any(axis=0)) + 1])
+    found = [wanted.get(key, -1) for key in _keys(part.iloc[starts])]
+    return np.repeat(np.array(found, dtype=np.int64), np.diff(starts, append=len(part)))
+
+
+def _marks(run: RunData, wanted: dict[tuple[Any, ...], int]) -> dict[int, list[tuple[Any, Any, float]]]:
+    """Entry, exit (NaT where open) and net P&L of the trades of each row."""
+    trades = run.trades
+    out: dict[int, list[tuple[Any, Any, float]]] = {}
+    dates = (trades[name].to_numpy() for name in ("entry_date", "exit_date"))
+    for key, opened, closed, pnl in zip(_keys(trades), *dates, trades["net_pnl"].tolist(), strict=True):
+        if key in wanted:
+            out.setdefault(wanted[key], []).append((opened, closed, pnl))
     return out
 
 
