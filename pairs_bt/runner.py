@@ -1,36 +1,43 @@
-"""`run` and `load_run`: from a config to a finished run, and from its folder back to it."""
+"""`run`, `load_run` and what goes with them: scan or validate a config, compare finished runs, explore one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pairs_bt.backtest import table_columns as tables
 from pairs_bt.backtest.portfolio.returns import compound
 from pairs_bt.backtest.selection import select_pairs
-from pairs_bt.backtest.study import Study, check_tradeable, from_source, prepare
+from pairs_bt.backtest.study import Study, check_tradeable, from_source, load_prices, prepare
 from pairs_bt.config.schema import Config
 from pairs_bt.data.prices import PriceData
 from pairs_bt.engine.local import Engine, LocalEngine, find_refusals
 from pairs_bt.engine.pipeline import SCAN_CHUNK, TABLES, TRADE_CHUNK, Progress, WindowResult, scan_window, threaded
 from pairs_bt.engine.scan_table import ScanTable, scan_table
+from pairs_bt.errors import ConfigError
 from pairs_bt.results import Run
 from pairs_bt.runs.build import assemble, expected_chance
-from pairs_bt.runs.cost_estimate import short_blocks
+from pairs_bt.runs.cost_estimate import Validation, short_blocks
 from pairs_bt.runs.load import read_run
 from pairs_bt.runs.prices_in_folder import own_prices
 from pairs_bt.runs.resume import Work, run_in_folder
 from pairs_bt.runs.run_data import RunData
 from pairs_bt.stats.bar_frequency import annual_note, unit_of
 
-__all__ = ["SCAN_CHUNK", "TRADE_CHUNK", "expected_chance", "load_run", "open_study", "run", "scan_all", "scan_windows"]
+if TYPE_CHECKING:
+    from pairs_bt.runs.run_comparison import RunComparison
+
+__all__ = [
+    "SCAN_CHUNK", "TRADE_CHUNK", "compare", "expected_chance", "explore", "load_run", "open_study", "run", "scan",
+    "scan_all", "scan_windows", "validate",
+]  # fmt: skip
 
 
 def _silent(text: str) -> None:
@@ -111,9 +118,7 @@ def run(
     >>> print(first["y"], "on", first["x"], round(first["ratio"], 1))
     BBB on AAA 1.3
     """
-    if prices is None and config is not None and not isinstance(config, (Config, str, Path)):
-        config, prices = None, config
-    config = config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None)
+    config, prices = config_and_prices(config, prices)
     config, data = own_prices(config, prices, None if out is None else Path(out))
     engine = engine or LocalEngine(jobs, scan_chunk, trade_chunk)
     if out is not None:
@@ -155,6 +160,139 @@ def load_run(folder: str | Path) -> Run:
     pairs_bt.errors.DataError: no/such/folder holds no finished run...
     """
     return read_run(Run, folder)
+
+
+def scan(
+    config: Config | str | Path | Any | None = None,
+    *,
+    prices: Any = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Test the pairs of every window, without trading.
+
+    Parameters
+    ----------
+    config, prices
+        As for :func:`pairs_bt.run`.
+    jobs : int, optional
+        Threads; None takes one per CPU. Results do not depend on it.
+    progress : callable, optional
+        Called with (windows done, windows in all).
+
+    Returns
+    -------
+    DataFrame
+        :attr:`pairs_bt.Run.tests` of a run with this config: a row for every pair and window, with the statistics,
+        ``selected``, and the reason why not. The candidates are ``table[table["selected"]]``.
+
+    Raises
+    ------
+    ConfigError, DataError
+        A config or prices that cannot be used.
+    """
+    return scan_all(open_study(*config_and_prices(config, prices)), jobs=jobs, progress=progress)
+
+
+def validate(config: Config | str | Path | Any | None = None, *, prices: Any = None) -> Validation:
+    """Check a config and its prices, and say what a run would do; nothing is run.
+
+    Parameters
+    ----------
+    config, prices
+        As for :func:`pairs_bt.run`.
+
+    Returns
+    -------
+    Validation
+        What the prices hold and what a run would do; printed it is the text of ``pairs-bt validate``.
+
+    Raises
+    ------
+    ConfigError, DataError
+        What a run would be refused for.
+    """
+    config, prices = config_and_prices(config, prices)
+    data = load_prices(config) if prices is None else from_source(config, prices)
+    return Validation(data, open_study(config, data))
+
+
+def compare(*runs: RunData | str | Path, variants: Sequence[str] = ()) -> RunComparison:
+    """Compare finished runs on the dates that they share.
+
+    Parameters
+    ----------
+    *runs : Run or path
+        Two or more: runs, or the folders of stored ones. A stored run is called after its folder, a run in memory
+        ``run 1``, ``run 2``, ... by its place.
+    variants : sequence of str
+        Variants to compare, by the names that the tables print; empty compares all.
+
+    Returns
+    -------
+    RunComparison
+
+    Raises
+    ------
+    ConfigError
+        Fewer than two runs, one of them twice, or a variant that no run has.
+    DataError
+        A folder without a run, or runs that share fewer than two dates.
+    """
+    from pairs_bt.runs.run_comparison import compare_runs, named_folders
+
+    loaded = [found if isinstance(found, RunData) else load_run(found) for found in runs]
+    folders = [(place, Path(found.folder)) for place, found in enumerate(loaded) if found.folder is not None]
+    short = dict(zip((place for place, _ in folders), named_folders([folder for _, folder in folders]), strict=True))
+    named = {short.get(place, f"run {place + 1}"): found for place, found in enumerate(loaded)}
+    return compare_runs(named, variants=[variants] if isinstance(variants, str) else variants)
+
+
+def explore(run: RunData | str | Path, *, out: str | Path | None = None) -> Path:
+    """Write the page that trades a finished run again as its thresholds move.
+
+    In a notebook ``run.explore()`` shows the same without a file.
+
+    Parameters
+    ----------
+    run : Run or path
+        A run, or the folder of a stored one.
+    out : path, optional
+        File to write; None writes ``explore.html`` into the run's folder.
+
+    Returns
+    -------
+    Path
+        The page: one file that needs neither a server nor a network.
+
+    Raises
+    ------
+    ConfigError
+        A run in memory without `out`.
+    DataError
+        A folder without a run, or prices that are gone or are not those of the run.
+    """
+    from pairs_bt.report.explorer.page import write_explorer
+    from pairs_bt.runs.run_folder import EXPLORER, record_file
+
+    loaded = run if isinstance(run, RunData) else load_run(run)
+    if out is None and loaded.folder is None:
+        raise ConfigError(
+            "This run is in memory and has no folder for explore.html: give the page's path, such as "
+            "out='explore.html', or show it in a notebook with run.explore()."
+        )
+    target = Path(out) if out is not None else Path(str(loaded.folder)) / EXPLORER
+    write_explorer(loaded, target)
+    if out is None:
+        record_file(target.parent, target.name)
+    return target
+
+
+def config_and_prices(config: Config | str | Path | Any | None, prices: Any) -> tuple[Config, Any]:
+    """Load a config, and take what is none for prices: a frame may stand where a config stands."""
+    if prices is None and config is not None and not isinstance(config, (Config, str, Path)):
+        config, prices = None, config
+    return config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None), prices
 
 
 def _write_report(made: RunData, path: Path) -> None:

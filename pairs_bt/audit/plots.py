@@ -9,14 +9,12 @@ import numpy as np
 from pairs_bt.audit.null_evidence import lookup
 from pairs_bt.audit.sentences import KINDS
 from pairs_bt.report.palette import BAND, INK, MUTED, variant_color
-from pairs_bt.report.plots.canvas import legend, legend_rows, line, panels, styled, zero_line
+from pairs_bt.report.plots.canvas import label_width, legend, legend_rows, line, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pairs_bt.audit.result import Audit
-
-WIDE = 1100
 
 
 @styled
@@ -25,21 +23,25 @@ def ladder_figure(audit: Audit) -> Figure:
     table = audit.ladder.pivot(index="rung", columns="variant", values="sharpe")[list(audit.labels)]
     names = audit.ladder.drop_duplicates("rung").sort_values("rung")["name"].tolist()
     labels = list(audit.labels.values())
+    claims = int((audit.ladder.drop_duplicates("rung")["pnl"] == "spread").sum())
+    shaded = " (shaded: a claim, not money)" if claims else ""
     figure, (axis,) = panels(
-        ["Net Sharpe ratio, one thing mended a rung"], [260], width=WIDE, legend=legend_rows(labels, WIDE), bottom=84
-    )
+        [f"Net Sharpe ratio by rung{shaded}"], [30 * len(names) + 10],
+        legend=legend_rows(labels), left=label_width(names),
+    )  # fmt: skip
+    places = np.arange(len(names))
     handles = [
-        line(axis, table.index, table[name].to_numpy(), number, marker="o", markersize=4)
+        line(axis, table[name].to_numpy(), places, number, marker="o", markersize=4)
         for number, name in enumerate(audit.labels)
     ]
-    claims = int((audit.ladder.drop_duplicates("rung")["pnl"] == "spread").sum())
     if claims:
-        axis.axvspan(-0.5, claims - 0.5, color=BAND, zorder=0)
-        axis.annotate("a claim: the differenced spread", (claims - 0.45, 0.97), xycoords=("data", "axes fraction"),
-                      va="top", color=MUTED, fontsize=11)  # fmt: skip
-    zero_line(axis)
-    axis.set_xticks(table.index, names, rotation=40, ha="right", rotation_mode="anchor")
-    axis.set_xlim(-0.5, len(names) - 0.5)
+        axis.axhspan(-0.5, claims - 0.5, color=BAND, zorder=0)
+    axis.grid(axis="x", visible=True)
+    axis.axvline(0.0, color=MUTED, linewidth=0.9, zorder=1.5)
+    axis.set_yticks(places, names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.locator_params(axis="x", nbins=6)
+    axis.margins(x=0.04)
     legend(figure, handles, labels)
     return figure
 
@@ -50,9 +52,7 @@ def windows_figure(audit: Audit) -> Figure:
     table = audit.windows
     kinds = [kind for kind in KINDS if f"expected_{kind}" in table]
     labels = ["found", *(f"expected: {KINDS[kind]}" for kind in kinds), "95% of null universes"]
-    figure, (axis,) = panels(
-        ["Candidates by window (pairs that pass the tests)"], [190], width=WIDE, legend=legend_rows(labels, WIDE)
-    )
+    figure, (axis,) = panels(["Candidates by window (pairs that pass the tests)"], [190], legend=legend_rows(labels))
     x = np.arange(len(table))
     low = table[[f"low_{kind}" for kind in kinds]].min(axis=1)
     high = table[[f"high_{kind}" for kind in kinds]].max(axis=1)
@@ -61,7 +61,7 @@ def windows_figure(audit: Audit) -> Figure:
     handles = [
         line(axis, x, table[f"expected_{kind}"].to_numpy(), number, zorder=3) for number, kind in enumerate(kinds)
     ]
-    step = max(1, len(table) // 12)
+    step = max(1, -(-len(table) // 6))
     axis.set_xticks(x[::step], [str(label)[:7] for label in table["test_end"][::step]])
     axis.set_xlim(-0.7, len(table) - 0.3)
     legend(figure, [bars, *handles, band], labels)
@@ -76,7 +76,7 @@ def place_figure(audit: Audit, statistic: str, title: str) -> Figure:
     names = list(audit.labels)
     labels = [*(KINDS[kind] for kind in kinds), "real"]
     height = 26 * len(names) * max(len(kinds), 1) // 2 + 20
-    left = 7 * max(len(label) for label in audit.labels.values()) + 14
+    left = label_width(list(audit.labels.values()))
     figure, (axis,) = panels([title], [height], legend=legend_rows(labels), left=left)
     handles = []
     for number, kind in enumerate(kinds):

@@ -14,7 +14,7 @@ from pairs_bt.audit.universe_statistics import UniverseStatistics
 from pairs_bt.config.schema import Config
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """A finished audit.
 
@@ -53,3 +53,12 @@ class Audit:
     calls: list[NullVerdict]
     certificate: Certificate
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        found = ", ".join(f"{d.found:,} (by chance {d.expected:.1f}, {d.kind})" for d in self.discoveries[:1])
+        ahead = "no look-ahead found" if self.certificate.holds else "LOOK-AHEAD FOUND"
+        where = f"; {self.folder / 'audit.html'}" if self.folder is not None else ""
+        return (
+            f"<Audit: {self.ladder['rung'].nunique()} rungs, {self.draws:,} null universes of each of "
+            f"{len(self.discoveries)} kinds; candidates: {found}; {ahead}{where}>"
+        )

@@ -23,7 +23,7 @@ from pairs_bt.config.schema import Config
 from pairs_bt.config.writer import fingerprint
 from pairs_bt.data.prices import fingerprint_frame
 from pairs_bt.errors import ConfigError, PartialError
-from pairs_bt.runner import open_study
+from pairs_bt.runner import config_and_prices, open_study
 
 MANIFEST = "audit.json"
 FILES = ("audit.html", "ladder.csv", "null.csv", "null_windows.csv", "causality.json", null_draws.DRAWS, MANIFEST)
@@ -33,24 +33,22 @@ Display = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
 def run_audit(
-    config: Config,
+    config: Config | str | Path | Any | None = None,
     *,
-    prices: pd.DataFrame | None = None,
+    prices: Any = None,
     draws_each: int = 200,
     dates: int = 10,
-    out: Path | None = None,
+    out: str | Path | None = None,
     jobs: int | None = None,
     fresh: bool = False,
     display: Display | None = None,
 ) -> Audit:
-    """Audit a study.
+    """Audit a study: how much of its result is bias, how much is noise, and that none of it is look-ahead.
 
     Parameters
     ----------
-    config : Config
-        The study's config.
-    prices : DataFrame, optional
-        Adjusted closes in place of those that the config names.
+    config, prices
+        As for :func:`pairs_bt.run`.
     draws_each : int
         Null universes of each of the three kinds.
     dates : int
@@ -65,6 +63,10 @@ def run_audit(
     display : callable, optional
         Shows progress; see `Display`.
 
+    Returns
+    -------
+    Audit
+
     Raises
     ------
     ConfigError, DataError
@@ -72,6 +74,8 @@ def run_audit(
     PartialError
         When `out` cannot be written any more; finished draws are kept.
     """
+    config, prices = config_and_prices(config, prices)
+    out = None if out is None else Path(out)
     study = open_study(config, prices)
     with ExitStack() as stack:
         if out is not None:

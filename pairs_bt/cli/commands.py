@@ -202,11 +202,12 @@ def validate(config: Path | None, overrides: tuple[str, ...]) -> None:
     settings = Config.load(config, overrides)
     from pairs_bt.backtest.study import load_prices
     from pairs_bt.runner import open_study
-    from pairs_bt.runs.cost_estimate import show_prices, show_validation
+    from pairs_bt.runs.cost_estimate import price_lines, study_lines
 
     data = load_prices(settings)
-    show_prices(data)
-    show_validation(open_study(settings, data))
+    # Before the rest is checked: what the prices hold helps to mend what does not fit them.
+    click.echo("\n".join(price_lines(data)))
+    click.echo("\n".join(study_lines(open_study(settings, data))))
 
 
 cli.add_command(hedge)

@@ -20,16 +20,9 @@ def explore(folder: Path, out: Path | None, force: bool) -> None:
 
     One file, opened from the disk: no server, no network.
     """
+    from pairs_bt import runner
     from pairs_bt.cli.terminal.output_file import PAGE, check_out
-    from pairs_bt.runner import load_run
-    from pairs_bt.runs.run_folder import EXPLORER, record_file
 
-    loaded = load_run(folder)
+    loaded = runner.load_run(folder)
     check_out(out, PAGE, force=force)
-    from pairs_bt.report.explorer.page import write_explorer
-
-    target = out or folder / EXPLORER
-    write_explorer(loaded, target)
-    if out is None:
-        record_file(folder, target.name)
-    click.echo(target)
+    click.echo(runner.explore(loaded, out=out))

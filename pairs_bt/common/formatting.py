@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import date
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -55,6 +56,15 @@ def text_table(rows: Sequence[Sequence[str]], left: Sequence[bool] = (True,)) ->
     return "\n".join([head, "-" * (sum(widths) + 2 * (len(widths) - 1)), *body])
 
 
+def html_table(rows: Sequence[Sequence[str]], caption: str = "") -> str:
+    """Rows of text as a table for a notebook, the first of them its head; everything is escaped."""
+    head, *body = ([escape(text) for text in row] for row in rows)
+    lines = ["".join(f"<th>{text}</th>" for text in head)]
+    lines += [f"<th>{first}</th>" + "".join(f"<td>{text}</td>" for text in rest) for first, *rest in body]
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{title}{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
 def signed(value: float, digits: int = 2) -> str:
     """A number that always shows its sign."""
     text = number(value, digits)
@@ -98,6 +108,15 @@ def span(source: Mapping[str, Any], start: date | None, end: date | None) -> str
     # ISO dates sort as text.
     first, last = max(first, str(start or first)), min(last, str(end or last))
     return f"{first} to {last}"
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """A number with that many significant digits, zeros at the end included, and at most eight decimals."""
+    value = float(value)
+    if not math.isfinite(value):
+        return number(value)
+    places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
+    return number(value, min(max(places, 0), 8))
 
 
 def pvalue(value: float) -> str:

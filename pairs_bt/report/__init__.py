@@ -1,7 +1,11 @@
-"""Pages: a run's report and what it is made of."""
+"""Pages: a run's report and what it is made of; ``pairs_bt.report(run, path)`` writes a report."""
 
 from importlib import import_module
 from typing import Any
+
+from pairs_bt.common.callable_package import make_callable
+
+make_callable(__name__, "pairs_bt.report.page", "write_report")
 
 
 def __getattr__(name: str) -> Any:

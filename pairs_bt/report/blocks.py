@@ -65,6 +65,13 @@ class Table:
     kind: str = "table"
 
     @property
+    def turned(self) -> Table:
+        """The same table with its rows as columns, for a screen that is narrow: the marks stand at the rows."""
+        heads = [row.head.strip() for row in self.rows]
+        rows = [Row(name, [row.cells[k] for row in self.rows], note="") for k, name in enumerate(self.head[1:])]
+        return Table([self.head[0], *heads], rows, self.caption, self.note, self.marks, self.narrow)
+
+    @property
     def columns(self) -> list[tuple[str, str]]:
         """Each head with the CSS class of its column: text is aligned left, head and cells alike."""
         body = next((row for row in self.rows if row.cells), None)
@@ -108,6 +115,25 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class IndexItem:
+    """One pair of an index: its name, what its trades made, the variant shown, its picture, its link ('' for none)."""
+
+    name: str
+    text: str
+    variant: str = ""
+    picture: Markup | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class PairIndex:
+    """Pairs in groups, each under its heading."""
+
+    groups: Sequence[tuple[str, Sequence[IndexItem]]]
+    kind: str = "index"
+
+
+@dataclass(frozen=True)
 class Beside:
     """Blocks beside each other where there is room."""
 
@@ -120,7 +146,7 @@ class Beside:
         return all(block.kind == "picture" or getattr(block, "narrow", False) for block in self.blocks)
 
 
-Block = Table | Picture | Text | Code | Bullets | Beside
+Block = Table | Picture | Text | Code | Bullets | PairIndex | Beside
 
 
 @dataclass(frozen=True)

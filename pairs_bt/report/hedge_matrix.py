@@ -13,9 +13,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from pairs_bt.common.array_checks import Floats
-from pairs_bt.common.formatting import number
+from pairs_bt.common.formatting import number, significant
 from pairs_bt.kernels import hedge_matrix as kernel
-from pairs_bt.models.online.hedge_matrix import MIN_BARS, HedgeMatrix
+from pairs_bt.models.online.hedge_matrix import MIN_BARS, SPACE_NAMES, HedgeMatrix
 from pairs_bt.models.online.hedge_matrix_file import writing
 from pairs_bt.report.blocks import Cell, Row, Table
 from pairs_bt.report.hedge_matrix_page import picture, render, shade
@@ -29,6 +29,8 @@ RATIOS, PAIRS, PAGE = "hedge_ratios.csv", "pairs.parquet", "matrix.html"
 NAMED = 60
 _PART = 40
 _TOP = 20
+# A ratio that moves by more than so many standard errors is counted at the top of the page.
+_MUCH = 3.0
 _STATE = "pairs_bt.state"
 _SPACE_NOTES = {
     "levels": "",
@@ -154,32 +156,56 @@ def page(
     top = _largest(np.where(current, moves, np.nan), _TOP)
     part = order if k <= NAMED else _most_moved(np.where(current, moves, np.nan), order)
     ordered = shades[np.ix_(order, order)]
+    passed = f"the bar before {matrix.last_bar}" if since is None else f"the last update ({since.last_bar})"
     return render(
         identity=state.identity,
         last_bar=matrix.last_bar,
-        summary=_summary(matrix),
+        facts=_facts(matrix),
+        headline=_headline(matrix, np.where(current, moves, np.nan), top, passed),
         orders=orders,
         notes=[*notes, *(_not_current(matrix) if since is None else ())],
         unit=_SPACE_NOTES[state.space],
         colour=_colour_text(ends),
-        ends=[_text(end, 3) for end in ends],
+        ends=[significant(end, 3) for end in ends],
         images=[picture(ordered, side) for side in (0, 1)] if k > NAMED else [],
         tickers=[matrix.tickers[i] for i in order],
         heat_names=[matrix.tickers[i] for i in part],
         heat=_heat(matrix, part, shades),
-        since=f"the bar before {matrix.last_bar}" if since is None else f"the last update ({since.last_bar})",
+        since=passed,
         moved=_pairs_table(matrix, top, _moved(matrix, before, moves)),
         **_static(matrix, current),
     )
 
 
-def _summary(matrix: HedgeMatrix) -> str:
-    state = matrix.state
+def _facts(matrix: HedgeMatrix) -> list[tuple[str, str]]:
+    """What the matrix is of and how it was filtered, in the order of the report's own facts."""
+    state, given = matrix.state, matrix.state.parameters
     k = len(state.tickers)
-    parameters = ", ".join(f"{name} {value:g}" for name, value in state.parameters.items())
+    return [
+        ("tickers", f"{k:,}, {k * (k - 1):,} ratios"),
+        ("bars", f"{state.bars:,} of {SPACE_NAMES[state.space]}"),
+        (
+            "filter starts",
+            f"at ratio {given['init_beta']:g}, intercept {given['init_alpha']:g}, each with variance "
+            f"{given['init_cov']:g}",
+        ),
+        ("ratio and intercept move", f"with variance {given['trans_cov']:g} a bar"),
+        ("y is off the line", f"with variance {given['obs_cov']:g}"),
+        ("z-score and half-life", f"of the last {len(state.days)} bars at today's ratio; half-lives in bars"),
+    ]
+
+
+def _headline(matrix: HedgeMatrix, moves: Floats, top: Sequence[tuple[int, int]], since: str) -> str:
+    """The sentence at the top: which ratio moved most, and how many moved much."""
+    if not top:
+        return "No pair has a ratio before the last bar, so none has moved."
+    y, x = top[0]
+    known = np.abs(moves[np.isfinite(moves)])
+    names, size, much = matrix.tickers, known.size, int((known > _MUCH).sum())
     return (
-        f"{k:,} tickers, {k * (k - 1):,} ratios, {state.bars:,} bars; space {state.space}; {parameters}. "
-        f"The z-score and the half-life (in bars) are of the last {len(state.days)} bars at today's ratio."
+        f"Since {since} the ratio of {names[y]} on {names[x]} moved most, by "
+        f"{significant(abs(float(moves[y, x])), 3)} of its standard errors. Of {size:,} ratios "
+        f"{f'{much:,}' if much else 'none'} moved by more than {_MUCH:g}."
     )
 
 
@@ -216,7 +242,8 @@ def _colour_text(ends: tuple[float, float, float]) -> str:
     if away < 0.02:
         text += (
             f". Here nearly all ratios are equal dollars within {100.0 * away:.2g}%: with these variances the filter "
-            "follows the quotient of the last two prices and little else. A smaller trans_cov makes it estimate"
+            "follows the quotient of the last two prices and little else. A smaller variance of the moves (trans_cov) "
+            "makes it estimate"
         )
     return text
 
@@ -253,10 +280,10 @@ def _heat(matrix: HedgeMatrix, part: Sequence[int], shades: Any) -> list[dict[st
                 cells.append({"shade": shades[i, j], "title": title, "text": ""})
                 continue
             title = (
-                f"{names[i]} on {names[j]}: ratio {_text(beta, 6)}, standard error {_text(error, 3)}, "
-                f"z {_text(z[i, j], 3)}, half-life {_text(half_life[i, j], 3)}, last bar {days[i, j]}"
+                f"{names[i]} on {names[j]}: ratio {significant(beta, 6)}, standard error {significant(error, 3)}, "
+                f"z {significant(z[i, j], 3)}, half-life {significant(half_life[i, j], 3)}, last bar {days[i, j]}"
             )
-            cells.append({"shade": shades[i, j], "title": title, "text": _text(beta, digits)})
+            cells.append({"shade": shades[i, j], "title": title, "text": significant(beta, digits)})
         rows.append({"name": names[i], "cells": cells})
     return rows
 
@@ -302,7 +329,7 @@ def _static(matrix: HedgeMatrix, current: Any) -> dict[str, Any]:
     unit = "% of y's price" if levels else "% (hundredths of a log)"
     if not size.size:
         return {"static_text": "No pair has a ratio before the last bar.", "static": Table([], [])}
-    middle, high = (_text(float(q), 3) for q in np.quantile(size, (0.5, 0.95)))
+    middle, high = (significant(float(q), 3) for q in np.quantile(size, (0.5, 0.95)))
     text = (
         f"Each pair's line of the bar before (ratio and intercept), held to the prices of {matrix.last_bar}, misses y "
         f"by {middle}{unit} in the median over {size.size:,} pairs and by {high}{unit} in the worst twentieth. Below, "
@@ -314,12 +341,3 @@ def _static(matrix: HedgeMatrix, current: Any) -> dict[str, Any]:
         "expected deviations": (surprise, 3),
     }
     return {"static_text": text, "static": _pairs_table(matrix, _largest(surprise, _TOP), columns)}
-
-
-def _text(value: Any, digits: int) -> str:
-    """A number with that many significant digits, zeros at the end included."""
-    value = float(value)
-    if not np.isfinite(value):
-        return number(value)
-    places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
-    return number(value, min(max(places, 0), 8))

@@ -12,6 +12,10 @@ from pairs_bt.common.files import write_text
 from pairs_bt.errors import PairsError
 from pairs_bt.report.palette import css_variables, variant_dash
 from pairs_bt.runs.run_data import RunData
+from pairs_bt.runs.run_folder import EXPLORER
+
+# With more variants the headline table needs the whole width, and the equity stands below it.
+MAX_BESIDE_EQUITY = 8
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -23,28 +27,38 @@ def write_report(run: RunData, path: Path, *, pairs: Sequence[tuple[str, str]] =
     Parameters
     ----------
     run : Run
-        Its tables are read, and the prices if they are at hand.
+        Its tables are read, and the prices if they are at hand. Where its folder holds ``explore.html``, a report in
+        the same folder links every pair to it.
     path : Path
         The file to write.
     pairs : sequence of (y, x)
         Pairs that get a page beside the best, the median and the worst; in either order.
     """
-    write_text(Path(path), render_report(run, pairs=pairs))
+    path = Path(path)
+    write_text(path, render_report(run, pairs=pairs, explorer=_explorer_beside(run, path)))
 
 
-def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = ()) -> str:
-    """Make the report's HTML."""
-    from pairs_bt.report.blocks import MAX_BESIDE, Drawer, styles
+def _explorer_beside(run: RunData, path: Path) -> str:
+    """Address of the run's explorer as seen from the report at `path`; '' unless both are in the run's folder."""
+    if run.folder is None or path.absolute().parent != run.folder.absolute():
+        return ""
+    return EXPLORER if (run.folder / EXPLORER).is_file() else ""
+
+
+def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = (), explorer: str = "") -> str:
+    """Make the report's HTML; with an address of the run's explorer, pairs are linked to it."""
+    from pairs_bt.report.blocks import Drawer, styles
     from pairs_bt.report.panels import (
         concentration,
         entry_levels,
         hedge_effectiveness,
         held_ratios,
+        pair_index,
         results,
         scan,
         trades,
-    )
-    from pairs_bt.report.plots.equity import plot_sharpe
+    )  # fmt: skip
+    from pairs_bt.report.plots.equity import plot_equity
 
     draw = Drawer(run)
     makers = (
@@ -62,6 +76,7 @@ def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = ()) -> str
     sections = [make(run, draw) for make in makers]
     sections += entry_levels.thresholds_panels(run, draw)
     sections.append(trades.pair_panels(run, draw, pairs))
+    sections.append(pair_index.index_panel(run, draw, explorer))
     sections += [scan.scan_panel(run, draw), scan.data_panel(run, draw)]
     return (
         environment()
@@ -75,10 +90,10 @@ def render_report(run: RunData, *, pairs: Sequence[tuple[str, str]] = ()) -> str
             held=held_ratios.held_notes(run),
             headline=_headline(run),
             single_trades=concentration.single_trades(run),
-            picture=draw(plot_sharpe),
+            picture=draw(plot_equity),
             sections=sections,
             swatches=_swatches(styles(run)),
-            crowded=len(run.labels) > MAX_BESIDE,
+            crowded=len(run.labels) > MAX_BESIDE_EQUITY,
             light=css_variables(0),
             dark=css_variables(1),
         )
@@ -169,7 +184,9 @@ def _headline(run: RunData) -> Any:
         Row("Mean trade, net (bp)", [number(v, 1) for v in table["mean_trade_net_bp"]]),
         Row("Break-even (bp a leg)", [number(v, 1) for v in table["break_even_cost_bps"]]),
     ]
-    return Table(["", *table["label"]], rows, marks=styles(run))
+    idle = [str(label) for label, trades in zip(table["label"], table["trades"], strict=True) if not trades]
+    why = f"A dash: {' and '.join(idle)} made no trade, so there is nothing to measure." if idle else ""
+    return Table(["", *table["label"]], rows, note=why, marks=styles(run))
 
 
 def _swatches(numbers: dict[str, int]) -> dict[str, tuple[int, str]]:

@@ -94,10 +94,10 @@ def render_comparison(found: RunComparison) -> str:
     ]
     same = Text("The configs, prices and versions are the same.")
     blocks: list[Block] = [
+        Beside(pictures),
         laid["metrics"],
         laid["configs"] if laid["configs"].rows else same,
         laid["days"],
-        Beside(pictures),
         laid["across"] if laid["across"].rows else Text("No variant is in two of the runs."),
         laid["differences"],
     ]

@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 
-import click
 import pandas as pd
 
 from pairs_bt.backtest.hedge_rules import variants
@@ -95,56 +94,86 @@ _SUMMED = (
 _NAMES = 12
 
 
-def show_prices(data: PriceData) -> None:
-    """Print what a source of prices holds: tickers, dates, field, gaps, holidays, splits, who is dead and when."""
+def price_lines(data: PriceData) -> list[str]:
+    """Say what a source of prices holds: tickers, dates, field, gaps, holidays, splits, who is dead and when."""
     prices, notes = data.prices, data.notes
     dates = pd.DatetimeIndex(prices.index)
     days = f"{dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
     year = count_bars_a_year(dates)
     used = "" if year == TRADING_DAYS else f" ({year:g} in annual figures)"
-    click.echo(
-        f"prices   {prices.shape[1]} tickers, {days}, {len(dates):,} dates, about {bars_a_year(dates):.0f} a year{used}"
-    )
     field = next((note.text for note in notes if note.rule == "field"), "one price for each ticker")
-    click.echo(f"field    {field}")
+    often = f"about {bars_a_year(dates):.0f} a year{used}"
+    out = [
+        f"prices   {prices.shape[1]} tickers, {days}, {len(dates):,} dates, {often}",
+        f"field    {field}",
+    ]
     for label, rules, none in _SUMMED:
         found = [note for note in notes if note.rule in rules]
         tickers = [note.ticker for note in found if note.ticker]
         whole = [note.text for note in found if not note.ticker]
         lines = whole or ([f"in {counted(len(tickers), 'ticker')}: {_some(tickers)}"] if tickers else [none])
-        for line in lines:
-            click.echo(f"{label:<8} {line}")
+        out += [f"{label:<8} {line}" for line in lines]
     dead = [f"{note.ticker} {note.date}" for note in notes if note.rule == "ends_early"]
     text = f"{counted(len(dead), 'ticker')}, with the last price: {_some(dead)}" if dead else "none before the end"
-    click.echo(f"dead     {text}")
+    return [*out, f"dead     {text}"]
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
 
 
-def show_validation(study: Study) -> None:
-    """Print what a run would do, what the data door has noticed, who takes part, and what it would cost."""
+def study_lines(study: Study) -> list[str]:
+    """Say what a run would do, what the data door has noticed, who takes part, and what it would cost."""
     windows, pairs = study.windows, study.pair_i.size
     ends = f"{windows[0].label} to {windows[-1].label}"
-    click.echo(f"windows  {len(windows)}, test ends {ends}, about {windows[-1].n_train} train bars")
-    click.echo(f"pairs    {pairs:,} a window, {pairs * len(windows):,} tests")
-    click.echo(f"variants {', '.join(v.label for v in variants(study.config.hedge))}")
-    for line in _absent(study):
-        click.echo(f"absent   {line}")
+    out = [
+        f"windows  {len(windows)}, test ends {ends}, about {windows[-1].n_train} train bars",
+        f"pairs    {pairs:,} a window, {pairs * len(windows):,} tests",
+        f"variants {', '.join(v.label for v in variants(study.config.hedge))}",
+        *(f"absent   {line}" for line in _absent(study)),
+    ]
     if not study.notes:
-        click.echo("notes    none: nothing was repaired, flagged or left out")
+        out.append("notes    none: nothing was repaired, flagged or left out")
     else:
         counts = Counter(note.kind.replace("_", " ") for note in study.notes)
-        click.echo(f"notes    {len(study.notes)}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
-    for note in study.notes:
-        click.echo(f"note     {note.text}")
+        out.append(f"notes    {len(study.notes)}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+    out += [f"note     {note.text}" for note in study.notes]
     cost = expected_cost(study)
-    click.echo(
+    return [
+        *out,
         f"cost     about {_seconds(cost.seconds)} and {cost.peak_bytes / 2**30:.1f} GiB of memory on "
-        f"{os.cpu_count() or 1} processors, once the kernels are compiled"
-    )
-    click.echo("The config and the prices fit; nothing was run.")
+        f"{os.cpu_count() or 1} processors, once the kernels are compiled",
+        "The config and the prices fit; nothing was run.",
+    ]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Validation:
+    """What :func:`pairs_bt.validate` found; printed it is what ``pairs-bt validate`` says.
+
+    Attributes
+    ----------
+    data : PriceData
+        The prices, and notes on what was done to them.
+    study : Study
+        The config resolved on them: tickers, pairs, windows, notes.
+    """
+
+    data: PriceData
+    study: Study
+
+    @property
+    def cost(self) -> Cost:
+        """Time and memory that a run would take, roughly."""
+        return expected_cost(self.study)
+
+    @property
+    def lines(self) -> list[str]:
+        """The text, line by line."""
+        return [*price_lines(self.data), *study_lines(self.study)]
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
 
 
 def _absent(study: Study) -> list[str]:

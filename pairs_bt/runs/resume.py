@@ -286,8 +286,12 @@ class _Session(Generic[Made]):
             self.work.write_report(read_run(self.work.kind, self.folder), self.folder / run_folder.REPORT)
             run_folder.record_file(self.folder, run_folder.REPORT)
         still = run_folder.damaged(self.folder, run_folder.read_manifest(self.folder))
+        # A report that is made again beside an explorer links to it, which the first one could not.
+        may_change = {run_folder.REPORT} if run_folder.EXPLORER in manifest["files"] else set()
         changed = [
-            n for n, d in run_folder.read_manifest(self.folder)["files"].items() if manifest["files"].get(n, d) != d
+            n
+            for n, d in run_folder.read_manifest(self.folder)["files"].items()
+            if manifest["files"].get(n, d) != d and n not in may_change
         ]
         if still or changed:
             raise PartialError(

@@ -21,7 +21,7 @@ from pairs_bt.stats.comparison import Comparison, compare_variants
 _PATHS = tuple(".".join(key) for key in PATH_KEYS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunComparison:
     """Several runs on their common dates.
 
@@ -84,6 +84,13 @@ class RunComparison:
             table = self.net[list(rows.index)]
             out[str(variant)] = table.set_axis(list(rows["run"]), axis=1)
         return out
+
+    def __repr__(self) -> str:
+        return f"{' and '.join(self.names)} on the {len(self.net):,} dates that they share\n{self.comparison!r}"
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the statistics of every run and variant, and the verdict."""
+        return self.comparison._repr_html_()
 
 
 def compare_runs(runs: Mapping[str, RunData], *, variants: Sequence[str] = ()) -> RunComparison:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from pairs_bt.common.formatting import html_table, in_ascii, interval, number, percent, pvalue, text_table
 from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.stats.bar_frequency import unit_of
 from pairs_bt.stats.bootstrap import checked_frame, sharpe_contributions, sharpe_intervals
@@ -181,7 +183,7 @@ def market_exposure(returns: pd.DataFrame, prices: pd.DataFrame) -> pd.DataFrame
     return pd.DataFrame(rows, index=frame.columns.rename("variant"), columns=["beta", "correlation", "days"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Everything the report says about variants against each other; see the functions of the same names.
 
@@ -211,6 +213,33 @@ class Comparison:
     windows: pd.DataFrame | None
     concentration: pd.DataFrame | None
     verdict: str
+
+    def _described(self) -> tuple[str, list[list[str]]]:
+        """What was compared, in one line, and a row a variant."""
+        options, sets = self.settings, self.confidence_set.to_dict("index")
+        line = (
+            f"Comparison of {len(self.metrics.columns)} series over {options['days']:,} days; "
+            f"{options['draws']:,} draws of blocks of {options['block']} days"
+        )
+        rows = [["", "return a year", "Sharpe ratio", f"{options['level']:.0%} interval", "drawdown", "p, none better"]]
+        for name, own in self.intervals.to_dict("index").items():
+            found = self.metrics[name]
+            rows.append(
+                [
+                    str(name), percent(found["annual_return"]), number(found["sharpe"]),
+                    interval(own["low"], own["high"]), percent(found["max_drawdown"]), pvalue(sets[name]["pvalue"]),
+                ]
+            )  # fmt: skip
+        return line, rows
+
+    def __repr__(self) -> str:
+        line, rows = self._described()
+        return in_ascii(f"{line}\n\n{text_table(rows)}\n\n{self.verdict}")
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: a row a variant, and the verdict."""
+        line, rows = self._described()
+        return html_table(rows, line) + f"<p>{escape(self.verdict)}</p>"
 
 
 def _risk_adjusted(frame: pd.DataFrame) -> pd.DataFrame:

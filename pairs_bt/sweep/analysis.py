@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.study import Study
+from pairs_bt.common.formatting import in_ascii
 from pairs_bt.config.schema import Config
 from pairs_bt.stats.deflated_sharpe import probabilistic_sharpe
 from pairs_bt.stats.performance import annual_return, annual_volatility, max_drawdown, sharpe
@@ -50,7 +51,7 @@ class Walk:
     switches: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
     """A finished sweep.
 
@@ -100,6 +101,15 @@ class SweepResult:
     verdict: str
     source: dict[str, Any]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        variant, place = self.best
+        keys = ", ".join(parameter.key for parameter in self.grid.parameters)
+        return (
+            f"<SweepResult: {len(self.grid.settings):,} settings of {keys}, {len(self.variants)} variants, "
+            f"{self.dates.size:,} days; best in hindsight {self.labels[variant]} at {self.grid.settings[place].name}. "
+            f"{in_ascii(self.verdict)}>"
+        )
 
     @property
     def labels(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pairs_bt.engine.dask_engine import DaskEngine
 from pairs_bt.engine.local import Engine, LocalEngine
 from pairs_bt.engine.pipeline import Progress
 from pairs_bt.errors import ConfigError
+from pairs_bt.runner import config_and_prices
 from pairs_bt.sweep import folder as files
 from pairs_bt.sweep.analysis import SweepResult, analyse
 from pairs_bt.sweep.cohort_traders import Threads, Trader
@@ -32,7 +33,7 @@ def _silent(text: str) -> None:
 
 
 def sweep(
-    config: Config | str | Path | None = None,
+    config: Config | str | Path | Any | None = None,
     grid: Mapping[str, Sequence[Any]] | None = None,
     *,
     prices: Any = None,
@@ -48,12 +49,12 @@ def sweep(
 
     Parameters
     ----------
-    config : Config, path or None
-        The base; None takes the built-in demo.
+    config : Config, path, prices or None
+        The base; None takes the built-in demo. Anything else is taken for prices.
     grid : mapping, optional
         Config key to values, such as ``{"signal.entry": [1.5, 2.0]}``; None takes ``[sweep] grid`` of the config.
-    prices : DataFrame, optional
-        Adjusted closes, dates x tickers, in place of the file that the config names.
+    prices : DataFrame, path or any other source of :func:`pairs_bt.read_prices`, optional
+        Prices in place of those that the config names.
     out : path, optional
         Folder to write; finished settings found there are not traded again. None keeps everything in memory.
     jobs : int, optional
@@ -81,7 +82,7 @@ def sweep(
     PartialError
         When `out` cannot be written any more, a task fails, or the scheduler is lost; finished settings are kept.
     """
-    config = config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None)
+    config, prices = config_and_prices(config, prices)
     made = make_grid(config, grid, yes=yes)
     for setting in made.settings:
         _check_limits(setting.config, setting.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import pairs_bt
 from pairs_bt import Config
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.report.page import render_report
 from tests.cli_tools import call
 
 
@@ -118,3 +120,31 @@ def test_a_check_says_what_was_checked(prices: pd.DataFrame, tmp_path: Path) -> 
     count = len(json.loads((tmp_path / "r" / "manifest.json").read_text())["files"])
     assert f"{count} files were read and compared with their checksums" in said.out
     assert "None is missing, and none has changed" in said.out
+
+
+def test_a_variant_that_never_traded_has_no_volatility_and_its_dashes_have_a_reason(prices: pd.DataFrame) -> None:
+    made = pairs_bt.run(Config.from_dict({"signal": {"entry": 60.0, "half_life": "book"}}), prices=prices)
+    assert (made.summary["trades"] == 0).all()
+    for column in ("net_volatility", "gross_volatility", "net_annual_return", "net_max_drawdown"):
+        assert (made.summary[column] == 0.0).all(), column
+    labels = " and ".join(made.labels.values())
+    assert f"A dash: {labels} made no trade, so there is nothing to measure." in render_report(made)
+    assert "A dash: " not in made._repr_html_() or "made no trade" in made._repr_html_()
+
+
+def test_nothing_in_process_warns_of_names_outside_a_category(prices: pd.DataFrame, tmp_path: Path) -> None:
+    """pandas 3 deprecates a Categorical with values outside its categories: all reads of spreads go through one."""
+    config = Config.from_dict({"selection": {"keep": "selected"}, "universe": {"pairs": [["AAA", "BBB"]]}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = pairs_bt.run(config, prices=prices)
+        stored = pairs_bt.run(config, prices=prices, out=tmp_path / "run")
+        for one in (made, stored, pairs_bt.load_run(tmp_path / "run")):
+            assert set(one.spreads["y"].cat.categories) <= {"AAA", "BBB"}
+            assert not one.spreads[["y", "x", "variant"]].isna().any().any()
+            last = one.spreads["test_end"].max()
+            some = one.select_spreads(lambda part: part[part["y"] == "AAA"], test_end=last)
+            assert some["y"].notna().all()
+            one.plot.pair("AAA/BBB")
+            one._repr_html_()
+    pd.testing.assert_frame_equal(made.spreads, stored.spreads)

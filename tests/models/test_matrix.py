@@ -23,6 +23,7 @@ from PIL import Image
 
 from pairs_bt.cli.hedge import hedge
 from pairs_bt.common import files as atomic
+from pairs_bt.common.formatting import significant
 from pairs_bt.common.lock import folder_lock
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.models.mean_reversion import half_life
@@ -533,7 +534,7 @@ def test_the_tables_hold_the_numbers(tmp_path):
 
 
 def test_numbers_of_the_page_have_steady_digits():
-    assert [hedge_matrix._text(v, 3) for v in (1.5, 0.01, 123.4, 1234.5, np.nan)] == [
+    assert [significant(v, 3) for v in (1.5, 0.01, 123.4, 1234.5, np.nan)] == [
         "1.50", "0.0100", "123", "1,234", "\N{EN DASH}",
     ]  # fmt: skip
     assert hedge_matrix._column([1.25, -10.0, 0.5], 3) == ["1.25", "\N{MINUS SIGN}10.00", "0.50"]
@@ -562,6 +563,22 @@ def test_the_page_shows_every_pair_and_what_moved():
     assert hedge_matrix.page(matrix, since=earlier) == text
 
 
+def test_the_page_says_in_words_how_the_filter_was_set_and_what_moved():
+    prices = make_prices()
+    matrix = HedgeMatrix.fit(prices, init_cov=2.5, trans_cov=1e-4, obs_cov=0.5, space="log")
+    text = " ".join("".join(Page(hedge_matrix.page(matrix)).words).split())
+    assert "at ratio 0, intercept 0, each with variance 2.5" in text
+    assert "with variance 0.0001 a bar" in text
+    assert "with variance 0.5" in text
+    assert f"{len(prices):,} of log prices" in text
+    assert not re.search(r"(init_beta|init_alpha|init_cov|space) \S", text)
+    moves = matrix.move().stack().dropna().abs().sort_values(ascending=False)
+    y, x = moves.index[0]
+    much = int((moves > 3.0).sum())
+    assert f"the ratio of {y} on {x} moved most, by {significant(moves.iloc[0], 3)} of its standard errors" in text
+    assert f"Of {len(moves)} ratios {much or 'none'} moved by more than 3." in text
+
+
 def test_a_ticker_without_a_price_today_is_named_on_the_page():
     prices = make_prices()
     prices.iloc[-1, 3] = np.nan
@@ -569,7 +586,8 @@ def test_a_ticker_without_a_price_today_is_named_on_the_page():
 
 
 def test_the_page_says_when_the_ratios_are_only_price_quotients():
-    assert "a smaller trans_cov makes it estimate" in hedge_matrix.page(HedgeMatrix.fit(make_prices(n=300))).lower()
+    page = hedge_matrix.page(HedgeMatrix.fit(make_prices(n=300)))
+    assert "A smaller variance of the moves (trans_cov) makes it estimate" in page
     slow = HedgeMatrix.fit(make_prices(n=300), trans_cov=1e-6)
     assert "makes it estimate" not in hedge_matrix.page(slow)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -19,8 +20,10 @@ from pairs_bt.report.plots.accessor import PlotAccessor
 from pairs_bt.report.plots.all_pairs import pair_pnl, relative_paths
 from pairs_bt.report.plots.one_pair import pair_view, window_of
 from pairs_bt.report.plots.pnl import decomposition
+from pairs_bt.report.plots.series import chosen, merged
 from pairs_bt.report.plots.svg import to_svg
 from pairs_bt.results import Run
+from pairs_bt.runs.run_data import ReturnsTable
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,67 @@ def test_every_figure_is_drawn_and_has_the_same_bytes_twice(made: Run, name: str
     assert "http" not in text
     # Every colour of ours has become a variable, so that the page's theme decides.
     assert not [color for color in THEME if color in text.replace("var(", "")]
+
+
+NAMED = [name for name in FIGURES if name != "candidates"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_figure_takes_names_as_the_tables_print_them(made: Run, name: str) -> None:
+    labels = list(made.summary["label"])
+    plot = getattr(made.plot, name)
+    some = plot(variants=[labels[0], labels[2]])
+    assert to_svg(some, "f", "") == to_svg(plot(variants=list(made.labels)[0:3:2]), "f", "")
+    text = to_svg(some, "f", "")
+    assert f">{labels[1]}<" not in text
+    assert labels[2] in text
+    one = labels[1]
+    if name not in ("differences", "scatter"):
+        assert to_svg(plot(one), "f", "") == to_svg(plot(variants=[one]), "f", "")
+    with pytest.raises(DataError, match=r"'nonsense' is .*fixed_last"):
+        plot("nonsense")
+
+
+def test_a_variant_keeps_its_colour_whatever_is_beside_it(made: Run) -> None:
+    label = list(made.labels.values())[3]
+    alone = made.plot.equity(label).axes[0].lines[0].get_color()
+    assert alone == variant_color(3)
+    assert made.plot.costs(label).axes[0].lines[0].get_color() == variant_color(3)
+
+
+def test_curves_that_cannot_be_told_apart_are_drawn_once_and_named_together(made: Run) -> None:
+    every = chosen(made)
+    base = np.linspace(1.0, 2.0, 50)
+    curves = {one.name: base + place for place, one in enumerate(every)}
+    assert [one.label for one in merged(every, curves, 0.01)] == list(made.labels.values())
+    curves[every[2].name] = curves[every[0].name].copy()
+    curves[every[3].name] = curves[every[1].name] + 0.009
+    found = merged(every, curves, 0.01)
+    label = [one.label for one in every]
+    assert [one.label for one in found][:2] == [f"{label[0]} = {label[2]}", f"{label[1]} \u2248 {label[3]}"]
+    assert [one.number for one in found] == [0, 1, *range(4, len(every))]
+    curves[every[2].name][7] = np.nan
+    assert len(merged(every, curves, 0.01)) == len(every) - 1
+    # in the figure: the rules that hold their ratio are the same whether it is set again or not
+    returns = made.returns.copy()
+    first, second = list(made.labels)[2:4]
+    own = returns["variant"] == second
+    for column in ("net", "gross"):
+        returns.loc[own, column] = returns.loc[returns["variant"] == first, column].to_numpy()
+    same = replace(made, returns=ReturnsTable(returns))
+    figure = same.plot.equity()
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert f"{made.labels[first]} = {made.labels[second]}" in names
+    assert len(names) == len(made.labels) - 1
+
+
+def test_a_pair_is_found_by_the_name_that_the_tables_print(made: Run) -> None:
+    row = made.trades.iloc[0]
+    expected = to_svg(made.plot.pair(row["y"], row["x"]), "f", "")
+    for text in (f"{row['y']}/{row['x']}", f"{row['y']} / {row['x']}"):
+        assert to_svg(made.plot.pair(text), "f", "") == expected
+    with pytest.raises(DataError, match="not a pair of this run"):
+        made.plot.pair("NOBODY/XOM")
 
 
 def test_jupyter_shows_a_figure_without_pyplot(made: Run) -> None:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pairs_bt import Config, load_run, run
-from pairs_bt.common.formatting import NOTHING, interval, money, number, percent, span, why_not
+from pairs_bt.common.files import write_text
+from pairs_bt.common.formatting import NOTHING, day, interval, money, number, percent, span, why_not
 from pairs_bt.data.synthetic.cointegrated_pairs import PlantedPair
 from pairs_bt.data.synthetic.market import make_market
 from pairs_bt.report.page import render_report, write_report
 from pairs_bt.report.panels.concentration import decisive
 from pairs_bt.report.panels.held_ratios import held_notes
+from pairs_bt.report.panels.pair_index import shown_variants
 from pairs_bt.report.panels.trades import ranking
+from pairs_bt.report.plots.one_pair import pair_view, plot_pair_signals
+from pairs_bt.report.plots.sparkline import sparkline
 from pairs_bt.results import Run
 from pairs_bt.runs.exit_causes import gap_parts
 from tests.book_filter import BOOK_FILTER
@@ -26,7 +33,8 @@ from tests.cli_tools import call
 
 VOID = {"meta", "br", "path", "use", "rect", "link"}
 SECTIONS = (
-    "metrics", "evidence", "held", "equity", "money", "costs", "cohorts", "calendar", "trades", "pairs", "scan", "data",
+    "metrics", "evidence", "held", "equity", "money", "costs", "cohorts", "calendar", "trades", "pairs", "index",
+    "scan", "data",
 )  # fmt: skip
 
 
@@ -405,6 +413,84 @@ def test_eight_variants_fit() -> None:
     page = self_contained(render_report(result))
     for label in result.labels.values():
         assert label in page.text
+
+
+def test_the_index_has_every_selected_pair_with_its_trades(made: Run, html: str) -> None:
+    block = html[html.index('<section id="index">') : html.index('<section id="scan">')]
+    chosen = made.tests[made.tests["selected"]]
+    assert block.count("<li") == len(chosen) > 20
+    assert re.findall(r"<h3>([0-9-]+)</h3>", block) == [day(end) for end in sorted(chosen["test_end"].unique())]
+    assert "<a " not in block
+    items = re.findall(r"<li([^>]*)><b>([^<]+)</b>(<svg.*?</svg>)?<span>([^<]*)</span>", block)
+    assert len(items) == len(chosen)
+    table = shown_variants(made)
+    sums = made.trades.groupby(["test_end", "y", "x", "variant"])["net_pnl"].agg(["sum", "size"])
+    order = list(made.labels)
+    for (title, name, picture, text), row in zip(items, table.to_dict("records"), strict=True):
+        assert name == f"{row['y']}/{row['x']}"
+        own = sums[(sums.index.get_level_values("test_end") == row["test_end"])]
+        own = own[(own.index.get_level_values("y") == row["y"]) & (own.index.get_level_values("x") == row["x"])]
+        traded = [v for v in order if v in own.index.get_level_values("variant")]
+        if traded:
+            pnl, trades = own.xs(traded[0], level="variant").iloc[0]
+            assert row["variant"] == traded[0]
+            assert made.labels[traded[0]] in title
+            assert text == money(pnl)
+            assert f'aria-label="spread, {trades:.0f} trade' in picture
+        else:
+            assert text == "no trade" or text.startswith("not traded: ")
+
+
+def test_a_picture_the_size_of_a_word_shows_the_spread_and_the_trades() -> None:
+    rising = np.linspace(-2.0, 5.0, 100)
+    text = sparkline(rising, [(0, 50, 10.0), (60, 99, -3.0)])
+    assert text.startswith('<svg class="spark" viewBox="0 0 232 44" width="116" height="22" role="img"')
+    line, gain, loss = re.findall(r'd="([^"]*)"', text)
+    assert line.startswith("M2 36")
+    steps = [tuple(map(int, part.split())) for part in re.findall(r"l(-?\d+ -?\d+)", line)]
+    assert sum(x for x, _ in steps) == 228
+    assert sum(y for _, y in steps) == -28
+    assert all(y <= 0 for _, y in steps)
+    assert gain == f"M2 2H{round(2 + 228 * 50 / 99)}"
+    assert loss == f"M{round(2 + 228 * 60 / 99)} 42H230"
+    gap = rising.copy()
+    gap[40:45] = np.nan
+    assert re.findall(r'd="([^"]*)"', sparkline(gap, []))[0].count("M") == 2
+    assert "M2 36" in sparkline(np.ones(5), [])
+    assert sparkline(np.full(3, np.nan), [])
+
+
+def test_pairs_are_linked_to_the_explorer_where_there_is_one(made: Run, html: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(made.config, out=folder)
+    assert (folder / "report.html").read_text(encoding="utf-8") == html
+    assert call("explore", folder).code == 0
+    assert call("report", folder).code == 0
+    linked = (folder / "report.html").read_text(encoding="utf-8")
+    links = re.findall(r'<a href="(explore\.html#[^"]*)">', linked)
+    assert len(links) == int(made.tests["selected"].sum())
+    state = parse_qs(unescape(links[0]).partition("#")[2])
+    assert state["pair"][0] in linked
+    assert set(state) <= {"pair", "window", "variant"}
+    write_report(load_run(folder), tmp_path / "elsewhere.html")
+    assert (tmp_path / "elsewhere.html").read_text(encoding="utf-8") == html
+    # a damaged report is made again with its links, whether or not it had them before
+    write_text(folder / "report.html", "gone")
+    run(made.config, out=folder)
+    assert (folder / "report.html").read_text(encoding="utf-8") == linked
+
+
+def test_a_refused_variant_takes_no_axis_in_the_figure_of_a_pair(made: Run) -> None:
+    row = made.trades.iloc[0]
+    view = pair_view(made, row["y"], row["x"], row["test_end"])
+    first = next(iter(made.labels))
+    refusals = view.refusals | {first: "leg share"}
+    refused = replace(view, spreads=view.spreads[view.spreads["variant"] != first], refusals=refusals)
+    whole, figure = plot_pair_signals(made, view), plot_pair_signals(made, refused)
+    assert len(figure.axes) == len(whole.axes) - 1
+    assert f"{made.labels[first]} is not traded: leg share" in [text.get_text() for text in figure.texts]
+    for axis in figure.axes:
+        assert axis.lines, axis.get_title(loc="left")
 
 
 @pytest.mark.slow

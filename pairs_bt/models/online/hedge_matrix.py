@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.common.array_checks import SMALLEST_VARIANCE, Floats, check_number
+from pairs_bt.common.formatting import html_table, significant
 from pairs_bt.data.formats.number_parsing import shown
 from pairs_bt.data.prices import PriceData, check_prices, read_prices
 from pairs_bt.errors import DataError
@@ -34,9 +35,14 @@ from pairs_bt.models.online.hedge_matrix_steps import (
 )
 from pairs_bt.models.online.hedge_matrix_update import UpdateReport, as_frame, name_gaps
 
-__all__ = ["MIN_BARS", "SPACES", "HedgeMatrix", "UpdateReport"]
+__all__ = ["MIN_BARS", "SPACES", "SPACE_NAMES", "HedgeMatrix", "UpdateReport"]
 
 SPACES = ("levels", "log", "changes")
+
+#: What is regressed on what, in words.
+SPACE_NAMES = {"levels": "prices", "log": "log prices", "changes": "log changes of prices"}
+# Tickers that a notebook shows.
+_SHOWN = 8
 
 #: Bars with both legs, among the last `window`, that a z-score and a half-life need.
 MIN_BARS = 20
@@ -204,6 +210,25 @@ class HedgeMatrix:
     def last_bar(self) -> str:
         """Date of the last bar."""
         return str(self._state.days[-1])
+
+    def __repr__(self) -> str:
+        state, k = self._state, len(self.tickers)
+        missing = int(np.count_nonzero(off_diagonal(state.last) < 0))
+        without = f", {missing:,} of them without a common bar" if missing else ""
+        return (
+            f"<HedgeMatrix: {k:,} tickers, {k * (k - 1):,} ratios of {SPACE_NAMES[state.space]}{without}; "
+            f"{state.bars:,} bars, the last on {self.last_bar}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: what the matrix is of, and its first ratios."""
+        names, beta = self.tickers[:_SHOWN], self._state.known(kernel.BETA)
+        rows = [["y \\ x", *names]]
+        for i, name in enumerate(names):
+            rows.append([name, *("" if i == j else significant(beta[i, j]) for j in range(len(names)))])
+        more = len(self.tickers) - len(names)
+        rest = f"<p>And {more:,} more tickers: <code>beta</code> is the whole frame.</p>" if more > 0 else ""
+        return html_table(rows, repr(self)[1:-1]) + rest
 
     @property
     def beta(self) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.common.array_checks import LARGEST, SMALLEST_VARIANCE, Floats, check_number, check_values
+from pairs_bt.common.formatting import html_table, significant
 from pairs_bt.errors import DataError
 from pairs_bt.kernels.kalman import PATH, hedge_path, transition_path
 from pairs_bt.models.kalman import check_state, unpack_state
@@ -205,6 +206,28 @@ class KalmanOLS:
         if self._is_random_walk():
             return dict(self._parameters)
         return {**self._parameters, "transition": self._transition.tolist()}
+
+    def _described(self) -> tuple[str, list[list[str]]]:
+        """What the model is of, in one line, and its coefficients as rows of a table."""
+        y, x = (str(column) for column in self._training.columns)
+        mean, cov = unpack_state(self._state)
+        errors = np.sqrt(np.diag(cov))
+        trained, bars = len(self._training), sum(block.shape[1] for block in self._rows)
+        line = f"KalmanOLS of {y} on {x}: trained on {trained:,} bars, then moved by {bars - trained:,}"
+        rows = [["", "estimate", "standard error"]]
+        for name, value, error in zip(("beta", "alpha"), mean, errors, strict=True):
+            rows.append([name, significant(value, 6), significant(error, 3)])
+        return line, rows
+
+    def __repr__(self) -> str:
+        line, (_, *rows) = self._described()
+        return f"<{line}; " + ", ".join(f"{name} {value} (standard error {error})" for name, value, error in rows) + ">"
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the coefficients with their standard errors, and the filter's parameters."""
+        line, rows = self._described()
+        parameters = ", ".join(f"{name} {value:g}" for name, value in self._parameters.items())
+        return html_table(rows, line) + f"<p>{parameters}</p>"
 
     def _move(self, y: Floats, x: Floats, *, predict_first: bool) -> None:
         q, r = self._parameters["trans_cov"], self._parameters["obs_cov"]

@@ -120,7 +120,11 @@ def evidence_panel(run: RunData, draw: Drawer) -> Panel:
         "Differences of Sharpe ratios after Ledoit and Wolf (2008), studentised circular blocks, the same resampled "
         f"days for every variant: {options['draws']:,} draws, blocks of {options['block']} {unit}, "
         f"{options['days']:,} {unit}. The intervals at the top are t intervals with a degree of freedom a block.",
-        [*side_by_side(run, draw(equity.plot_differences), _variants(run)), _differences(run)],
+        [
+            Beside([draw(equity.plot_sharpe), draw(equity.plot_differences)]),
+            _variants(run),
+            _differences(run),
+        ],
     )
 
 
@@ -210,12 +214,13 @@ def _variants(run: RunData) -> Block:
 
 
 def equity_panel(run: RunData, draw: Drawer) -> Panel:
-    """Equity, drawdown, rolling Sharpe ratio."""
+    """Rolling Sharpe ratio, and equity before costs; net equity stands at the top of the page."""
     return Panel(
         "equity",
         "Through time",
-        "Net of costs and borrow, profits reinvested, on committed capital.",
-        [Beside([draw(equity.plot_equity), draw(equity.plot_rolling_sharpe)])],
+        "On committed capital, profits reinvested. Growth net of costs and borrow is at the top; before them it was "
+        "this:",
+        [Beside([draw(equity.plot_equity, "gross"), draw(equity.plot_rolling_sharpe)])],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pairs_bt.config.hedge_rule_names import MOVING_RULES
 from pairs_bt.errors import DataError
 from pairs_bt.report.palette import GAIN, GRID, INK, MUTED, variant_color
 from pairs_bt.report.plots import canvas
+from pairs_bt.report.plots.series import Names, Series, chosen
 from pairs_bt.runs.summary import days_between
 
 if TYPE_CHECKING:
@@ -22,42 +24,44 @@ if TYPE_CHECKING:
 
 
 @canvas.styled
-def plot_times(run: RunData) -> Figure:
+def plot_times(run: RunData, variants: Names = ()) -> Figure:
     """Half-lives of the candidates and holding times of the trades: median, middle half and 5-95% of each variant."""
-    labels = list(run.labels.values())
-    left = 16 + round(6.8 * max(len(text) for text in labels))
+    series = chosen(run, variants)
+    labels = [one.label for one in series]
     height = 26 * len(labels) + 8
     figure, axes = canvas.panels(
         ["Half-life of the spread over the train window (bars)", "Holding time (calendar days)"],
         [height, height],
-        left=left,
+        left=canvas.label_width(labels),
     )
     half = run.half_lives[np.isfinite(run.half_lives["half_life"])]
     closed = run.trades[run.trades["exit_date"].notna()]
     held = closed.assign(days=days_between(closed["entry_date"], closed["exit_date"]))
     for axis, table, column in ((axes[0], half, "half_life"), (axes[1], held, "days")):
         _strips(
-            axis, [table.loc[table["variant"] == name, column].to_numpy(dtype=float) for name in run.labels], labels
+            axis,
+            [(one, table.loc[table["variant"] == one.name, column].to_numpy(dtype=float)) for one in series],
         )
         axis.set_xscale("log")
         _plain_log(axis)
     return figure
 
 
-def _strips(axis: Axes, samples: list[npt.NDArray[np.float64]], labels: list[str]) -> None:
+def _strips(axis: Axes, samples: Sequence[tuple[Series, npt.NDArray[np.float64]]]) -> None:
     """One row each: a thin line from 5% to 95%, a thick one over the middle half, a mark at the median."""
     axis.grid(axis="y", visible=False)
     axis.grid(axis="x", visible=True)
-    for row, values in enumerate(samples):
-        if not values.size:
+    for row, (one, values) in enumerate(samples):
+        good = values[np.isfinite(values)]
+        if not good.size:
             continue
-        low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-        color = variant_color(row)
+        low, first, middle, third, high = np.quantile(good, [0.05, 0.25, 0.5, 0.75, 0.95])
+        color = variant_color(one.number)
         axis.plot([low, high], [row, row], color=color, linewidth=1.5)
         axis.plot([first, third], [row, row], color=color, linewidth=9)
         axis.plot([middle], [row], "D", color=INK, markersize=6, markeredgecolor="white", zorder=4)
-    axis.set_yticks(range(len(labels)), labels)
-    axis.set_ylim(len(labels) - 0.5, -0.5)
+    axis.set_yticks(range(len(samples)), [one.label for one, _ in samples])
+    axis.set_ylim(len(samples) - 0.5, -0.5)
 
 
 def _plain_log(axis: Axes) -> None:
@@ -121,20 +125,24 @@ def relative_paths(run: RunData) -> tuple[str, npt.NDArray[np.float64], dict[str
 
 
 @canvas.styled
-def plot_hedge_paths(run: RunData) -> Figure:
-    """How far the moving ratio wanders in a trade window, and how far away the held ratios stand at its start."""
+def plot_hedge_paths(run: RunData, variants: Names = ()) -> Figure:
+    """How far the moving ratio wanders in a trade window, and how far away the held ratios stand at its start.
+
+    Of the held ratios those among `variants` are drawn; empty for all.
+    """
     found = relative_paths(run)
     if found is None:
         return canvas.nothing("No moving hedge ratio was kept: nothing wanders.")
     name, paths, held = found
     labels = run.labels
-    titles = [f"{labels[name]}: change of the hedge ratio since the first trading day"]
+    shown = [(one, held[one.name]) for one in chosen(run, variants) if one.name in held]
+    titles = [f"{labels[name]}: change of the ratio since the first trading day"]
     heights = [170]
-    if held:
+    if shown:
         titles.append(f"Held ratios against {labels[name]}'s on the first trading day")
-        heights.append(26 * len(held) + 8)
-    left = 16 + round(6.8 * max([len(labels[n]) for n in held] or [5]))
-    figure, axes = canvas.panels(titles, heights, left=max(left, 52))
+        heights.append(26 * len(shown) + 8)
+    left = canvas.label_width([one.label for one, _ in shown], 52)
+    figure, axes = canvas.panels(titles, heights, left=left)
     enough = np.isfinite(paths).sum(axis=0) >= max(4, 0.25 * len(paths))
     bars = np.flatnonzero(enough)
     top = axes[0]
@@ -146,28 +154,11 @@ def plot_hedge_paths(run: RunData) -> Figure:
         top.plot(bars, middle, color=color, linewidth=1.8)
     canvas.zero_line(top)
     canvas.percent_axis(top)
-    if held:
-        _strips_at(axes[1], held, labels)
+    if shown:
+        axes[1].axvline(0.0, color=MUTED, linewidth=0.9)
+        _strips(axes[1], shown)
         canvas.percent_axis(axes[1], "x")
     return figure
-
-
-def _strips_at(axis: Axes, held: dict[str, npt.NDArray[np.float64]], labels: dict[str, str]) -> None:
-    order = list(labels)
-    axis.axvline(0.0, color=MUTED, linewidth=0.9)
-    axis.grid(axis="y", visible=False)
-    axis.grid(axis="x", visible=True)
-    for row, (name, values) in enumerate(held.items()):
-        good = values[np.isfinite(values)]
-        if not good.size:
-            continue
-        low, first, middle, third, high = np.quantile(good, [0.05, 0.25, 0.5, 0.75, 0.95])
-        color = variant_color(order.index(name))
-        axis.plot([low, high], [row, row], color=color, linewidth=1.5)
-        axis.plot([first, third], [row, row], color=color, linewidth=9)
-        axis.plot([middle], [row], "D", color=INK, markersize=6, markeredgecolor="white", zorder=4)
-    axis.set_yticks(range(len(held)), [labels[name] for name in held])
-    axis.set_ylim(len(held) - 0.5, -0.5)
 
 
 def pair_pnl(run: RunData) -> pd.DataFrame:
@@ -183,10 +174,10 @@ SCATTER_POINTS = 1500
 
 
 @canvas.styled
-def plot_scatter(run: RunData) -> Figure:
+def plot_scatter(run: RunData, variants: Names = ()) -> Figure:
     """Net P&L of every pair and window: the first variant across, each other one up."""
-    table = pair_pnl(run)
-    names = list(run.labels)
+    names = [one.name for one in chosen(run, variants)]
+    table = pair_pnl(run)[names]
     if len(names) < 2 or table.empty:
         why = "one variant." if len(names) < 2 else "no trade."
         return canvas.nothing(f"Nothing to set against each other: {why}")
@@ -207,7 +198,7 @@ def plot_scatter(run: RunData) -> Figure:
         axis.plot([-limit, limit], [-limit, limit], color=MUTED, linewidth=0.9, dashes=(3, 2))
         axis.axvline(0.0, color=GRID, linewidth=1.2)
         axis.axhline(0.0, color=GRID, linewidth=1.2)
-        color = variant_color(names.index(name))
+        color = variant_color(list(run.labels).index(name))
         axis.plot(across, up, "o", color=color, alpha=0.55, markersize=4, markeredgewidth=0)
         axis.set_xlim(-limit * 1.05, limit * 1.05)
         axis.set_ylim(-limit * 1.05, limit * 1.05)

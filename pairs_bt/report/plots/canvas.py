@@ -27,6 +27,8 @@ _LEGEND_ROW = 17
 _TITLE = 23
 _AXIS = 22
 _LEFT, _RIGHT = 48, 10
+# Pixels of a letter on a narrow screen, where the page's style makes the text of a figure larger.
+_PHONE = 8.4
 
 
 def panels(
@@ -90,27 +92,41 @@ def legend_rows(labels: Sequence[str], width: int = WIDTH) -> int:
 
 def _legend_columns(labels: Sequence[str], width: int) -> int:
     widest = max((len(label) for label in labels), default=1)
-    return max(1, min(len(labels), int((width - 10) // (widest * 7.2 + 46))))
+    return max(1, min(len(labels), int((width + 20) // (widest * _PHONE + 54))))
 
 
-def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put the legend below the panels, in the rows kept free for it."""
+def label_width(labels: Sequence[str], least: int = 0) -> int:
+    """Pixels at the left of a panel that rows with these names need."""
+    lines = [line for label in labels for line in label.splitlines()]
+    return max(least, 16 + round(_PHONE * max(map(len, lines), default=4)))
+
+
+def legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], *, above: int = 0) -> None:
+    """Put the legend below the panels, in the rows kept free for it; `above` so many lines of text."""
     if not labels:
         return
-    width = round(figure.get_figwidth() * 72)
+    width, height = (round(side * 72) for side in figure.get_size_inches())
     figure.legend(
         handles,
         labels,
         loc="lower left",
-        bbox_to_anchor=(0.0, 0.0),
+        bbox_to_anchor=(0.0, above * _LEGEND_ROW / height),
         ncols=_legend_columns(labels, width),
         handlelength=2.6,
-        columnspacing=1.4,
+        # Room for the letters of a narrow screen.
+        columnspacing=1.0 + 0.14 * max(map(len, labels)),
         handletextpad=0.6,
         labelspacing=0.35,
         borderaxespad=0.3,
         borderpad=0.1,
     )
+
+
+def lines_below(figure: Figure, texts: Sequence[str]) -> None:
+    """Write lines of text at the foot of a figure, in rows that were kept free for them."""
+    height = figure.get_figheight() * 72
+    for row, text in enumerate(reversed(texts)):
+        figure.text(0.004, (row * _LEGEND_ROW + 5) / height, text, color=MUTED, fontsize=RC["legend.fontsize"])
 
 
 def line(axis: Axes, x: Any, y: Any, number: int, **options: Any) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pairs_bt.runs.run_data import RunData
 
 
-SPREAD_TITLE = "Spread in the trade window, less its value on the first trading day"
+SPREAD_TITLE = "Spread in the trade window, less its first value"
 MARKS = ("entry signal", "buys the spread (fill)", "sells the spread (fill)", "closes (fill)")
 
 
@@ -134,6 +134,24 @@ def window_of(run: RunData, y: str, x: str, test_end: Any = None) -> tuple[str, 
     return str(best[1]), str(best[2]), pd.Timestamp(best[0])
 
 
+def legs_of(run: RunData, pair: str) -> tuple[str, str]:
+    """Legs of a pair as the tables print it, ``'CVX/XOM'`` or ``'CVX / XOM'``; a ticker may hold a stroke itself.
+
+    Raises
+    ------
+    DataError
+        A text that is not two tickers of the run.
+    """
+    table = run.tests_of("s1", "s2")
+    known = {*table["s1"].unique(), *table["s2"].unique()}
+    parts = pair.split("/")
+    for place in range(1, len(parts)):
+        y, x = ("/".join(part).strip() for part in (parts[:place], parts[place:]))
+        if y in known and x in known:
+            return y, x
+    raise DataError(f"{pair!r} is not a pair of this run: give two tickers, such as 'CVX', 'XOM' or 'CVX/XOM'.")
+
+
 @canvas.styled
 def plot_pair_levels(run: RunData, view: PairView) -> Figure:
     """Prices and hedge ratio of a pair over train and trade window, the filter's with its one-sigma band."""
@@ -152,8 +170,8 @@ def plot_pair_levels(run: RunData, view: PairView) -> Figure:
 
 
 def _ratio_title(run: RunData) -> str:
-    unit = "in logs" if run.config.filter.price_space == "log" else "shares of x per share of y"
-    return f"Hedge ratio ({unit}); band: one sigma of the filter's"
+    unit = "in logs" if run.config.filter.price_space == "log" else "shares of x for one of y"
+    return f"Hedge ratio, {unit}; band: one sigma"
 
 
 def _draw_prices(axis: Axes, levels: pd.DataFrame, test_end: pd.Timestamp) -> None:
@@ -203,30 +221,38 @@ def plot_pair_signals(run: RunData, view: PairView) -> Figure:
     if view.spreads.empty or view.spreads["z_score"].isna().all():
         reasons = "; ".join(f"{run.labels[name]}: {view.refusals.get(name) or 'no z-score was kept'}" for name in names)
         return canvas.nothing(f"No variant traded this pair. {reasons}.")
-    titles = [SPREAD_TITLE, *(f"{run.labels[name]}: z-score" for name in names)]
-    heights = [96, *[max(44, min(80, 340 // len(names) - 24))] * len(names)]
-    figure, axes = canvas.panels(titles, heights, share_x=True, legend=canvas.legend_rows(MARKS))
+    traded, refused = _told_apart(run, view)
+    titles = [SPREAD_TITLE, *(f"{run.labels[name]}: z-score" for name in traded)]
+    heights = [96, *[max(44, min(80, 340 // len(traded) - 24))] * len(traded)]
+    rows = canvas.legend_rows(MARKS)
+    figure, axes = canvas.panels(titles, heights, share_x=True, legend=rows + len(refused))
     _draw_spreads(axes[0], run, view)
     handles: list[Any] = []
-    for number, (axis, name) in enumerate(zip(axes[1:], names, strict=True)):
-        handles = _draw_signals(axis, run, view, name, number) or handles
+    for axis, name in zip(axes[1:], traded, strict=True):
+        handles = _draw_signals(axis, run, view, name) or handles
     canvas.date_axis(axes[-1], short=True)
-    canvas.legend(figure, handles, MARKS)
+    canvas.legend(figure, handles, MARKS, above=len(refused))
+    canvas.lines_below(figure, refused)
     return figure
 
 
-def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str, number: int) -> list[Any]:
+def _told_apart(run: RunData, view: PairView) -> tuple[list[str], list[str]]:
+    """Variants that have a z-score to draw, and a line on each of the others that says why it has none."""
+    traded, refused = [], []
+    for name, label in run.labels.items():
+        own = view.spreads[view.spreads["variant"] == name]
+        if own.empty or own["z_score"].isna().all():
+            refused.append(f"{label} is not traded: {view.refusals.get(name) or 'no z-score was kept'}")
+        else:
+            traded.append(name)
+    return traded, refused
+
+
+def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str) -> list[Any]:
     own = view.spreads[view.spreads["variant"] == name]
     trades = view.trades[view.trades["variant"] == name]
     entry, leave = view.thresholds.get(name, (np.nan, np.nan))
-    if own.empty or own["z_score"].isna().all():
-        why = view.refusals.get(name) or "no z-score was kept"
-        axis.yaxis.set_visible(False)
-        for spine in axis.spines.values():
-            spine.set_visible(False)
-        axis.tick_params(bottom=False)
-        axis.text(0.0, 0.5, f"not traded: {why}", transform=axis.transAxes, ha="left", va="center", color=MUTED)
-        return []
+    number = list(run.labels).index(name)
     z = pd.Series(own["z_score"].to_numpy(dtype=float), index=own["date"].to_numpy())
     axis.plot(z.index.to_numpy(), z.to_numpy(), color=variant_color(number), linewidth=1.2)
     # a pair's own exit lies beyond the mean, and the short trade's is its mirror image
@@ -253,7 +279,7 @@ def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str, number: i
 
 
 @canvas.styled
-def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
+def plot_pair(run: RunData, y: str, x: str | None = None, test_end: Any = None) -> Figure:
     """One pair in one window, everything in one figure.
 
     Parameters
@@ -261,7 +287,7 @@ def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
     run : Run
         A finished run.
     y, x : str
-        Tickers, in either order.
+        Tickers, in either order; or the pair as the tables print it, ``'CVX/XOM'``, in `y` alone.
     test_end : date, optional
         Test end of the window; default: the window in which the pair traded most.
 
@@ -270,15 +296,18 @@ def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
     DataError
         When the pair was not selected.
     """
-    view = pair_view(run, *window_of(run, y, x, test_end))
+    legs = (y, x) if x is not None else legs_of(run, y)
+    view = pair_view(run, *window_of(run, *legs, test_end))
     titles, heights = [_ratio_title(run), SPREAD_TITLE], [130, 110]
     if view.levels is not None:
         titles.insert(0, f"{view.y} (solid) and {view.x} (dotted), 100 at the train start")
         heights.insert(0, 110)
-    titles += [f"{label}: z-score" for label in run.labels.values()]
-    heights += [70] * len(run.labels)
-    labels = [*run.labels.values(), *MARKS]
-    figure, axes = canvas.panels(titles, heights, legend=canvas.legend_rows(labels, 760), width=760)
+    traded, refused = _told_apart(run, view)
+    titles += [f"{run.labels[name]}: z-score" for name in traded]
+    heights += [70] * len(traded)
+    labels = [*run.labels.values(), *(MARKS if traded else ())]
+    legend = canvas.legend_rows(labels, 760)
+    figure, axes = canvas.panels(titles, heights, legend=legend + len(refused), width=760)
     if view.levels is not None:
         _draw_prices(axes[0], view.levels, view.test_end)
         canvas.date_axis(axes[0])
@@ -286,12 +315,13 @@ def plot_pair(run: RunData, y: str, x: str, test_end: Any = None) -> Figure:
     handles = _draw_ratios(ratios, run, view)
     _draw_spreads(spreads, run, view)
     marks: list[Any] = []
-    for number, (axis, name) in enumerate(zip(signals, run.labels, strict=True)):
-        marks = _draw_signals(axis, run, view, name, number) or marks
+    for axis, name in zip(signals, traded, strict=True):
+        marks = _draw_signals(axis, run, view, name) or marks
     for axis in (ratios, spreads, *signals):
         if axis.lines or axis.collections:
             canvas.date_axis(axis)
         else:
             axis.xaxis.set_visible(False)
-    canvas.legend(figure, [*handles, *marks], labels if marks else list(run.labels.values()))
+    canvas.legend(figure, [*handles, *marks], labels, above=len(refused))
+    canvas.lines_below(figure, refused)
     return figure

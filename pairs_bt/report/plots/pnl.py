@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from pairs_bt.report.palette import GAIN, INK, LOSS, MUTED, PHANTOM, variant_color
 from pairs_bt.report.plots import canvas, look
+from pairs_bt.report.plots.series import Names, Series, chosen, height_of_a_pixel, merged
 from pairs_bt.runs.summary import COST_CURVE_BPS
 
 if TYPE_CHECKING:
@@ -60,16 +62,17 @@ def decomposition(run: RunData) -> pd.DataFrame:
 
 
 @canvas.styled
-def plot_decomposition(run: RunData) -> Figure:
+def plot_decomposition(run: RunData, variants: Names = ()) -> Figure:
     """Where each variant's net P&L came from: gains to the right of zero, losses to the left, net as a mark."""
-    table = decomposition(run)
+    series = chosen(run, variants)
+    table = decomposition(run).loc[[one.name for one in series]]
     shown = [part for part in PARTS if table[part[0]].abs().max() > 0]
     if not shown:
         return canvas.nothing("No trade: no money was made or lost.")
     claimed = run.config.execution.pnl == "spread"
     names = [CLAIM if claimed and part[0] == "convergence" else part[1] for part in shown] + ["net"]
     capital = f"${canvas.short_money(run.config.portfolio.capital)} of capital"
-    figure, (axis,) = _rows(run, f"Dollars over the run, on {capital}", names)
+    figure, (axis,) = _rows(series, f"Dollars over the run, on {capital}", names)
     right, left = np.zeros(len(table)), np.zeros(len(table))
     handles: list[Any] = []
     for part, _, color, _ in shown:
@@ -85,15 +88,16 @@ def plot_decomposition(run: RunData) -> Figure:
 
 
 @canvas.styled
-def plot_phantom(run: RunData) -> Figure:
+def plot_phantom(run: RunData, variants: Names = ()) -> Figure:
     """What differencing the spread with its moving ratio would have claimed, against what the shares earned."""
-    table = decomposition(run)
+    series = chosen(run, variants)
+    table = decomposition(run).loc[[one.name for one in series]]
     if not table.to_numpy().any():
         return canvas.nothing("No trade: nothing was claimed.")
     if run.config.execution.pnl == "spread":
         return canvas.nothing("All P&L of this run is the differenced spread: the phantom is inside it.")
     names = ["earned by the shares held (gross)", "claimed by differencing the spread (nobody earns it)"]
-    figure, (axis,) = _rows(run, "Dollars before costs over the run", names)
+    figure, (axis,) = _rows(series, "Dollars before costs over the run", names)
     handles = [
         axis.barh(range(len(table)), table["gross"], height=0.34, color=GAIN, linewidth=0, align="edge"),
         axis.barh(range(len(table)), table["naive"], height=-0.34, align="edge", **_HATCHED),
@@ -102,9 +106,9 @@ def plot_phantom(run: RunData) -> Figure:
     return figure
 
 
-def _rows(run: RunData, title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
-    labels = list(run.labels.values())
-    left = 16 + round(6.8 * max(len(text) for text in labels))
+def _rows(series: Sequence[Series], title: str, legend: list[str]) -> tuple[Figure, list[Axes]]:
+    labels = [one.label for one in series]
+    left = canvas.label_width(labels)
     figure, axes = canvas.panels([title], [38 * len(labels) + 10], left=left, legend=canvas.legend_rows(legend))
     axis = axes[0]
     axis.grid(axis="y", visible=False)
@@ -113,6 +117,7 @@ def _rows(run: RunData, title: str, legend: list[str]) -> tuple[Figure, list[Axe
     axis.set_yticks(range(len(labels)), labels)
     axis.set_ylim(len(labels) - 0.5, -0.5)
     axis.margins(x=0.06)
+    axis.locator_params(axis="x", nbins=5)
     canvas.money_axis(axis, "x")
     return figure, axes
 
@@ -123,27 +128,34 @@ def over_cash(run: RunData) -> str:
 
 
 @canvas.styled
-def plot_costs(run: RunData) -> Figure:
+def plot_costs(run: RunData, variants: Names = ()) -> Figure:
     """Annual net return against the cost of a trade; a dot where a variant breaks even."""
-    table = run.summary
     if run.trades.empty:
         return canvas.nothing("No trade: no costs.")
-    labels = list(table["label"])
+    rows = run.summary.set_index("variant").to_dict("index")
+    levels = [float(bps) for bps in COST_CURVE_BPS]
+    series = chosen(run, variants)
+    curves = {
+        one.name: np.array([float(rows[one.name][f"cost_{bps}bp_annual_return"]) for bps in COST_CURVE_BPS])
+        for one in series
+    }
+    series = merged(series, curves, height_of_a_pixel(curves, 230))
+    labels = [one.label for one in series]
     figure, (axis,) = canvas.panels(
-        [f"Net return a year{over_cash(run)} against cost (bp of traded value, per leg and side)"], [230],
+        [f"Net return a year{over_cash(run)} against cost (bp a leg and side)"], [230],
         legend=canvas.legend_rows(labels),
     )  # fmt: skip
     handles = []
-    for number, row in enumerate(table.to_dict("records")):
-        curve = {float(bps): float(row[f"cost_{bps}bp_annual_return"]) for bps in COST_CURVE_BPS}
-        level = float(row["break_even_cost_bps"])
+    for one in series:
+        curve = dict(zip(levels, curves[one.name].tolist(), strict=True))
+        level = float(rows[one.name]["break_even_cost_bps"])
         even = 0.0 <= level <= max(COST_CURVE_BPS)
         if even:
             curve[level] = 0.0
         costs = sorted(curve)
-        handles.append(canvas.line(axis, costs, [curve[cost] for cost in costs], number, linewidth=1.8))
+        handles.append(canvas.line(axis, costs, [curve[cost] for cost in costs], one.number, linewidth=1.8))
         if even:
-            axis.plot([level], [0.0], "o", color=variant_color(number), markersize=7, zorder=4)
+            axis.plot([level], [0.0], "o", color=variant_color(one.number), markersize=7, zorder=4)
     axis.axvline(run.config.execution.cost_bps, color=MUTED, linewidth=0.9, dashes=(2, 2))
     axis.annotate(
         "this run", (run.config.execution.cost_bps, 1.0), (4, -11), xycoords=("data", "axes fraction"),
