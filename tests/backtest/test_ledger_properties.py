@@ -264,7 +264,7 @@ def test_a_pair_does_not_know_its_neighbours(seed):
         pick = slice(row, row + 1)
         alone = replace(
             case, iy=case.iy[pick], ix=case.ix[pick], moments=case.moments[pick],
-            signals=replace(case.signals, **{k: getattr(case.signals, k)[pick] for k in vars(case.signals)}),
+            signals=replace(case.signals, **{k: v[pick] for k, v in vars(case.signals).items() if v is not None}),
         ).run(trade_pairs)  # fmt: skip
         assert np.array_equal(alone.daily[0], book.daily[row])
         assert np.array_equal(alone.trades["exit_bar"], book.trades["exit_bar"][book.trades["row"] == row])
