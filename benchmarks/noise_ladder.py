@@ -67,9 +67,11 @@ def noise_t(universes: int, tickers: int = 12, bars: int = 850) -> pd.DataFrame:
 
 def print_size(universes: int) -> None:
     found = noise_t(universes)
-    sizes = found.groupby("variant")[["clustered", "plain"]]
-    print(f"{universes} universes of 12 walks, 850 bars: share with |t| <= 2.5, and standard deviation of t")
-    print(sizes.agg([lambda t: (t.abs() <= 2.5).mean(), "std"]).round(2).to_string(header=True))
+    print(f"{universes} universes of 12 walks, 850 bars")
+    for variant, part in found.groupby("variant"):
+        for kind in ("plain", "clustered"):
+            t = part[kind]
+            print(f"{variant:12} {kind:10} within 2.5: {(t.abs() <= 2.5).mean():.0%}, deviation of t: {t.std():.2f}")
 
 
 if __name__ == "__main__":

@@ -168,9 +168,34 @@ def _place(audit: Audit, draw: _Drawer) -> Panel:
                 draw(place_figure, "sharpe", "Net Sharpe ratio: null universes and the real one"),
                 draw(place_figure, "mean_trade_bp", "Mean net trade (bp): null universes and the real one"),
             ]),
+            _chance(audit),
             Table(head, rows, "Median of the null universes (95% of them)", marks=_marks(audit)),
         ],
     )  # fmt: skip
+
+
+def _chance(audit: Audit) -> Table:
+    """What each variant earns on the strictest null universes, beside what it earned."""
+    table = lookup(audit.null)
+    kind = audit.discoveries[-1].kind
+    rows = []
+    for variant, label in audit.labels.items():
+        cells = []
+        for statistic in ("annual_return", "sharpe"):
+            row = table[variant, statistic, kind]
+            own, middle, low, high = (
+                sentences.shown(statistic, row[c]) for c in ("real", "null_median", "null_q025", "null_q975")
+            )
+            cells += [own, f"{middle} ({low} to {high})"]
+        rows.append(Row(label, cells))
+    return Table(
+        ["", "net return a year", "by chance", "net Sharpe ratio", "by chance"],
+        rows,
+        f"What each variant earns by chance: {sentences.KINDS[kind]}",
+        "Median of the null universes, and 95% of them. Variants that refuse other candidates, or hold for other "
+        "times, differ by chance alone; compare each with its own column.",
+        marks=_marks(audit),
+    )
 
 
 def _causality(audit: Audit) -> Panel:

@@ -73,9 +73,14 @@ class Formed:
 
 
 def z_form(rule: str, config: Config) -> str:
-    """Which z-score a rule has: ``signal.z``, where ``"auto"`` is the model's own if the rule trades its spread."""
+    """Which z-score a rule has: ``signal.z``, where ``"auto"`` is the model's own if the rule trades its spread.
+
+    With one window for all rules, ``signal.window``, every rule's is the rolling one.
+    """
     if config.signal.z != "auto":
         return config.signal.z
+    if config.signal.window != "own":
+        return "rolling"
     return "model" if rule == "dynamic" and config.filter.model == "reverting_spread" else "rolling"
 
 
@@ -83,7 +88,7 @@ def is_usual(rule: str, config: Config) -> bool:
     """Whether the kernel of the usual form makes this rule's signals."""
     subtracts = config.filter.intercept == "subtract" and rule in INTERCEPT_RULES
     usual = z_form(rule, config) == "rolling" and config.signal.half_life != "ignore"
-    return usual and not subtracts and rule not in REBUILT_RULES
+    return usual and not subtracts and rule not in REBUILT_RULES and config.signal.window == "own"
 
 
 def form_signals(
@@ -95,6 +100,7 @@ def form_signals(
     n_train: int,
     config: Config,
     innovation: np.ndarray | None = None,
+    common: np.ndarray | None = None,
 ) -> Formed:
     """Make the signals of many pairs under one rule.
 
@@ -114,6 +120,8 @@ def form_signals(
         Options of the filter, the hedge and the signal.
     innovation : numpy.ndarray, shape (pairs, bars), optional
         Standardised innovations of the filter; needed for ``signal.z = "innovation"``.
+    common : numpy.ndarray of int, shape (pairs,), optional
+        Bars of the rolling z-score in place of the rule's own.
     """
     ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
     spread = form_spread(path, rule, ratio, space, iy, ix, n_train, config)
@@ -125,7 +133,7 @@ def form_signals(
         half_lives(spread, n_train, life)
     share = ratio * (space.raw[iy] / space.raw[ix]) if space.log else ratio
     refusal = _refused_ratios(share[:, n_train - 1], space.raw[iy, n_train - 1], space.raw[ix, n_train - 1], config)
-    life, window, early = _windows(life, n_train, form, config)
+    life, window, early = _windows(life, n_train, form, config, common)
     refusal = np.where(early > 0, early, refusal).astype(np.int8)
     mean = np.full((iy.size, spread.shape[1] - n_train), np.nan)
     if form == "rolling":
@@ -180,7 +188,19 @@ def form_spread(
     return np.ascontiguousarray(spread)
 
 
-def _windows(life: np.ndarray, n_train: int, form: str, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def own_windows(
+    path: FilterPath, rule: str, space: Space, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
+) -> np.ndarray:
+    """Bars of the rolling z-score that the half-life of a rule's spread asks for, 0 where it does not revert."""
+    ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
+    life = np.empty(iy.size)
+    half_lives(form_spread(path, rule, ratio, space, iy, ix, n_train, config), n_train, life)
+    return _windows(life, n_train, "rolling", config, None)[1]
+
+
+def _windows(
+    life: np.ndarray, n_train: int, form: str, config: Config, common: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Half-life as shown, bars of the rolling z-score (0: none), and the refusal that follows from them (0: none)."""
     mode = config.signal.half_life
     reverts = np.isfinite(life)
@@ -195,6 +215,8 @@ def _windows(life: np.ndarray, n_train: int, form: str, config: Config) -> tuple
     if form != "rolling":
         return life, np.zeros(life.size, dtype=np.int64), refusal
     bars = np.rint(np.minimum(config.signal.window_half_lives * np.where(reverts, life, 0.0), float(n_train)))
+    if common is not None:
+        bars = np.where(reverts, common, 0)
     if mode != "book":
         # |z| <= (w - 1) / sqrt(w) for any w values
         short = (bars - 1) / np.sqrt(np.maximum(bars, 1)) < config.signal.entry

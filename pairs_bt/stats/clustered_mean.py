@@ -29,7 +29,7 @@ def clustered_mean(values: npt.ArrayLike, month: npt.ArrayLike, y: npt.ArrayLike
     V = V_month + V_ticker of Cameron, Gelbach and Miller (2011), each the sum of the products of the residuals of every
     two trades that are alike in it. Their third part, which takes off once what both count, is left out: without it V
     is never negative, and larger. On noise, where trades overlap and a few tickers are in most of them, t is within
-    2.5 in 95 universes of 100 so, and in 90 with it (`benchmarks/noise_ladder.py --size`).
+    2.5 in 96 universes of 100 or more (`benchmarks/noise_ladder.py --size`); with it t is too large too often.
 
     A trade lies in the clusters of both its tickers, so V_ticker = sum_g S_g^2 - sum_p S_p^2 over tickers g and pairs
     p, S the sum of the residuals there: trades of one pair would be counted twice. Each part is divided by 1 - f, f

@@ -195,7 +195,7 @@ class Comparison:
     wins, windows, concentration : DataFrame or None
         None where the input they need was not given.
     verdict : str
-        A sentence, and one on what the sample could have seen.
+        A sentence, one on what the sample could have seen, and one on what was not alike.
     """
 
     settings: dict[str, object]
@@ -283,6 +283,7 @@ def compare_variants(
     cohort_returns: pd.DataFrame | None = None,
     trades: pd.DataFrame | None = None,
     labels: Mapping[str, str] | None = None,
+    unlike: str = "",
 ) -> Comparison:
     """All comparisons of the variants of a run, with the uncertainty that the data leave.
 
@@ -298,6 +299,9 @@ def compare_variants(
         The run's trades, for the concentration. Without it a variant has traded if a return is not 0.
     labels : mapping, optional
         What the verdict calls each variant, where it is not its name.
+    unlike : str, optional
+        In what the variants are not alike besides their ratio (:func:`pairs_bt.stats.like_with_like.unlike_words`);
+        the verdict ends with it.
 
     Returns
     -------
@@ -316,6 +320,7 @@ def compare_variants(
         traded = {name: name in present for name in names}
     matrix = win_matrix(cohort_returns) if cohort_returns is not None else None
     span = {"first": frame.index[0], "last": frame.index[-1]} if len(frame) else {}
+    said = verdict(_labelled(_verdict_inputs(metrics, traded, table, block, len(frame)), labels or {}))
     return Comparison(
         settings={**chosen, "level": level, "days": len(frame), **span},
         metrics=pd.DataFrame(metrics),
@@ -327,5 +332,5 @@ def compare_variants(
         wins=matrix.wins if matrix else None,
         windows=matrix.windows if matrix else None,
         concentration=concentration(trades, variants=names) if trades is not None else None,
-        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block, len(frame)), labels or {})),
+        verdict=f"{said} {unlike}".rstrip(),
     )
