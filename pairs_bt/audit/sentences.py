@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pairs_bt.audit.null_evidence import lookup
+from pairs_bt.audit.null_evidence import HITS, lookup
 from pairs_bt.common.formatting import number, percent, text_table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ WORDS = {
 }
 P_VALUES = (
     "Null universes: their median, and p = (r + 1) / (n + 1) with r of n at least as extreme, or r / n where drawing "
-    "went on until r was 20."
+    f"went on until r was {HITS}."
 )
 STATISTICS = {
     "candidates": "candidates",
@@ -133,9 +133,8 @@ def discovery_phrase(audit: Audit) -> str:
     rates = [item.rate for item in audit.discoveries]
     low = min(item.rate_low for item in audit.discoveries)
     high = max(item.rate_high for item in audit.discoveries)
-    span = percent(max(rates), 0)
-    if min(rates) < max(rates):
-        span = f"{percent(min(rates), 0)} to {percent(max(rates), 0)}"
+    least, most = percent(min(rates), 0), percent(max(rates), 0)
+    span = most if least == most else f"{least} to {most}"
     return f"about {span} of them are false (95% interval {percent(low, 0)} to {percent(high, 0)})"
 
 
