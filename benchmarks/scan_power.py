@@ -19,16 +19,17 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pairs_bt.audit.null_draws import KINDS
 from pairs_bt.backtest.selection import select_pairs
 from pairs_bt.backtest.study import Study, prepare
 from pairs_bt.config.schema import Config
 from pairs_bt.data.prices import PriceData, check_prices
 from pairs_bt.data.synthetic.cointegrated_pairs import PlantedPair
 from pairs_bt.data.synthetic.market import make_market
-from pairs_bt.data.synthetic.surrogates import null_market
+from pairs_bt.data.synthetic.surrogates import NullKind, null_market
 from pairs_bt.engine.pipeline import scan_window, serial
 
+# Of independent walks: the kind that keeps common factors is in benchmarks/factor_null.py.
+KINDS: tuple[NullKind, ...] = ("circular_shift", "block_bootstrap", "gaussian")
 HALF_LIVES = (10.0, 20.0, 40.0)
 PLANTED, WALKS = 10, 10
 RULES = {

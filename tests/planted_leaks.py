@@ -98,6 +98,15 @@ def back_filled_gap(patch: Patch) -> None:
     patch.setattr(study, "fill_gaps", lambda prices, limit: prices.bfill(limit=limit).ffill(limit=limit))
 
 
+def common_window_from_all_bars(patch: Patch) -> None:
+    original = signals.own_windows
+
+    def leaky(path: FilterPath, rule: str, space: Any, iy: Any, ix: Any, n_train: int, config: Config) -> np.ndarray:
+        return original(path, rule, space, iy, ix, space.levels.shape[1], config)
+
+    patch.setattr(signals, "own_windows", leaky)
+
+
 def normalised_by_a_future_price(patch: Patch) -> None:
     patch.setattr(signals, "to_space", lambda prices, space: np.ascontiguousarray(100.0 * prices / prices[:, -1:]))
 
@@ -287,6 +296,7 @@ LEAKS = (
         levels_fitted_over_the_trade_window,
         ("signal.entry=optimal", "signal.z=rolling"),
     ),
+    Leak("common window from all bars", "half-life", common_window_from_all_bars, ("signal.window=longest",)),
     Leak("normalising by a future price", "price space", normalised_by_a_future_price),
     Leak("selecting on the trade window's P&L", "candidates", selected_on_the_trade_windows_profit),
     Leak("scanning the trade window", "scan", scanned_over_the_trade_window),

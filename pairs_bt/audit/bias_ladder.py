@@ -20,6 +20,7 @@ from pairs_bt.config.writer import to_toml
 from pairs_bt.engine.pipeline import Progress
 from pairs_bt.results import Run
 from pairs_bt.runner import run
+from pairs_bt.stats.clustered_mean import trade_t
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,9 @@ def run_ladder(
     -------
     DataFrame
         One row a rung and variant: rung, name, what, changed, variant, tested, candidates (pairs that pass the
-        tests), selected, trades, mean_trade_bp and its t (net), annual_return, volatility and sharpe (net, on
-        committed capital), pnl ('spread' where the P&L is the differenced spread, which nobody earns).
+        tests), selected, trades, mean_trade_bp (net), mean_trade_t (clustered by month of entry and by ticker),
+        annual_return, volatility and sharpe (net, on committed capital), pnl ('spread' where the P&L is the
+        differenced spread, which nobody earns).
     """
     parts = []
     for done, rung in enumerate(ladder, start=1):
@@ -188,7 +190,7 @@ def run_ladder(
 
 def _rows(rung: Rung, made: Run) -> pd.DataFrame:
     counts = made.windows.sum()
-    summary = made.summary
+    summary, trades = made.summary, made.trades
     return pd.DataFrame(
         {
             "rung": rung.number,
@@ -201,7 +203,7 @@ def _rows(rung: Rung, made: Run) -> pd.DataFrame:
             "selected": int(counts["selected"]),
             "trades": summary["trades"],
             "mean_trade_bp": summary["mean_trade_net_bp"],
-            "mean_trade_t": summary["mean_trade_net_t"],
+            "mean_trade_t": [trade_t(trades[trades["variant"] == name]) for name in summary["variant"]],
             "annual_return": summary["net_annual_return"],
             "volatility": summary["net_volatility"],
             "sharpe": summary["net_sharpe"],

@@ -54,10 +54,17 @@ class Discovery:
     p_value: float
 
 
-def p_value(real: float, null: Sequence[float] | np.ndarray, tail: str) -> float:
+# After so many null universes at least as extreme as the real one its p-value is known: to 22% of itself, or better.
+HITS = 20
+LEVEL = 0.05
+
+
+def p_value(real: float, null: Sequence[float] | np.ndarray, tail: str, hits: int | None = None) -> float:
     """Monte-Carlo p-value (r + 1) / (n + 1), r null values at least as extreme as the real one.
 
-    Davison and Hinkley (1997), section 4.2. Ties count against the real value, so the p-value is never too small.
+    Davison and Hinkley (1997), section 4.2. Ties count against the real value, so the p-value is never too small. With
+    `hits` it is sequential (Besag and Clifford 1991): `hits` / l where the l-th value is the hits-th that is at least
+    as extreme, whatever comes after; (r + 1) / (n + 1) where there are fewer.
 
     Parameters
     ----------
@@ -67,10 +74,36 @@ def p_value(real: float, null: Sequence[float] | np.ndarray, tail: str) -> float
         Its values on null universes.
     tail : {'high', 'low'}
         Which values are extreme.
+    hits : int, optional
+        At least 1.
     """
+    extreme = _extreme(real, null, tail)
+    if hits is not None and extreme.sum() >= hits:
+        return hits / (int(np.searchsorted(np.cumsum(extreme), hits)) + 1)
+    return (int(extreme.sum()) + 1) / (extreme.size + 1)
+
+
+def _extreme(real: float, null: Sequence[float] | np.ndarray, tail: str) -> np.ndarray:
     values = np.asarray(null, dtype=np.float64)
-    extreme = values >= real if tail == "high" else values <= real
-    return (int(extreme.sum()) + 1) / (values.size + 1)
+    return np.asarray(values >= real if tail == "high" else values <= real)
+
+
+def needed_draws(statements: int, level: float = LEVEL) -> int:
+    """Null universes of each kind without which nothing can be called real.
+
+    The least p-value of n universes is 1 / (n + 1), times the number of statements after Holm's correction.
+
+    >>> needed_draws(1), needed_draws(6)
+    (19, 119)
+    """
+    return math.ceil(round(statements / level, 9)) - 1
+
+
+def settled(real: UniverseStatistics, found: Sequence[UniverseStatistics], hits: int = HITS) -> bool:
+    """Whether the p-values that a verdict rests on are known: candidates, and every variant's net Sharpe ratio."""
+    rows = [(float(sum(real.passed)), [float(sum(m.passed)) for m in found])]
+    rows += [(value(real, name, "sharpe"), [value(m, name, "sharpe") for m in found]) for name in real.variants]
+    return all(_extreme(own, null, "high").sum() >= hits for own, null in rows)
 
 
 def null_percentile(real: float, null: Sequence[float] | np.ndarray) -> float:
@@ -85,12 +118,12 @@ def value(found: UniverseStatistics, variant: str, statistic: str) -> float:
     return _ABSENT[statistic] if math.isnan(number) else number
 
 
-def discoveries(real: UniverseStatistics, draws: Draws) -> list[Discovery]:
-    """Candidates found against candidates expected, one entry a kind of null."""
-    return [_discovery(kind, sum(real.passed), [sum(m.passed) for m in found]) for kind, found in draws.items()]
+def discoveries(real: UniverseStatistics, draws: Draws, hits: int | None = None) -> list[Discovery]:
+    """Candidates found against candidates expected, one entry a kind of null; `hits` as in :func:`p_value`."""
+    return [_discovery(kind, sum(real.passed), [sum(m.passed) for m in found], hits) for kind, found in draws.items()]
 
 
-def _discovery(kind: str, found: int, null: Sequence[int]) -> Discovery:
+def _discovery(kind: str, found: int, null: Sequence[int], hits: int | None) -> Discovery:
     counts = np.asarray(null, dtype=np.float64)
     low, high = np.quantile(counts, [0.025, 0.975])
     error = float(counts.std(ddof=1) / math.sqrt(counts.size)) if counts.size > 1 else math.nan
@@ -101,28 +134,32 @@ def _discovery(kind: str, found: int, null: Sequence[int]) -> Discovery:
     mean = float(counts.mean())
     return Discovery(
         kind, found, mean, error, float(low), float(high),
-        share(mean), share(float(low)), share(float(high)), p_value(found, counts, "high"),
+        share(mean), share(float(low)), share(float(high)), p_value(found, counts, "high", hits),
     )  # fmt: skip
 
 
-def null_frame(real: UniverseStatistics, draws: Draws) -> pd.DataFrame:
+def null_frame(real: UniverseStatistics, draws: Draws, hits: int | None = None) -> pd.DataFrame:
     """One row a kind of null, variant and statistic (null.csv).
 
     Columns: kind, variant, statistic, tail (in which the p-value is taken), real, null_mean, null_sd, null_q025,
-    null_median, null_q975, place (share of the null below the real value), p_value, draws. Candidates have the
-    variant 'all'.
+    null_median, null_q975, place (share of the null below the real value), p_value (:func:`p_value` with `hits`),
+    draws, and extreme: how many of them are at least as extreme as the real one. Candidates have the variant 'all'.
     """
     rows = []
     for kind, found in draws.items():
-        rows.append(_row(kind, _ALL, "candidates", "high", sum(real.passed), [float(sum(m.passed)) for m in found]))
+        rows.append(
+            _row(kind, _ALL, "candidates", "high", sum(real.passed), [float(sum(m.passed)) for m in found], hits)
+        )
         for variant in real.variants:
             for statistic, tail in STATISTICS.items():
                 null = [value(m, variant, statistic) for m in found]
-                rows.append(_row(kind, variant, statistic, tail, value(real, variant, statistic), null))
+                rows.append(_row(kind, variant, statistic, tail, value(real, variant, statistic), null, hits))
     return pd.DataFrame(rows)
 
 
-def _row(kind: str, variant: str, statistic: str, tail: str, real: float, null: list[float]) -> dict[str, object]:
+def _row(
+    kind: str, variant: str, statistic: str, tail: str, real: float, null: list[float], hits: int | None
+) -> dict[str, object]:
     values = np.asarray(null, dtype=np.float64)
     finite = values[np.isfinite(values)]
     q = np.quantile(finite, [0.025, 0.5, 0.975]) if finite.size else [math.nan] * 3
@@ -138,8 +175,9 @@ def _row(kind: str, variant: str, statistic: str, tail: str, real: float, null: 
         "null_median": float(q[1]),
         "null_q975": float(q[2]),
         "place": null_percentile(real, values),
-        "p_value": p_value(real, values, tail),
+        "p_value": p_value(real, values, tail, hits),
         "draws": values.size,
+        "extreme": int(_extreme(real, values, tail).sum()),
     }
 
 
@@ -177,7 +215,7 @@ def windows_frame(real: UniverseStatistics, draws: Draws, labels: Sequence[str])
 
 @dataclass(frozen=True)
 class NullVerdict:
-    """Whether something stands out of all three nulls, and by how much.
+    """Whether something stands out of all kinds of null, and by how much.
 
     Attributes
     ----------
@@ -191,6 +229,11 @@ class NullVerdict:
         Holm-adjusted over the variants (candidates are judged alone).
     stands_out : bool
         Whether `adjusted` is at most 5%.
+    known : bool
+        Whether there are universes enough to say so, or that it does not: `needed` of every kind; or the p-value
+        under one kind is known and above 5%.
+    needed : int
+        :func:`needed_draws`.
     """
 
     what: str
@@ -198,19 +241,30 @@ class NullVerdict:
     p_value: float
     adjusted: float
     stands_out: bool
+    known: bool
+    needed: int
 
 
-def judge_against_null(table: pd.DataFrame, level: float = 0.05) -> list[NullVerdict]:
+def judge_against_null(table: pd.DataFrame, level: float = LEVEL, hits: int | None = None) -> list[NullVerdict]:
     """Judge the candidates and every variant's Sharpe ratio from the null table."""
-    worst = table.groupby(["variant", "statistic"], sort=False)[["real", "p_value"]].max().reset_index()
-    candidates = worst[worst["statistic"] == "candidates"].iloc[0]
-    judged = [_call("candidates", candidates["real"], candidates["p_value"], candidates["p_value"], level)]
-    sharpe = worst[worst["statistic"] == "sharpe"]
-    adjusted = holm(sharpe["p_value"].to_numpy())
-    for (_, row), p in zip(sharpe.iterrows(), adjusted, strict=True):
-        judged.append(_call(str(row["variant"]), row["real"], row["p_value"], p, level))
+    candidates = table[table["statistic"] == "candidates"]
+    sharpe = table[table["statistic"] == "sharpe"]
+    groups = [part for _, part in sharpe.groupby("variant", sort=False)]
+    adjusted = holm([float(part["p_value"].max()) for part in groups])
+    judged = [_verdict("candidates", candidates, float(candidates["p_value"].max()), 1, level, hits)]
+    judged += [
+        _verdict(str(part["variant"].iloc[0]), part, float(p), len(groups), level, hits)
+        for part, p in zip(groups, adjusted, strict=True)
+    ]
     return judged
 
 
-def _call(what: str, real: float, p: float, adjusted: float, level: float) -> NullVerdict:
-    return NullVerdict(what, float(real), float(p), float(adjusted), bool(adjusted <= level))
+def _verdict(
+    what: str, rows: pd.DataFrame, adjusted: float, statements: int, level: float, hits: int | None
+) -> NullVerdict:
+    needed = needed_draws(statements, level)
+    known = bool((rows["draws"] >= needed).all())
+    if hits is not None:
+        known |= bool(((rows["extreme"] >= hits) & (rows["p_value"] > level)).any())
+    real = float(rows["real"].iloc[0])
+    return NullVerdict(what, real, float(rows["p_value"].max()), adjusted, bool(adjusted <= level), known, needed)

@@ -71,7 +71,7 @@ def _facts(audit: Audit) -> list[tuple[str, str]]:
         ("prices", f"{source.get('tickers')} tickers, {span(source, data.start, data.end)}"),
         ("windows", f"{len(real.tested)}"),
         ("tests", f"{sum(real.tested):,}"),
-        ("null universes", f"{audit.draws} of each of {len(audit.discoveries)} kinds"),
+        ("null universes", f"{audit.draws_text} of each of {len(audit.discoveries)} kinds"),
         ("seed", str(audit.config.run.seed)),
     ]
 
@@ -101,7 +101,7 @@ def _ladder(audit: Audit, draw: _Drawer) -> Panel:
             Table(head, rows(lambda r: percent(r["annual_return"])), "Net return a year", marks=_marks(audit)),
             Table(head, rows(lambda r: f"{number(r['mean_trade_bp'], 0)} ({number(r['mean_trade_t'], 1)})"),
                   "Mean net trade in bp of its capital (t)", marks=_marks(audit),
-                  note="t takes trades for independent; they overlap, so read it as a bound."),
+                  note="t is clustered by month of entry and by ticker, as trades that overlap are not independent."),
             Table(head, rows(lambda r: number(r["trades"], 0)), "Trades", marks=_marks(audit)),
         ],
     )  # fmt: skip
@@ -137,8 +137,10 @@ def _scan(audit: Audit, draw: _Drawer) -> Panel:
         "interval that of a single universe; every pair is taken for unrelated, so it errs on the high side.",
     )
     intro = (
-        "The whole pipeline on universes with the same dates and gaps in which no two prices have anything to do with "
-        "each other: every ticker's returns shifted along the calendar, resampled in blocks, or drawn anew."
+        "The whole pipeline on universes with the same dates and gaps in which no pair is cointegrated: every ticker's "
+        "returns shifted along the calendar, resampled in blocks, or drawn anew, so that no two have anything to do "
+        "with each other; and, the strictest, with what the tickers have in common left as it was and a random sign "
+        f"on what is each one's own, so that names move together as they did. {sentences.factors_sentence(audit)}"
     )
     return Panel("noise", "How many candidates are noise", intro, [draw(windows_figure), chance, procedures])
 
@@ -160,16 +162,41 @@ def _place(audit: Audit, draw: _Drawer) -> Panel:
     return Panel(
         "place",
         "How much of the trading is noise",
-        "The real value's place among the null universes. p = (r + 1) / (n + 1) with r universes at least as extreme: "
-        "low for half-lives, high for the rest.",
+        f"The real value's place among the null universes; extreme is low for half-lives, high for the rest. "
+        f"{sentences.P_VALUES}",
         [
             Beside([
                 draw(place_figure, "sharpe", "Net Sharpe ratio: null universes and the real one"),
                 draw(place_figure, "mean_trade_bp", "Mean net trade (bp): null universes and the real one"),
             ]),
+            _chance(audit),
             Table(head, rows, "Median of the null universes (95% of them)", marks=_marks(audit)),
         ],
     )  # fmt: skip
+
+
+def _chance(audit: Audit) -> Table:
+    """What each variant earns on the strictest null universes, beside what it earned."""
+    table = lookup(audit.null)
+    kind = audit.discoveries[-1].kind
+    rows = []
+    for variant, label in audit.labels.items():
+        cells = []
+        for statistic in ("annual_return", "sharpe"):
+            row = table[variant, statistic, kind]
+            own, middle, low, high = (
+                sentences.shown(statistic, row[c]) for c in ("real", "null_median", "null_q025", "null_q975")
+            )
+            cells += [own, f"{middle} ({low} to {high})"]
+        rows.append(Row(label, cells))
+    return Table(
+        ["", "net return a year", "by chance", "net Sharpe ratio", "by chance"],
+        rows,
+        f"What each variant earns by chance: {sentences.KINDS[kind]}",
+        "Median of the null universes, and 95% of them. Variants that refuse other candidates, or hold for other "
+        "times, differ by chance alone; compare each with its own column.",
+        marks=_marks(audit),
+    )
 
 
 def _causality(audit: Audit) -> Panel:

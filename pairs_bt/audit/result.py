@@ -12,6 +12,7 @@ from pairs_bt.audit.causality import Certificate
 from pairs_bt.audit.null_evidence import Discovery, NullVerdict
 from pairs_bt.audit.universe_statistics import UniverseStatistics
 from pairs_bt.config.schema import Config
+from pairs_bt.models.factors import FactorFit
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,15 +28,17 @@ class Audit:
         What a person reads for each variant.
     ladder : DataFrame
         One row a rung and variant (ladder.csv).
-    real : Measure
+    real : UniverseStatistics
         The study's own numbers.
-    draws : int
+    draws : dict of str to int
         Null universes of each kind.
+    factors : list of FactorFit
+        What the returns of each train window have in common: kept by the null universes of the kind ``factor``.
     null, windows : DataFrame
         null.csv and null_windows.csv.
     discoveries : list of Discovery
         Candidates against chance, one a kind of null.
-    calls : list of Call
+    calls : list of NullVerdict
         What stands out of all kinds of null.
     certificate : Certificate
     folder : Path or None
@@ -46,7 +49,8 @@ class Audit:
     labels: dict[str, str]
     ladder: pd.DataFrame
     real: UniverseStatistics
-    draws: int
+    draws: dict[str, int]
+    factors: list[FactorFit]
     null: pd.DataFrame
     windows: pd.DataFrame
     discoveries: list[Discovery]
@@ -54,11 +58,17 @@ class Audit:
     certificate: Certificate
     folder: Path | None = None
 
+    @property
+    def draws_text(self) -> str:
+        """How many null universes of each kind, in words."""
+        least, most = min(self.draws.values()), max(self.draws.values())
+        return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
     def __repr__(self) -> str:
         found = ", ".join(f"{d.found:,} (by chance {d.expected:.1f}, {d.kind})" for d in self.discoveries[:1])
         ahead = "no look-ahead found" if self.certificate.holds else "LOOK-AHEAD FOUND"
         where = f"; {self.folder / 'audit.html'}" if self.folder is not None else ""
         return (
-            f"<Audit: {self.ladder['rung'].nunique()} rungs, {self.draws:,} null universes of each of "
+            f"<Audit: {self.ladder['rung'].nunique()} rungs, {self.draws_text} null universes of each of "
             f"{len(self.discoveries)} kinds; candidates: {found}; {ahead}{where}>"
         )

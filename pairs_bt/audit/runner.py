@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from pairs_bt.audit import bias_ladder, causality, null_draws, null_evidence
 from pairs_bt.audit.result import Audit
-from pairs_bt.audit.universe_statistics import universe_statistics
+from pairs_bt.audit.universe_statistics import UniverseStatistics, universe_statistics
 from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.study import Study
 from pairs_bt.common.checkpoints import is_blank
@@ -22,10 +22,13 @@ from pairs_bt.common.lock import taken
 from pairs_bt.config.schema import Config
 from pairs_bt.config.writer import fingerprint
 from pairs_bt.data.prices import fingerprint_frame
+from pairs_bt.engine.pipeline import Progress
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.runner import config_and_prices, open_study
 
 MANIFEST = "audit.json"
+# Time for null universes where nobody says how many.
+MINUTES = 10.0
 FILES = ("audit.html", "ladder.csv", "null.csv", "null_windows.csv", "causality.json", null_draws.DRAWS, MANIFEST)
 
 # Opens a progress display for one part of the audit: its unit in, a function of (done, total) out.
@@ -36,7 +39,8 @@ def run_audit(
     config: Config | str | Path | Any | None = None,
     *,
     prices: Any = None,
-    draws_each: int = 200,
+    draws_each: int | None = None,
+    minutes: float = MINUTES,
     dates: int = 10,
     out: str | Path | None = None,
     jobs: int | None = None,
@@ -49,8 +53,11 @@ def run_audit(
     ----------
     config, prices
         As for :func:`pairs_bt.run`.
-    draws_each : int
-        Null universes of each of the three kinds.
+    draws_each : int, optional
+        Null universes of each of the four kinds. By default as many as it takes until the p-values of the candidates
+        and of every variant's Sharpe ratio are known (Besag and Clifford 1991), at most 999, within `minutes`.
+    minutes : float
+        Time for null universes, where `draws_each` does not say how many.
     dates : int
         Dates of the causality certificate.
     out : path, optional
@@ -81,7 +88,8 @@ def run_audit(
         if out is not None:
             _take(stack, out, config, fresh=fresh)
         try:
-            return _audit(study, draws_each, dates, out, jobs, _silence if display is None else display)
+            effort = _Effort(draws_each, minutes, dates, jobs)
+            return _audit(study, effort, out, _silence if display is None else display)
         except OSError as error:
             if out is None:
                 raise
@@ -98,10 +106,34 @@ def _take(stack: ExitStack, out: Path, config: Config, *, fresh: bool) -> None:
     check_folder(out, config, fresh=fresh)
 
 
-def _audit(study: Study, draws_each: int, dates: int, out: Path | None, jobs: int | None, show: Display) -> Audit:
-    config = study.config
+@dataclass(frozen=True)
+class _Effort:
+    """How much is drawn, and on how many threads."""
+
+    draws_each: int | None
+    minutes: float
+    dates: int
+    jobs: int | None
+
+    @property
+    def hits(self) -> int | None:
+        """Where the p-values decide how many universes are drawn: how many of them must be as extreme."""
+        return null_evidence.HITS if self.draws_each is None else None
+
+    def draw(self, study: Study, real: UniverseStatistics, folder: Path | None, progress: Progress) -> null_draws.Found:
+        """Make the null universes."""
+        if self.draws_each is not None:
+            return null_draws.null_draws(study, self.draws_each, jobs=self.jobs, folder=folder, progress=progress)
+        return null_draws.draw_until(
+            study, lambda _, found: null_evidence.settled(real, found),
+            minutes=self.minutes, jobs=self.jobs, folder=folder, progress=progress,
+        )  # fmt: skip
+
+
+def _audit(study: Study, effort: _Effort, out: Path | None, show: Display) -> Audit:
+    config, jobs, hits = study.config, effort.jobs, effort.hits
     if out is not None:
-        write_text(out / MANIFEST, json_text(_manifest(config, study.prices, draws_each, dates)))
+        write_text(out / MANIFEST, json_text(_manifest(config, study.prices, effort)))
     real = universe_statistics(study)
     steps = bias_ladder.ladder_configs(config)
     if out is not None:
@@ -109,22 +141,24 @@ def _audit(study: Study, draws_each: int, dates: int, out: Path | None, jobs: in
     with show("rungs") as advance:
         climbed = bias_ladder.run_ladder(steps, study.prices, jobs=jobs, progress=advance)
     with show("null universes") as advance:
-        kept = None if out is None else out / null_draws.DRAWS
-        found = null_draws.null_draws(study, draws_each, jobs=jobs, folder=kept, progress=advance)
+        found = effort.draw(study, real, None if out is None else out / null_draws.DRAWS, advance)
     with show("futures") as advance:
-        certificate = causality.certify(config, study.prices, dates=dates, jobs=jobs, progress=advance)
-    table = null_evidence.null_frame(real, found)
+        certificate = causality.certify(config, study.prices, dates=effort.dates, jobs=jobs, progress=advance)
+    table = null_evidence.null_frame(real, found, hits)
+    factors = null_draws.factor_parts(study)[1]
+    windows = null_evidence.windows_frame(real, found, [window.label for window in study.windows])
     made = Audit(
         config=config,
         source=study.source,
         labels={variant.name: variant.label for variant in variants(config.hedge)},
         ladder=climbed,
         real=real,
-        draws=draws_each,
+        draws={kind: len(universes) for kind, universes in found.items()},
+        factors=factors,
         null=table,
-        windows=null_evidence.windows_frame(real, found, [window.label for window in study.windows]),
-        discoveries=null_evidence.discoveries(real, found),
-        calls=null_evidence.judge_against_null(table),
+        windows=windows.assign(factors=[fit.count for fit in factors]),
+        discoveries=null_evidence.discoveries(real, found, hits),
+        calls=null_evidence.judge_against_null(table, hits=hits),
         certificate=certificate,
         folder=out,
     )
@@ -156,19 +190,24 @@ def write(audit: Audit, folder: Path) -> None:
     write_text(folder / "causality.json", json_text(audit.certificate.to_dict()))
     write_text(folder / "audit.html", render(audit))
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) if (folder / MANIFEST).exists() else {}
-    summary = {"discoveries": [asdict(d) for d in audit.discoveries], "calls": [asdict(c) for c in audit.calls]}
+    summary = {
+        "draws": audit.draws,
+        "factors": [fit.count for fit in audit.factors],
+        "discoveries": [asdict(d) for d in audit.discoveries],
+        "calls": [asdict(c) for c in audit.calls],
+    }
     # Last: an audit is complete when this says so.
     write_text(folder / MANIFEST, json_text(manifest | {"status": "complete"} | summary))
 
 
-def _manifest(config: Config, prices: pd.DataFrame, draws_each: int, dates: int) -> dict[str, Any]:
+def _manifest(config: Config, prices: pd.DataFrame, effort: _Effort) -> dict[str, Any]:
     return {
         "format": 1,
         "status": "begun",
         "config_sha256": fingerprint(config),
         "prices_sha256": fingerprint_frame(prices),
-        "draws": draws_each,
-        "dates": dates,
+        "draws": effort.draws_each,
+        "dates": effort.dates,
         "seed": config.run.seed,
     }
 

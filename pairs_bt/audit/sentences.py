@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pairs_bt.audit.null_evidence import lookup
+from pairs_bt.audit.null_evidence import HITS, lookup
 from pairs_bt.common.formatting import number, percent, text_table
 
 if TYPE_CHECKING:
+    from pairs_bt.audit.null_evidence import NullVerdict
     from pairs_bt.audit.result import Audit
 
 KINDS = {
     "circular_shift": "shifted returns",
     "block_bootstrap": "resampled blocks",
     "gaussian": "Gaussian walks",
+    "factor": "common factors kept",
 }
+# A market of each kind, in words.
+WORDS = {
+    "circular_shift": "each ticker's returns are shifted on their own",
+    "block_bootstrap": "each ticker's returns are resampled on their own",
+    "gaussian": "every ticker is a Gaussian walk",
+    "factor": "names move together as they did",
+}
+P_VALUES = (
+    "Null universes: their median, and p = (r + 1) / (n + 1) with r of n at least as extreme, or r / n where drawing "
+    f"went on until r was {HITS}."
+)
 STATISTICS = {
     "candidates": "candidates",
     "half_life": "median half-life (bars)",
@@ -49,23 +62,44 @@ def bias_sentence(audit: Audit) -> str:
 
 
 def noise_sentences(audit: Audit) -> list[str]:
-    """Whether candidates and variants stand out of chance."""
-    candidates, *judged = audit.calls
-    worst = max(audit.discoveries, key=lambda item: item.p_value)
-    verb = "are more than" if candidates.stands_out else "are no more than"
-    tail = "" if candidates.stands_out else " gives"
+    """Whether candidates and variants stand out of chance, or how many draws it takes to say so."""
     out = []
     if audit.config.execution.pnl == "spread":
         out.append('P&L here is the differenced spread (execution.pnl = "spread"): a claim, not money.')
-    out.append(
-        f"Noise: the {worst.found:,} candidates {verb} chance{tail} ({number(worst.expected, 0)} expected, p = "
-        f"{number(candidates.p_value, 3)}); {discovery_phrase(audit)}."
+    return [*out, _candidates_sentence(audit), *_variant_sentences(audit)]
+
+
+def _candidates_sentence(audit: Audit) -> str:
+    call = audit.calls[0]
+    worst = max(audit.discoveries, key=lambda item: item.p_value)
+    if not call.known:
+        return (
+            f"Noise: whether the {worst.found:,} candidates are more than chance gives cannot be said: "
+            f"{_too_few(audit, call)}."
+        )
+    verb = "are more than" if call.stands_out else "are no more than"
+    tail = "" if call.stands_out else " gives"
+    return (
+        f"Noise: the {worst.found:,} candidates {verb} chance{tail} ({number(worst.expected, 0)} expected where "
+        f"{WORDS[worst.kind]}, p = {number(call.p_value, 3)}); {discovery_phrase(audit)}."
     )
-    real = [call for call in judged if call.stands_out]
+
+
+def _variant_sentences(audit: Audit) -> list[str]:
+    judged = audit.calls[1:]
+    known = [call for call in judged if call.known]
+    real = [call for call in known if call.stands_out]
+    out = []
+    if not known:
+        return [
+            "Whether a variant's net Sharpe ratio stands out of noise cannot be said: "
+            f"{_too_few(audit, judged[0])}{_of_variants(judged)}."
+        ]
     if not real:
-        least = min(judged, key=lambda call: call.p_value)
+        least = min(known, key=lambda call: call.p_value)
+        subject = "No variant's net Sharpe ratio" if len(known) == len(judged) else "Of those that can be judged none"
         out.append(
-            f"No variant's net Sharpe ratio stands out of noise (the best placed, {audit.labels[least.what]}, p = "
+            f"{subject} stands out of noise (the best placed, {audit.labels[least.what]}, p = "
             f"{number(least.p_value, 3)})."
         )
     for call in real:
@@ -74,7 +108,22 @@ def noise_sentences(audit: Audit) -> list[str]:
             f"The net Sharpe ratio of {audit.labels[call.what]}, {number(call.real)}, stands out of noise "
             f"(Holm-adjusted p = {number(call.adjusted, 3)}){money}."
         )
+    if len(known) < len(judged):
+        names = ", ".join(audit.labels[call.what] for call in judged if not call.known)
+        out.append(f"Nothing can be said of {names}: {_too_few(audit, judged[0])}{_of_variants(judged)}.")
     return out
+
+
+def _too_few(audit: Audit, call: NullVerdict) -> str:
+    least = min(audit.draws.values())
+    return (
+        f"{least:,} null {'universe' if least == 1 else 'universes'} of a kind give no p-value below "
+        f"{number(1 / (least + 1), 3)}, and it takes at least {call.needed}"
+    )
+
+
+def _of_variants(judged: list[NullVerdict]) -> str:
+    return f" (Holm's correction for {len(judged)} variants)" if len(judged) > 1 else ""
 
 
 def discovery_phrase(audit: Audit) -> str:
@@ -84,10 +133,23 @@ def discovery_phrase(audit: Audit) -> str:
     rates = [item.rate for item in audit.discoveries]
     low = min(item.rate_low for item in audit.discoveries)
     high = max(item.rate_high for item in audit.discoveries)
-    span = percent(max(rates), 0)
-    if min(rates) < max(rates):
-        span = f"{percent(min(rates), 0)} to {percent(max(rates), 0)}"
+    least, most = percent(min(rates), 0), percent(max(rates), 0)
+    span = most if least == most else f"{least} to {most}"
     return f"about {span} of them are false (95% interval {percent(low, 0)} to {percent(high, 0)})"
+
+
+def factors_sentence(audit: Audit) -> str:
+    """How many common factors the null universes keep."""
+    counts = sorted(fit.count for fit in audit.factors)
+    if not counts:
+        return "Common factors kept: none."
+    least, most, middle = counts[0], counts[-1], counts[len(counts) // 2]
+    share = sum(fit.share for fit in audit.factors) / len(counts)
+    many = f"{most}" if least == most else f"{least} to {most} by window, median {middle}"
+    return (
+        f"Common factors kept, by the criterion of Bai and Ng: {many}; they explain {percent(share, 0)} of the "
+        "variance of returns."
+    )
 
 
 def causality_sentence(audit: Audit) -> str:
@@ -115,8 +177,9 @@ def terminal(audit: Audit) -> str:
         "HOW MUCH IS BIAS: net Sharpe ratio, one thing mended a rung",
         _ladder_text(audit),
         "",
-        f"HOW MUCH IS NOISE: {audit.draws} null universes of each kind",
+        f"HOW MUCH IS NOISE: {audit.draws_text} null universes of each kind",
         _candidates_text(audit),
+        factors_sentence(audit),
         "",
         _null_text(audit),
         "",
@@ -177,4 +240,4 @@ def _null_text(audit: Audit) -> str:
             ]
             rows.append([head, STATISTICS[statistic], shown(statistic, found[0]["real"]), *cells])
             head = ""
-    return text_table(rows, left=(True, True)) + "\nNull universes: their median, and p = (r + 1) / (n + 1)."
+    return text_table(rows, left=(True, True)) + "\n" + P_VALUES

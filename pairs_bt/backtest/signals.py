@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pairs_bt.backtest.entry_levels import PairLevels
-from pairs_bt.backtest.hedge_rules import HEDGE_RULES, FilterPath, PairPrices
-from pairs_bt.backtest.special_signals import Formed, Space, form_signals, form_spread, is_usual, z_form
+from pairs_bt.backtest.hedge_rules import HEDGE_RULES, FilterPath, PairPrices, variants
+from pairs_bt.backtest.special_signals import (
+    Formed,
+    Space,
+    form_signals,
+    form_spread,
+    is_usual,
+    own_windows,
+    z_form,
+)
 from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.config.hedge_rule_names import FILTER_RULES, MARKET_RULES
 from pairs_bt.config.schema import Config, Filter, Smooth
@@ -247,16 +255,14 @@ def make_signals(
 ) -> SignalSet:
     """Turn the filter's path into hedge ratios, spreads, half-lives and z-scores under one rule."""
     space = _space(levels, config)
-    if rule == "averaged" and config.hedge.average_window is not None:
-        path = replace(path, first=max(path.first, n_train - config.hedge.average_window))
-    if rule not in FILTER_RULES:
-        path = replace(path, source=_pair_prices(levels, space, rule, iy, ix, n_train, config))
+    common = _common_windows(path, levels, space, iy, ix, n_train, config)
+    path = _rule_path(path, rule, levels, space, iy, ix, n_train, config)
     if is_usual(rule, config):
         formed = _usual_signals(HEDGE_RULES[rule](path, n_train), space, iy, ix, n_train, config)
     else:
         wanted = z_form(rule, config) == "innovation"
         innovation = standard_innovations(path, levels, iy, ix, config.filter) if wanted else None
-        formed = form_signals(path, rule, space, iy, ix, n_train, config, innovation)
+        formed = form_signals(path, rule, space, iy, ix, n_train, config, innovation, common)
     if rule not in FILTER_RULES:
         # a regression without an answer is not a pair without reversion
         formed.refusal[~np.isfinite(formed.hedge[:, 0])] = NO_RATIO
@@ -271,6 +277,39 @@ def make_signals(
         formed.mean,
         formed.levels,
     )
+
+
+def _rule_path(
+    path: FilterPath,
+    rule: str,
+    levels: Levels,
+    space: Space,
+    iy: np.ndarray,
+    ix: np.ndarray,
+    n_train: int,
+    config: Config,
+) -> FilterPath:
+    """The path with what one rule reads besides."""
+    if rule == "averaged" and config.hedge.average_window is not None:
+        path = replace(path, first=max(path.first, n_train - config.hedge.average_window))
+    if rule not in FILTER_RULES:
+        path = replace(path, source=_pair_prices(levels, space, rule, iy, ix, n_train, config))
+    return path
+
+
+def _common_windows(
+    path: FilterPath, levels: Levels, space: Space, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
+) -> np.ndarray | None:
+    """Bars of every rule's z-score under ``signal.window``, by pair; None where each rule has its own."""
+    if config.signal.window == "own":
+        return None
+    if config.signal.window != "longest":
+        return np.full(iy.size, min(config.signal.window, n_train), dtype=np.int64)
+    longest = np.zeros(iy.size, dtype=np.int64)
+    for rule in dict.fromkeys(variant.rule for variant in variants(config.hedge)):
+        own = _rule_path(path, rule, levels, space, iy, ix, n_train, config)
+        longest = np.maximum(longest, own_windows(own, rule, space, iy, ix, n_train, config))
+    return longest
 
 
 def whole_spreads(

@@ -85,9 +85,14 @@ class Formed:
 
 
 def z_form(rule: str, config: Config) -> str:
-    """Which z-score a rule has: ``signal.z``, where ``"auto"`` is the model's own if the rule trades its spread."""
+    """Which z-score a rule has: ``signal.z``, where ``"auto"`` is the model's own if the rule trades its spread.
+
+    With one window for all rules, ``signal.window``, every rule's is the rolling one.
+    """
     if config.signal.z != "auto":
         return config.signal.z
+    if config.signal.window != "own":
+        return "rolling"
     return "model" if rule == "dynamic" and config.filter.model == "reverting_spread" else "rolling"
 
 
@@ -95,7 +100,8 @@ def is_usual(rule: str, config: Config) -> bool:
     """Whether the kernel of the usual form makes this rule's signals."""
     subtracts = config.filter.intercept == "subtract" and rule in INTERCEPT_RULES
     usual = z_form(rule, config) == "rolling" and config.signal.half_life != "ignore"
-    return usual and not subtracts and rule not in REBUILT_RULES and not has_optimal_entry(config.signal)
+    own = config.signal.window == "own" and not has_optimal_entry(config.signal)
+    return usual and own and not subtracts and rule not in REBUILT_RULES
 
 
 def form_signals(
@@ -107,6 +113,7 @@ def form_signals(
     n_train: int,
     config: Config,
     innovation: np.ndarray | None = None,
+    common: np.ndarray | None = None,
 ) -> Formed:
     """Make the signals of many pairs under one rule.
 
@@ -126,6 +133,8 @@ def form_signals(
         Options of the filter, the hedge and the signal.
     innovation : numpy.ndarray, shape (pairs, bars), optional
         Standardised innovations of the filter; needed for ``signal.z = "innovation"``.
+    common : numpy.ndarray of int, shape (pairs,), optional
+        Bars of the rolling z-score in place of the rule's own.
     """
     ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
     spread = form_spread(path, rule, ratio, space, iy, ix, n_train, config)
@@ -141,7 +150,7 @@ def form_signals(
     if has_optimal_entry(config.signal):
         levels = _own_levels(path, rule, form, spread, share, space, iy, ix, n_train, config)
     entry = config.signal.entry if levels is None else levels.entry_z
-    life, window, early = _windows(life, n_train, form, entry, config)
+    life, window, early = _windows(life, n_train, form, entry, config, common)
     refusal = np.where(early > 0, early, refusal).astype(np.int8)
     if levels is not None:
         refusal[(refusal == 0) & ~np.isfinite(levels.entry_z)] = NO_LEVEL
@@ -234,8 +243,18 @@ def form_spread(
     return np.ascontiguousarray(spread)
 
 
+def own_windows(
+    path: FilterPath, rule: str, space: Space, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
+) -> np.ndarray:
+    """Bars of the rolling z-score that the half-life of a rule's spread asks for, 0 where it does not revert."""
+    ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
+    life = np.empty(iy.size)
+    half_lives(form_spread(path, rule, ratio, space, iy, ix, n_train, config), n_train, life)
+    return _windows(life, n_train, "rolling", 0.0, config, None)[1]
+
+
 def _windows(
-    life: np.ndarray, n_train: int, form: str, entry: float | np.ndarray, config: Config
+    life: np.ndarray, n_train: int, form: str, entry: float | np.ndarray, config: Config, common: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Half-life as shown, bars of the rolling z-score (0: none), and the refusal that follows from them (0: none)."""
     mode = config.signal.half_life
@@ -251,6 +270,8 @@ def _windows(
     if form != "rolling":
         return life, np.zeros(life.size, dtype=np.int64), refusal
     bars = np.rint(np.minimum(config.signal.window_half_lives * np.where(reverts, life, 0.0), float(n_train)))
+    if common is not None:
+        bars = np.where(reverts, common, 0)
     if mode != "book":
         # |z| <= (w - 1) / sqrt(w) for any w values
         short = (bars - 1) / np.sqrt(np.maximum(bars, 1)) < entry

@@ -173,6 +173,7 @@ def pair_paths(study: Study, k: int, candidates: Candidates, lo: int, hi: int) -
     "hedge",
     "signal.half_life",
     "signal.window_half_lives",
+    "signal.window",
     "signal.entry",
     "signal.optimal",
     "signal.interest",

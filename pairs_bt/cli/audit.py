@@ -10,7 +10,14 @@ import click
 @click.command(short_help="Tell bias, noise and look-ahead from a result.")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--draws", type=click.IntRange(min=1), default=200, show_default=True, help="Null universes of each of three kinds."
+    "--draws",
+    type=click.IntRange(min=1),
+    help="Null universes of each of four kinds (default: until the p-values are known, at most 999).",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Time for null universes without --draws (default: 10). The same command again goes on from them.",
 )
 @click.option(
     "--dates", type=click.IntRange(min=1), default=10, show_default=True, help="Dates at which the future is replaced."
@@ -25,7 +32,8 @@ import click
 @click.option("--fresh", is_flag=True, help="Replace what the audit of another config has left in the folder.")
 def audit(
     config: Path | None,
-    draws: int,
+    draws: int | None,
+    minutes: float | None,
     dates: int,
     out: Path | None,
     overrides: tuple[str, ...],
@@ -36,10 +44,12 @@ def audit(
 
     An audit that was interrupted goes on where it stopped.
     """
+    if draws is not None and minutes is not None:
+        raise click.UsageError("--draws says how many null universes are made, --minutes for how long: give one.")
     from pairs_bt.config.schema import Config
 
     settings = Config.load(config, overrides)
-    from pairs_bt.audit.runner import run_audit
+    from pairs_bt.audit.runner import MINUTES, run_audit
     from pairs_bt.audit.sentences import terminal
     from pairs_bt.cli.terminal.console import progress_bar
     from pairs_bt.cli.terminal.interrupt import on_interrupt, resume_command
@@ -47,7 +57,10 @@ def audit(
 
     target = out or Path("runs") / f"{config.stem if config else 'demo'}-audit"
     on_interrupt(lambda: f"Interrupted. Finished draws of the audit are kept in {target}. To go on: {resume_command()}")
-    made = run_audit(settings, draws_each=draws, dates=dates, out=target, jobs=jobs, fresh=fresh, display=progress_bar)
+    made = run_audit(
+        settings, draws_each=draws, minutes=minutes or MINUTES, dates=dates, out=target, jobs=jobs, fresh=fresh,
+        display=progress_bar,
+    )  # fmt: skip
     on_interrupt(lambda: f"Interrupted; the audit in {target} is finished.")
     click.echo(in_ascii(terminal(made)))
     click.echo(f"Page: {target / 'audit.html'}")

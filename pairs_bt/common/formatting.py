@@ -13,6 +13,10 @@ import pandas as pd
 NOTHING = "\N{EN DASH}"
 # The null universes behind the chance line.
 NULLS = {"sign_flip": "Independent walks with these tickers' own volatility"}
+WEAKEST = (
+    "That null is the weakest: names that share a factor, as real ones do, pass or fail together, so their count "
+    "scatters more; `pairs-bt audit` keeps the factors."
+)
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -140,7 +144,7 @@ def minus(text: str) -> str:
 
 
 def against_chance(found: int, chance: Mapping[str, Any]) -> str:
-    """What chance would give, and where the count found lies, in one sentence."""
+    """What chance would give, where the count found lies, and which null says so."""
     expected, low, high = chance["expected"], chance["low"], chance["high"]
     place = "above" if found > high else "below" if found < low else "inside"
     verdict = {
@@ -151,5 +155,5 @@ def against_chance(found: int, chance: Mapping[str, Any]) -> str:
     about = number(expected, 0 if expected >= 10 else 1)
     return (
         f"{NULLS[chance['null']]} would give about {about}, and {low:,} to {high:,} in 95 of 100 such universes: "
-        f"{verdict}."
+        f"{verdict}. {WEAKEST}"
     )

@@ -365,6 +365,12 @@ def _form_rules(get: Any) -> list[str]:
                 f"signal.z = {chosen!r}: cannot be had for hedge.variants {others}; {why}. "
                 f"Take some of {list(allowed)}."
             )
+    window = get("signal", "window")
+    if chosen in _FORMS and window != "own":
+        problems.append(
+            f"signal.window = {window!r}: it is the window of the rolling z-score, and signal.z = {chosen!r} has none. "
+            'Leave signal.window = "own", or take signal.z = "rolling".'
+        )
     return problems
 
 

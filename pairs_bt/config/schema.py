@@ -233,6 +233,7 @@ class Signal(Table):
     z: Literal["auto", "rolling", "stationary", "innovation", "formation"] = "auto"
     half_life: Literal["reject", "ignore", "book"] = "reject"
     window_half_lives: Annotated[float, Field(ge=1, le=1000)] = 8.0
+    window: Literal["own", "longest"] | Annotated[int, Field(ge=2, le=10_000)] = "own"
     side: Literal["reversion", "book"] = "reversion"
     stop: Positive | None = None
     stop_loss: Share | None = None

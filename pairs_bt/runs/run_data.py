@@ -12,7 +12,7 @@ import pandas as pd
 
 from pairs_bt.backtest.hedge_rules import Variant, variants
 from pairs_bt.backtest.held_ratios import held_summary
-from pairs_bt.common.periods import TRADING_DAYS
+from pairs_bt.common.periods import TRADING_DAYS, UNIT_DAYS, split_period
 from pairs_bt.config.schema import Config, slot_parts
 from pairs_bt.engine.identity import versions
 from pairs_bt.errors import DataError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # A RunData, or the face over it that a caller hands in as a class.
 Made = TypeVar("Made", bound="RunData")
 
+DAYS_A_YEAR = 365.25
 _LAZY = ("tests", "half_lives", "hedge_effectiveness", "trades", "fills")
 
 
@@ -258,13 +259,29 @@ class RunData:
         return f"<Run: {', '.join(self.labels.values())}{span}>"
 
     @cached_property
+    def like_with_like(self) -> pd.DataFrame:
+        """What each variant does with its own candidates and with those that all may trade; index variant."""
+        from pairs_bt.backtest.study import cohort_slots
+        from pairs_bt.stats.like_with_like import like_with_like
+
+        windows = self.config.windows
+        step, unit = split_period(windows.step)
+        slot = self.config.portfolio.capital / cohort_slots(windows)
+        return like_with_like(
+            self.half_lives, self.trades, self.net, pd.Series(slot, index=self.windows.index),
+            cohorts_a_year=DAYS_A_YEAR / (step * UNIT_DAYS[unit]),
+        )  # fmt: skip
+
+    @cached_property
     def comparison(self) -> Comparison:
         """The statistics of the variants against each other, on net returns over the cash rate (on first use)."""
         from pairs_bt.stats.comparison import compare_variants
+        from pairs_bt.stats.like_with_like import unlike_words
 
         options = self.config.comparison
         return compare_variants(
             self.excess, draws=options.draws, block=options.block, seed=options.seed,
             cohort_returns=self.cohort_returns, trades=self.trades, labels=self.labels,
             bars_per_year=self.bars_per_year,
+            unlike=unlike_words(self.like_with_like, self.labels),
         )  # fmt: skip

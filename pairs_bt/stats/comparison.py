@@ -199,7 +199,7 @@ class Comparison:
     wins, windows, concentration : DataFrame or None
         None where the input they need was not given.
     verdict : str
-        A sentence, and one on what the sample could have seen.
+        A sentence, one on what the sample could have seen, and one on what was not alike.
     """
 
     settings: dict[str, object]
@@ -317,6 +317,7 @@ def compare_variants(
     labels: Mapping[str, str] | None = None,
     pairs: Collection[tuple[str, str]] | None = None,
     bars_per_year: float = TRADING_DAYS,
+    unlike: str = "",
 ) -> Comparison:
     """All comparisons of the variants of a run, with the uncertainty that the data leave.
 
@@ -336,6 +337,9 @@ def compare_variants(
         The pairs that the paired tests and the verdict are about; every two by default.
     bars_per_year : float
         Bars that annual figures count to a year.
+    unlike : str, optional
+        In what the variants are not alike besides their ratio (:func:`pairs_bt.stats.like_with_like.unlike_words`);
+        the verdict ends with it.
 
     Returns
     -------
@@ -354,6 +358,7 @@ def compare_variants(
         traded = {name: name in present for name in names}
     matrix = win_matrix(cohort_returns) if cohort_returns is not None else None
     span = {"first": frame.index[0], "last": frame.index[-1]} if len(frame) else {}
+    said = verdict(_labelled(_verdict_inputs(metrics, traded, table, block, frame.index), labels or {}))
     return Comparison(
         settings={**chosen, "level": level, "days": len(frame), **span},
         metrics=pd.DataFrame(metrics),
@@ -365,5 +370,5 @@ def compare_variants(
         wins=matrix.wins if matrix else None,
         windows=matrix.windows if matrix else None,
         concentration=concentration(trades, variants=names) if trades is not None else None,
-        verdict=verdict(_labelled(_verdict_inputs(metrics, traded, table, block, frame.index), labels or {})),
+        verdict=f"{said} {unlike}".rstrip(),
     )

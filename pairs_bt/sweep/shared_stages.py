@@ -153,17 +153,21 @@ def _candidates(study: Study, k: int, keys: StageKeys, store: CandidateStore, la
 def _trade(study: Study, k: int, keys: StageKeys, candidates: Candidates, latest: _Latest) -> Traded:
     names = variants(study.config.hedge)
     blocks: dict[str, list[np.ndarray]] = {variant.name: [] for variant in names}
+    # The longest window is that of all rules, so there a rule's signals depend on which others there are.
+    others = ",".join(study.config.hedge.variants) if study.config.signal.window == "longest" else ""
     trades = dict.fromkeys(blocks, 0)
     for lo in range(0, candidates.y.size, TRADE_CHUNK):
         task = (candidates, lo, min(lo + TRADE_CHUNK, candidates.y.size))
         path = latest.get(f"filter {lo}", keys.filter, partial(pair_paths, study, k, *task))
         for variant in names:
             signals = latest.get(
-                f"signals {variant.rule} {lo}", keys.signals, partial(rule_signals, study, k, path, variant.rule, *task)
-            )
+                f"signals {variant.rule} {lo}", keys.signals + others,
+                partial(rule_signals, study, k, path, variant.rule, *task),
+            )  # fmt: skip
             sums, count = latest.get(
-                f"ledger {variant.name} {lo}", keys.ledger, partial(_ledger, study, k, signals, variant, *task)
-            )
+                f"ledger {variant.name} {lo}", keys.ledger + others,
+                partial(_ledger, study, k, signals, variant, *task),
+            )  # fmt: skip
             blocks[variant.name].append(sums)
             trades[variant.name] += count
     nothing = np.zeros((study.windows[k].n_trade, N_DAILY))

@@ -10,12 +10,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.noise_ladder import noise_t
 from pairs_bt.audit.bias_ladder import STEPS, ladder_configs, run_ladder, write_rungs
 from pairs_bt.cli.commands import cli
 from pairs_bt.config.reader import builtin
 from pairs_bt.config.schema import Config
 from pairs_bt.data.synthetic.market import random_walks
 from pairs_bt.runner import run
+from pairs_bt.runs import build
+from pairs_bt.stats.clustered_mean import trade_t
 
 KEYS = [key for step in STEPS for key in step.book]
 
@@ -96,10 +99,12 @@ def test_a_rungs_numbers_are_those_of_its_run(demo_prices: pd.DataFrame) -> None
         made = run(rung.config, prices=demo_prices, jobs=1)
         rows = table[table["rung"] == rung.number].reset_index(drop=True)
         for column, name in (
-            ("trades", "trades"), ("mean_trade_bp", "mean_trade_net_bp"), ("mean_trade_t", "mean_trade_net_t"),
+            ("trades", "trades"), ("mean_trade_bp", "mean_trade_net_bp"),
             ("annual_return", "net_annual_return"), ("volatility", "net_volatility"), ("sharpe", "net_sharpe"),
         ):  # fmt: skip
             np.testing.assert_array_equal(rows[column], made.summary[name])
+        own = [trade_t(made.trades[made.trades["variant"] == name]) for name in rows["variant"]]
+        np.testing.assert_array_equal(rows["mean_trade_t"], own)
         assert (rows["candidates"] == int(made.windows["passed"].sum())).all()
         assert (rows["pnl"] == rung.config.execution.pnl).all()
 
@@ -144,3 +149,13 @@ def test_closing_what_has_not_converged_takes_the_last_profit_from_noise(noise_l
         inverted, bet = table.loc[("shares", variant)], table.loc[("side", variant)]
         assert inverted["trades"] == bet["trades"]
         assert inverted["mean_trade_bp"] == pytest.approx(-bet["mean_trade_bp"], rel=1e-9)
+
+
+def test_on_noise_the_clustered_t_is_small_where_the_plain_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quick form of benchmarks/noise_ladder.py --size."""
+    monkeypatch.setattr(build, "expected_chance", lambda study: {"rate": 0.0, "std_error": 0.0, "pairs": 0})
+    found = noise_t(20)
+    outside = (found[["clustered", "plain"]].abs() > 2.5).mean()
+    assert outside["clustered"] <= 0.1
+    assert outside["plain"] > 0.15
+    assert 0.7 < found["clustered"].std() < 1.3

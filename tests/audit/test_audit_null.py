@@ -29,6 +29,7 @@ from pairs_bt.config.schema import Config, Selection
 from pairs_bt.data.prices import PriceData, check_prices
 from pairs_bt.data.synthetic.cointegrated_pairs import PlantedPair
 from pairs_bt.data.synthetic.market import make_market, random_walks
+from pairs_bt.data.synthetic.surrogates import CommonReturns
 from pairs_bt.errors import ConfigError, PartialError
 from pairs_bt.runner import run
 from pairs_bt.runs import build
@@ -124,8 +125,8 @@ def test_draws_are_the_same_for_any_number_of_jobs_and_of_draws(study: Study) ->
     for kind in KINDS:
         assert [_plain(m) for m in three[kind][:4]] == [_plain(m) for m in one[kind]]
         assert len({_plain(m) for m in three[kind]}) == 6
-    alone = null.draw(study, DrawName("gaussian", 3))
-    assert _plain(alone) == _plain(one["gaussian"][3])
+    for kind in ("gaussian", "factor"):
+        assert _plain(null.draw(study, DrawName(kind, 3))) == _plain(one[kind][3])
 
 
 def test_draws_depend_on_the_runs_seed(study: Study) -> None:
@@ -142,11 +143,11 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(
     made: list[DrawName] = []
     original = null.draw
 
-    def counted(s: Study, name: DrawName) -> UniverseStatistics:
+    def counted(s: Study, name: DrawName, parts: CommonReturns | None) -> UniverseStatistics:
         if len(made) == 5:
             raise KeyboardInterrupt
         made.append(name)
-        return original(s, name)
+        return original(s, name, parts)
 
     monkeypatch.setattr(null, "draw", counted)
     with pytest.raises(KeyboardInterrupt):
@@ -156,9 +157,9 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(
     # a disk that lied: a draw that was cut is made again
     parts[-1].write_bytes(parts[-1].read_bytes()[:-40])
     made.clear()
-    monkeypatch.setattr(null, "draw", lambda s, name: made.append(name) or original(s, name))
+    monkeypatch.setattr(null, "draw", lambda s, name, parts: made.append(name) or original(s, name, parts))
     again = null_draws(study, 3, jobs=2, folder=folder)
-    assert len(made) == 9 - 4
+    assert len(made) == 12 - 4
     for kind in KINDS:
         assert [_plain(m) for m in again[kind]] == [_plain(m) for m in whole[kind]]
     made.clear()
@@ -180,7 +181,7 @@ def test_draws_of_something_else_are_not_used(
         monkeypatch.setattr(null, "source_sha256", lambda: "another")
     made: list[DrawName] = []
     original = null.draw
-    monkeypatch.setattr(null, "draw", lambda s, name: made.append(name) or original(s, name))
+    monkeypatch.setattr(null, "draw", lambda s, name, parts: made.append(name) or original(s, name, parts))
     if change != "program":
         null_draws(study, 1, jobs=1, folder=tmp_path, kinds=["gaussian"])
         assert not made
@@ -267,6 +268,92 @@ def test_a_result_that_one_kind_of_null_explains_is_not_called() -> None:
     )
     strong = {"gaussian": weak, "circular_shift": [of([40], sharpe=3.0)] * 99}
     assert not any(call.stands_out for call in null_evidence.judge_against_null(null_evidence.null_frame(real, strong)))
+
+
+def test_the_sequential_p_value_by_hand() -> None:
+    """h / l at the h-th hit, whatever comes after; (r + 1) / (n + 1) before (Besag and Clifford 1991)."""
+    null_values = [5.0, 1.0, 3.0, 1.0, 9.0, 1.0]
+    assert null_evidence.p_value(3.0, null_values, "high", hits=2) == 2 / 3
+    assert null_evidence.p_value(3.0, null_values, "high", hits=3) == 3 / 5
+    assert null_evidence.p_value(3.0, null_values, "high", hits=4) == 4 / 7
+    assert null_evidence.p_value(3.0, null_values, "low", hits=1) == 1 / 2
+    assert null_evidence.p_value(3.0, null_values, "high") == 4 / 7
+
+
+def test_the_sequential_p_value_is_never_too_small_under_the_null() -> None:
+    """P(p <= a) <= a for every a, with drawing stopped at 5 hits or 99 draws."""
+    rng = np.random.default_rng(3)
+    drawn = rng.normal(size=(4000, 100))
+    p = np.array([null_evidence.p_value(row[0], row[1:], "high", hits=5) for row in drawn])
+    for level in (0.01, 0.05, 0.1, 0.5, 0.9):
+        assert (p <= level).mean() < level + 3 * math.sqrt(level * (1 - level) / p.size)
+    assert (p <= 0.5).mean() > 0.45
+
+
+@pytest.mark.parametrize(("draws", "known"), [(10, False), (18, False), (19, True)])
+def test_without_enough_draws_nothing_is_said(draws: int, known: bool) -> None:
+    real = of([30], sharpe=2.0)
+    drawn = dict.fromkeys(KINDS, [of([5], sharpe=0.0)] * draws)
+    candidates, variant = null_evidence.judge_against_null(null_evidence.null_frame(real, drawn))
+    assert (candidates.known, variant.known) == (known, known)
+    assert candidates.needed == 19
+    assert candidates.stands_out is known
+
+
+def test_more_variants_need_more_draws() -> None:
+    numbers = of([30], sharpe=2.0).variants["dynamic"]
+    real, null_one = (replace(of([n]), variants={f"v{k}": numbers | {"sharpe": s} for k in range(6)})
+                      for n, s in ((30, 2.0), (5, 0.0)))  # fmt: skip
+    for draws, known in ((118, False), (119, True)):
+        table = null_evidence.null_frame(real, dict.fromkeys(KINDS, [null_one] * draws))
+        candidates, *judged = null_evidence.judge_against_null(table)
+        assert candidates.known
+        assert {call.needed for call in judged} == {119}
+        assert {call.known for call in judged} == {known}
+        assert {call.stands_out for call in judged} == {known}
+
+
+def test_what_one_kind_explains_is_known_not_to_be_real_with_few_draws() -> None:
+    real = of([30], sharpe=2.0)
+    drawn = dict.fromkeys(KINDS, [of([5], sharpe=0.0)] * 10) | {"factor": [of([40], sharpe=3.0)] * 10}
+    table = null_evidence.null_frame(real, drawn, 10)
+    assert [(c.known, c.stands_out) for c in null_evidence.judge_against_null(table, hits=10)] == [(True, False)] * 2
+    table = null_evidence.null_frame(real, drawn)
+    assert not any(c.known for c in null_evidence.judge_against_null(table))
+
+
+def test_drawing_stops_when_the_p_values_are_known(study: Study, tmp_path: Path) -> None:
+    real = universe_statistics(study)
+
+    def enough(_: str, found: list[UniverseStatistics]) -> bool:
+        return null_evidence.settled(real, found, hits=3)
+
+    one = null.draw_until(study, enough, minutes=60, jobs=1)
+    two = null.draw_until(study, enough, minutes=60, jobs=2, folder=tmp_path)
+    assert {kind: len(found) for kind, found in one.items()} == {kind: len(found) for kind, found in two.items()}
+    for kind in KINDS:
+        assert len(one[kind]) % null.BATCH == 0
+        assert [_plain(m) for m in one[kind]] == [_plain(m) for m in two[kind]]
+        assert null_evidence.settled(real, one[kind], hits=3)
+    fixed = null_draws(study, 5, jobs=1)
+    assert [_plain(m) for m in fixed["factor"]] == [_plain(m) for m in one["factor"][:5]]
+
+
+def test_drawing_stops_when_the_time_is_over_and_goes_on_from_there(study: Study, tmp_path: Path) -> None:
+    ticks = iter(range(10_000))
+    found = null.draw_until(
+        study, lambda *_: False, minutes=6 / 60, jobs=1, folder=tmp_path, clock=lambda: float(next(ticks))
+    )
+    counts = [len(rows) for rows in found.values()]
+    assert min(counts) >= 1
+    assert max(counts) - min(counts) <= 1
+    assert sum(counts) < 12
+    again = null.draw_until(study, lambda *_: True, minutes=60, jobs=2, folder=tmp_path)
+    for kind, rows in found.items():
+        assert [_plain(m) for m in rows] == [_plain(m) for m in again[kind][: len(rows)]]
+        assert len(again[kind]) == null.BATCH
+    with pytest.raises(ValueError, match="minutes = 0"):
+        null.draw_until(study, lambda *_: True, minutes=0)
 
 
 # ------------------------------------------------------------------------------------------- what chance selects
@@ -356,7 +443,7 @@ def test_on_random_walks_p_values_are_uniform_and_nothing_is_called_real() -> No
         # candidates a little too many: their p-values may be too large, but not too small
         side = "greater" if key[0] == "block_bootstrap" else "two-sided"
         assert kstest(values_, "uniform", alternative=side).pvalue > 0.05 / len(uniform), key
-    # 5% at most, and a call has to survive all three kinds: 3 standard errors above 5% would be 11.5%
+    # 5% at most, and a call has to survive all kinds: 3 standard errors above 5% would be 11.5%
     assert called["candidates"] <= 11
     assert called["variants"] <= 11
 
@@ -414,6 +501,29 @@ def test_the_command_writes_an_audit_that_a_person_can_read(command: Path) -> No
     assert before == {name: (out / name).read_bytes() for name in before}
 
 
+def test_ten_draws_declare_nothing(command: Path) -> None:
+    config, out = str(command / "study.toml"), command / "ten"
+    text = invoke(config, "--draws", "10", "--dates", "1", "--out", str(out))
+    assert "stands out" not in text.replace("stands out of noise cannot be said", "")
+    assert "10 null universes of a kind give no p-value below 0.091, and it takes at least 19" in text
+    assert "it takes at least 39 (Holm's correction for 2 variants)" in text
+    assert "Common factors kept, by the criterion of Bai and Ng:" in text
+    assert all(not call["known"] for call in json.loads((out / "audit.json").read_text())["calls"])
+
+
+def test_without_draws_an_audit_draws_until_it_knows(command: Path) -> None:
+    config, out = str(command / "study.toml"), command / "until"
+    text = invoke(config, "--minutes", "0.05", "--dates", "1", "--out", str(out))
+    told = json.loads((out / "audit.json").read_text())
+    assert set(told["draws"]) == set(KINDS)
+    assert min(told["draws"].values()) >= 1
+    assert set(pd.read_csv(out / "null_windows.csv")["factors"]) <= set(range(3))
+    assert "common factors kept" in text
+    both = CliRunner().invoke(cli, ["audit", config, "--draws", "3", "--minutes", "1"])
+    assert both.exit_code == 2
+    assert "give one" in both.output
+
+
 def test_a_failed_certificate_is_not_hidden(command: Path) -> None:
     out = command / "drop"
     text = invoke(
@@ -458,7 +568,7 @@ def test_a_disk_that_refuses_is_told_and_finished_draws_stay(
         with pytest.raises(PartialError, match="no space is left on the disk"):
             run_audit(config, draws_each=1, dates=1, out=out)
     assert json.loads((out / "audit.json").read_text())["status"] == "begun"
-    assert len(list((out / "null_draws").iterdir())) == 3
+    assert len(list((out / "null_draws").iterdir())) == len(KINDS)
     assert not list(out.rglob("*.tmp"))
     run_audit(config, draws_each=1, dates=1, out=out)
     assert json.loads((out / "audit.json").read_text())["status"] == "complete"

@@ -99,6 +99,11 @@ def test_every_planted_leak_is_caught_and_placed(
     assert told["first_break"]["stage"] == leak.stage
 
 
+@pytest.mark.parametrize("window", ["longest", "60"])
+def test_the_certificate_holds_with_one_window_for_all(market: pd.DataFrame, config: Config, window: str) -> None:
+    assert certify(config.with_changes(f"signal.window={window}"), market, at=cuts(market), jobs=1).holds
+
+
 def test_the_leaks_cover_the_stages() -> None:
     assert {leak.stage for leak in LEAKS} >= set(STAGES)
 

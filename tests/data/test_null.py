@@ -188,6 +188,7 @@ def test_input_is_left_alone_and_short_tickers_stay():
     ("change", "says"),
     [
         ({"kind": "shuffle"}, "one of circular_shift, block_bootstrap, gaussian"),
+        ({"kind": "factor"}, "kind = 'factor': it needs parts of shape (1499, "),
         ({"block": 0}, "block = 0"),
         ({"seed": -3}, "seed = -3"),
         ({"prices": PRICES.assign(W001=0.0)}, "price 0.0 of W001"),

@@ -124,8 +124,44 @@ def evidence_panel(run: RunData, draw: Drawer) -> Panel:
             Beside([draw(equity.plot_sharpe), draw(equity.plot_differences)]),
             _variants(run),
             _differences(run),
+            _like_with_like(run),
         ],
     )
+
+
+def _like_with_like(run: RunData) -> Block:
+    """Windows and holding times side by side, and the candidates that all may trade at one risk."""
+    table = run.like_with_like
+    first = next(iter(run.labels.values()))
+    lines: tuple[str | tuple[str, str, Format], ...] = (
+        "Its own candidates",
+        ("Candidates that it refuses", "refused", _whole),
+        ("Bars of the z-score (median)", "window", _whole),
+        ("Days held (calendar)", "holding_days", _bp),
+        ("Net P&L", "pnl", _whole),
+        (f"  at the volatility of {first}", "pnl_at_risk", _whole),
+        "Candidates that all may trade",
+        ("Candidates", "common", _whole),
+        ("Trades", "common_trades", _whole),
+        ("Mean trade, net (bp)", "common_mean_bp", _bp),
+        ("Sharpe ratio, by cohort", "common_sharpe", number),
+        ("Net P&L", "common_pnl", _whole),
+        (f"  at the risk of {first}", "common_pnl_at_risk", _whole),
+    )
+    rows = []
+    for line in lines:
+        if isinstance(line, str):
+            rows.append(Row(line, kind="group"))
+        else:
+            head, column, shape = line
+            rows.append(Row(head, [shape(float(value)) for value in table[column]]))
+    return Table(
+        ["", *run.labels.values()], rows, "Like with like",
+        "A rule's half-life sets its window, and so what it trades and for how long. signal.window gives all rules one "
+        "window; `pairs-bt audit` shows what each variant earns by chance. Sharpe ratio: of the returns of the "
+        "cohorts, without interest. Risk: the deviation of those returns.",
+        marks=styles(run),
+    )  # fmt: skip
 
 
 def _name(run: RunData, name: object) -> str:

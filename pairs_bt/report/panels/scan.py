@@ -49,9 +49,9 @@ def scan_panel(run: RunData, draw: Drawer) -> Panel:
     if method == "cointegration":
         rows.append(row("expected by chance", run.expected_by_chance))
         text = (
-            f"{passed:,} pairs passed. {against_chance(passed, run.chance)} There every return has its size and day, "
-            "and a random sign; what such walks have in common is when they are calm and when wild. The command "
-            "`pairs-bt audit CONFIG` runs this config on null universes and shows what it earns there."
+            f"{passed:,} pairs passed. {against_chance(passed, run.chance)} In it every return has its size and day, "
+            "and a random sign; what such walks have in common is when they are calm and when wild. The audit also "
+            "shows what this config earns on null universes."
         )
     else:
         text = (
