@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 find_old_paths()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Config", "HedgeMatrix", "KalmanOLS", "PairStudy", "Run", "audit", "compare", "explore", "load_run",
     "optimal_thresholds", "read_prices", "run", "scan", "study_pair", "sweep", "validate",
