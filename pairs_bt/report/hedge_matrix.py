@@ -16,7 +16,7 @@ from pairs_bt.common.array_checks import Floats
 from pairs_bt.common.formatting import number
 from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.online.hedge_matrix import MIN_BARS, HedgeMatrix
-from pairs_bt.models.online.hedge_matrix_file import writing
+from pairs_bt.models.online.hedge_matrix_file import AUTO, writing
 from pairs_bt.report.blocks import Cell, Row, Table
 from pairs_bt.report.hedge_matrix_page import picture, render, shade
 from pairs_bt.report.orders import OrdersSection
@@ -176,7 +176,7 @@ def page(
 def _summary(matrix: HedgeMatrix) -> str:
     state = matrix.state
     k = len(state.tickers)
-    parameters = ", ".join(f"{name} {value:g}" for name, value in state.parameters.items())
+    parameters = ", ".join(f"{name} {value if value == AUTO else format(value, 'g')}" for name, value in state.parameters.items())
     return (
         f"{k:,} tickers, {k * (k - 1):,} ratios, {state.bars:,} bars; space {state.space}; {parameters}. "
         f"The z-score and the half-life (in bars) are of the last {len(state.days)} bars at today's ratio."
