@@ -43,19 +43,14 @@ class Wanted:
             raise ConfigError(f"An option cannot be used: {error}.") from None
 
 
-class Variance(click.ParamType):
-    """A number, or ``auto``."""
-
-    name = "number|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """The number, or the word as it is."""
-        if value == "auto":
-            return "auto"
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor auto.", param, ctx)
+def _variance(_: click.Context, __: click.Parameter, value: str | None) -> float | str | None:
+    """Take a number, or the word auto."""
+    if value is None or value == "auto":
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number nor auto.") from None
 
 
 @click.command(short_help="Hedge ratios of every y on every x, kept current bar by bar.")
@@ -65,9 +60,9 @@ class Variance(click.ParamType):
 @click.option("--backtest", type=click.Path(path_type=Path), help="Measure how well every rule hedges these prices.")
 @click.option("--space", type=click.Choice(["levels", "log", "changes"]), help="What is regressed.  [default: levels]")
 @click.option("--start", metavar="DATE", help="First day of the prices to use (YYYY-MM-DD).")
-@click.option("--init-cov", type=Variance(), help="Variance of ratio and intercept before the first bar.")
-@click.option("--trans-cov", type=Variance(), help="Variance of their step from bar to bar.  [default: auto]")
-@click.option("--obs-cov", type=Variance(), help="Variance of the error, in squared units of y.")
+@click.option("--init-cov", callback=_variance, metavar="NUMBER|auto", help="Variance of ratio and intercept before the first bar.")
+@click.option("--trans-cov", callback=_variance, metavar="NUMBER|auto", help="Variance of their step from bar to bar.  [default: auto]")
+@click.option("--obs-cov", callback=_variance, metavar="NUMBER|auto", help="Variance of the error, in squared units of y.")
 @click.option("--window", type=int, help="Bars of the spread's z-score and half-life.  [default: 252]")
 @click.option("--positions", type=click.Path(path_type=Path), help="Inventory (ticker, shares): write orders.csv.")
 @click.option("--instrument", multiple=True, metavar="TICKER", help="What hedges it; of several, the best for each.")

@@ -176,7 +176,9 @@ def page(
 def _summary(matrix: HedgeMatrix) -> str:
     state = matrix.state
     k = len(state.tickers)
-    parameters = ", ".join(f"{name} {value if value == AUTO else format(value, 'g')}" for name, value in state.parameters.items())
+    parameters = ", ".join(
+        f"{name} {value if value == AUTO else format(value, 'g')}" for name, value in state.parameters.items()
+    )
     return (
         f"{k:,} tickers, {k * (k - 1):,} ratios, {state.bars:,} bars; space {state.space}; {parameters}. "
         f"The z-score and the half-life (in bars) are of the last {len(state.days)} bars at today's ratio."

@@ -14,11 +14,10 @@ from pairs_bt.models.online.hedge_matrix import HedgeMatrix
 from pairs_bt.models.online.hedge_matrix_file import COLUMNS
 from pairs_bt.models.online.hedge_matrix_grid import GRIDS, WIDE
 from pairs_bt.models.online.kalman_ols import KalmanOLS
-from tests.models.test_matrix import in_space, make_prices, same, with_gaps
+from tests.models.test_matrix import OLD, in_space, make_prices, same, with_gaps
 from tests.twins.hedge_grid import grid_filter
 
 SPACES = ("levels", "log", "changes")
-OLD = {"trans_cov": 1, "obs_cov": 1, "init_cov": 1}
 
 
 def scale_of(space, first):
@@ -219,8 +218,8 @@ def test_where_the_spread_walks_auto_hedges_better_than_the_article():
     ("options", "message"),
     [
         ({"trans_cov": "best"}, "trans_cov is 'best'; it must be a number or \"auto\""),
-        ({"trans_cov": 1, "obs_cov": "auto"}, "obs_cov is \"auto\", which needs trans_cov"),
-        ({"trans_cov": 1, "init_cov": "auto"}, "init_cov is \"auto\""),
+        ({"trans_cov": 1, "obs_cov": "auto"}, 'obs_cov is "auto", which needs trans_cov'),
+        ({"trans_cov": 1, "init_cov": "auto"}, 'init_cov is "auto"'),
         ({"obs_cov": 0}, "obs_cov is 0"),
         ({"init_cov": -1}, "init_cov is -1"),
         ({"trans_cov": None}, "trans_cov is None"),

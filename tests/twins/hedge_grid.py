@@ -19,9 +19,7 @@ def grid_filter(y, x, steps, scale, prior, r=None):
     def best():
         if not scored:
             return 0, (nan if r is None else r)
-        scores = [
-            f["logs"] + (scored * log(f["squares"]) if r is None else f["squares"] / r) for f in filters
-        ]
+        scores = [f["logs"] + (scored * log(f["squares"]) if r is None else f["squares"] / r) for f in filters]
         g = int(np.argmin(scores))
         return g, (filters[g]["squares"] / scored if r is None else r)
 

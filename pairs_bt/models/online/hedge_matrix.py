@@ -1,9 +1,9 @@
 """Every hedge ratio of a table of prices at once, and the next morning's without the history.
 
-The state of a pair moves bar by bar. With given variances it is that of `pairs_bt.models.online.kalman_ols.KalmanOLS` on
-its two columns, to the last bit; with ``trans_cov="auto"`` that of the best filter of a grid. What is shown beside the ratios (z-score, half-life) is a function of the states and of the last
-``window`` prices, both of which are stored: nothing drifts between a matrix that was updated and one that was fitted on
-the longer history.
+The state of a pair moves bar by bar. With given variances it is that of `pairs_bt.models.online.kalman_ols.KalmanOLS`
+on its two columns, to the last bit; with ``trans_cov="auto"`` it is that of the best filter of a grid so far. What is
+shown beside the ratios (z-score, half-life) is a function of the states and of the last ``window`` prices, both of
+which are stored: nothing drifts between a matrix that was updated and one that was fitted on the longer history.
 """
 
 from __future__ import annotations

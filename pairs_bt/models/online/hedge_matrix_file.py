@@ -27,7 +27,17 @@ from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.kernels.hedge_grid import GRID_FIELDS
 from pairs_bt.kernels.hedge_matrix import FIELDS, Counts
 
-__all__ = ["AUTO", "COLUMNS", "STATES", "MatrixState", "off_diagonal", "pair_codes", "read_state", "write_state", "writing"]
+__all__ = [
+    "AUTO",
+    "COLUMNS",
+    "STATES",
+    "MatrixState",
+    "off_diagonal",
+    "pair_codes",
+    "read_state",
+    "write_state",
+    "writing",
+]
 
 STATES = "states.parquet"
 FORMAT = "pairs_bt.HedgeMatrix"

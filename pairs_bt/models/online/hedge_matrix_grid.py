@@ -15,9 +15,9 @@ __all__ = ["GRIDS", "best_steps", "check_variances", "known_error", "learn_scale
 #: Step variances of a bar in units of the error's variance: of the intercept, and of the ratio's effect on y. Chosen
 #: on planted pairs (`benchmarks/matrix_variances.py`): in `changes` a ratio that moves more than these is noise.
 GRIDS = {
-    "levels": (0.0, 1e-4, 1e-2, 1e-1, 1.0, 10.0),
-    "log": (0.0, 1e-4, 1e-2, 1e-1, 1.0, 10.0),
-    "changes": (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
+    "levels": (0.0, 1e-3, 1e-1, 1.0, 10.0),
+    "log": (0.0, 1e-3, 1e-1, 1.0, 10.0),
+    "changes": (0.0, 1e-5, 1e-4, 1e-3),
 }
 #: Prior variance of the intercept, and of the ratio's effect on y, in units of the error's variance.
 WIDE = 1e6
