@@ -60,9 +60,21 @@ def _variance(_: click.Context, __: click.Parameter, value: str | None) -> float
 @click.option("--backtest", type=click.Path(path_type=Path), help="Measure how well every rule hedges these prices.")
 @click.option("--space", type=click.Choice(["levels", "log", "changes"]), help="What is regressed.  [default: levels]")
 @click.option("--start", metavar="DATE", help="First day of the prices to use (YYYY-MM-DD).")
-@click.option("--init-cov", callback=_variance, metavar="NUMBER|auto", help="Variance of ratio and intercept before the first bar.")
-@click.option("--trans-cov", callback=_variance, metavar="NUMBER|auto", help="Variance of their step from bar to bar.  [default: auto]")
-@click.option("--obs-cov", callback=_variance, metavar="NUMBER|auto", help="Variance of the error, in squared units of y.")
+@click.option(
+    "--init-cov",
+    callback=_variance,
+    metavar="NUMBER|auto",
+    help="Variance of ratio and intercept before the first bar.",
+)
+@click.option(
+    "--trans-cov",
+    callback=_variance,
+    metavar="NUMBER|auto",
+    help="Variance of their step from bar to bar.  [default: auto]",
+)
+@click.option(
+    "--obs-cov", callback=_variance, metavar="NUMBER|auto", help="Variance of the error, in squared units of y."
+)
 @click.option("--window", type=int, help="Bars of the spread's z-score and half-life.  [default: 252]")
 @click.option("--positions", type=click.Path(path_type=Path), help="Inventory (ticker, shares): write orders.csv.")
 @click.option("--instrument", multiple=True, metavar="TICKER", help="What hedges it; of several, the best for each.")

@@ -570,7 +570,9 @@ def test_a_ticker_without_a_price_today_is_named_on_the_page():
 
 
 def test_the_page_says_when_the_ratios_are_only_price_quotients():
-    assert "a smaller trans_cov makes it estimate" in hedge_matrix.page(HedgeMatrix.fit(make_prices(n=300), **OLD)).lower()
+    assert (
+        "a smaller trans_cov makes it estimate" in hedge_matrix.page(HedgeMatrix.fit(make_prices(n=300), **OLD)).lower()
+    )
     for better in ({"trans_cov": 1e-6}, {}):
         assert "makes it estimate" not in hedge_matrix.page(HedgeMatrix.fit(make_prices(n=300), **better))
 
