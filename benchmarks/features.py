@@ -55,14 +55,20 @@ def walks(bars: int, tickers: int) -> pd.DataFrame:
 
 def measure_matrix() -> Iterator[Line]:
     """`pairs-bt hedge`, overnight and in the morning, without the imports."""
+    for name, options in (("auto", {}), ("fixed variances", {"trans_cov": 1e-6})):
+        yield from _matrix_lines(name, options)
+
+
+def _matrix_lines(title: str, options: dict[str, float]) -> Iterator[Line]:
     prices = walks(BARS + 1, TICKERS)
     with tempfile.TemporaryDirectory() as name:
         folder, past, today = Path(name) / "matrix", Path(name) / "past.parquet", Path(name) / "today.parquet"
         prices.iloc[:-1].to_parquet(past)
         prices.iloc[-1:].to_parquet(today)
+        book = dict.fromkeys(prices.columns[1:], 100.0)
 
         def overnight() -> None:
-            matrix = HedgeMatrix.fit(read_prices(past), trans_cov=1e-6)
+            matrix = HedgeMatrix.fit(read_prices(past), **options)
             matrix.save(folder)
             write_tables(matrix, folder)
 
@@ -77,15 +83,16 @@ def measure_matrix() -> Iterator[Line]:
 
         def whole() -> None:
             matrix = morning()
+            matrix.orders(book, instrument=prices.columns[0])
             matrix.save(Path(name) / "moved")
             write_tables(matrix, Path(name) / "moved")
 
         overnight()
         whole()
-        size = f"{TICKERS} tickers, {TICKERS * (TICKERS - 1):,} filters, {BARS} bars"
-        yield "matrix, overnight: prices to all four files", cpu(overnight), size
-        yield "matrix, morning: one bar, all four files", cpu(whole), size
-        yield "matrix, morning: load, move and save the states alone", cpu(states), size
+        size = f"{TICKERS} tickers, {TICKERS * (TICKERS - 1):,} pairs, {BARS} bars"
+        yield f"matrix, {title}, overnight: prices to all four files", cpu(overnight), size
+        yield f"matrix, {title}, morning: one bar, {TICKERS - 1} orders, all four files", cpu(whole), size
+        yield f"matrix, {title}, morning: load, move and save the states alone", cpu(states), size
 
 
 def measure_noise() -> Iterator[Line]:

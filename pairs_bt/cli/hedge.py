@@ -43,6 +43,16 @@ class Wanted:
             raise ConfigError(f"An option cannot be used: {error}.") from None
 
 
+def _variance(_: click.Context, __: click.Parameter, value: str | None) -> float | str | None:
+    """Take a number, or the word auto."""
+    if value is None or value == "auto":
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number nor auto.") from None
+
+
 @click.command(short_help="Hedge ratios of every y on every x, kept current bar by bar.")
 @click.argument("prices", type=click.Path(path_type=Path), required=False)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the matrix.")
@@ -50,9 +60,21 @@ class Wanted:
 @click.option("--backtest", type=click.Path(path_type=Path), help="Measure how well every rule hedges these prices.")
 @click.option("--space", type=click.Choice(["levels", "log", "changes"]), help="What is regressed.  [default: levels]")
 @click.option("--start", metavar="DATE", help="First day of the prices to use (YYYY-MM-DD).")
-@click.option("--init-cov", type=float, help="Variance of ratio and intercept before the first bar.  [default: 1]")
-@click.option("--trans-cov", type=float, help="Variance of their step from bar to bar.  [default: 1]")
-@click.option("--obs-cov", type=float, help="Variance of the error, in squared units of y.  [default: 1]")
+@click.option(
+    "--init-cov",
+    callback=_variance,
+    metavar="NUMBER|auto",
+    help="Variance of ratio and intercept before the first bar.",
+)
+@click.option(
+    "--trans-cov",
+    callback=_variance,
+    metavar="NUMBER|auto",
+    help="Variance of their step from bar to bar.  [default: auto]",
+)
+@click.option(
+    "--obs-cov", callback=_variance, metavar="NUMBER|auto", help="Variance of the error, in squared units of y."
+)
 @click.option("--window", type=int, help="Bars of the spread's z-score and half-life.  [default: 252]")
 @click.option("--positions", type=click.Path(path_type=Path), help="Inventory (ticker, shares): write orders.csv.")
 @click.option("--instrument", multiple=True, metavar="TICKER", help="What hedges it; of several, the best for each.")
@@ -89,8 +111,10 @@ def hedge(
     With neither PRICES nor --update the tables are made again from the states in the folder. PRICES and TODAY are
     a file or folder in any shape that `pairs-bt run` takes (docs/data.md).
 
-    The default variances are those of the streaming model, and so wide that most ratios are close to the quotient of
-    the last two prices. Start from these and look at the spread that comes out:
+    --trans-cov auto takes for each pair the step variance, of a grid, that has predicted its bars best so far, and
+    fits the variance of the error with it. Beside a number --init-cov and --obs-cov are 1 unless given. With all
+    three at 1, the values of the streaming model and the defaults of 0.1.0, most ratios are close to the quotient of
+    the last two prices. Numbers to start from:
 
     \b
       levels   --trans-cov 1e-6

@@ -16,7 +16,7 @@ from pairs_bt.common.array_checks import Floats
 from pairs_bt.common.formatting import number, significant
 from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.online.hedge_matrix import MIN_BARS, SPACE_NAMES, HedgeMatrix
-from pairs_bt.models.online.hedge_matrix_file import writing
+from pairs_bt.models.online.hedge_matrix_file import AUTO, writing
 from pairs_bt.report.blocks import Cell, Row, Table
 from pairs_bt.report.hedge_matrix_page import picture, render, shade
 from pairs_bt.report.orders import OrdersSection
@@ -187,12 +187,20 @@ def _facts(matrix: HedgeMatrix) -> list[tuple[str, str]]:
         (
             "filter starts",
             f"at ratio {given['init_beta']:g}, intercept {given['init_alpha']:g}, each with variance "
-            f"{given['init_cov']:g}",
+            f"{_variance(given['init_cov'], 'that fits the prices')}",
         ),
-        ("ratio and intercept move", f"with variance {given['trans_cov']:g} a bar"),
-        ("y is off the line", f"with variance {given['obs_cov']:g}"),
+        (
+            "ratio and intercept move",
+            f"with variance {_variance(given['trans_cov'], 'that predicted the pair best')} a bar",
+        ),
+        ("y is off the line", f"with variance {_variance(given['obs_cov'], 'that fits the pair')}"),
         ("z-score and half-life", f"of the last {len(state.days)} bars at today's ratio; half-lives in bars"),
     ]
+
+
+def _variance(value: float | str, chosen: str) -> str:
+    """A variance as it was given, or in words how each pair came by its own."""
+    return f"({chosen})" if value == AUTO else f"{value:g}"
 
 
 def _headline(matrix: HedgeMatrix, moves: Floats, top: Sequence[tuple[int, int]], since: str) -> str:

@@ -1,9 +1,9 @@
 """Every hedge ratio of a table of prices at once, and the next morning's without the history.
 
-The state of a pair is that of `pairs_bt.models.online.kalman_ols.KalmanOLS` on its two columns, to the last bit, and it
-moves bar by bar. What is shown beside the ratios (z-score, half-life) is a function of the states and of the last
-``window`` prices, both of which are stored: nothing drifts between a matrix that was updated and one that was fitted on
-the longer history.
+The state of a pair moves bar by bar. With given variances it is that of `pairs_bt.models.online.kalman_ols.KalmanOLS`
+on its two columns, to the last bit; with ``trans_cov="auto"`` it is that of the best filter of a grid so far. What is
+shown beside the ratios (z-score, half-life) is a function of the states and of the last ``window`` prices, both of
+which are stored: nothing drifts between a matrix that was updated and one that was fitted on the longer history.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pairs_bt.common.array_checks import SMALLEST_VARIANCE, Floats, check_number
+from pairs_bt.common.array_checks import Floats, check_number
 from pairs_bt.common.formatting import html_table, significant
 from pairs_bt.data.formats.number_parsing import shown
 from pairs_bt.data.prices import PriceData, check_prices, read_prices
@@ -24,6 +24,7 @@ from pairs_bt.errors import DataError
 from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.kalman import unpack_state
 from pairs_bt.models.online.hedge_matrix_file import MatrixState, off_diagonal, pair_codes, read_state, write_state
+from pairs_bt.models.online.hedge_matrix_grid import best_steps, check_variances
 from pairs_bt.models.online.hedge_matrix_steps import (
     advance,
     count_threads,
@@ -49,7 +50,7 @@ MIN_BARS = 20
 
 
 class HedgeMatrix:
-    """`KalmanOLS` states of every ordered pair of tickers, y down and x across.
+    """Regression filters of every ordered pair of tickers, y down and x across.
 
     Made by `fit` or `load`. ``update`` changes it in place.
 
@@ -89,9 +90,9 @@ class HedgeMatrix:
         space: str = "levels",
         init_beta: float = 0,
         init_alpha: float = 0,
-        init_cov: float = 1,
-        trans_cov: float = 1,
-        obs_cov: float = 1,
+        init_cov: float | str | None = None,
+        trans_cov: float | str = "auto",
+        obs_cov: float | str | None = None,
         window: int = 252,
         jobs: int | None = None,
     ) -> HedgeMatrix:
@@ -106,9 +107,17 @@ class HedgeMatrix:
         space : {"levels", "log", "changes"}
             What is regressed: prices, log prices, or log changes between consecutive bars (the first bar, and one
             after a missing price, has none).
-        init_beta, init_alpha, init_cov, trans_cov, obs_cov
-            As in `KalmanOLS`, for every pair. Variances are in squared units of the space: what suits
-            dollars suits neither logs nor changes.
+        init_beta, init_alpha : float
+            Ratio and intercept before the first bar, of every pair.
+        trans_cov : float or "auto"
+            A number is that of `KalmanOLS`: the variance of a step of ratio and intercept, in squared units of the
+            space. ``"auto"`` takes for each pair the one of a grid whose one-step predictions have had the highest
+            likelihood so far; ratio, intercept and their variance are those of that filter.
+        init_cov, obs_cov : float, "auto" or None
+            Variance of ratio and intercept before the first bar, and of the error. None is 1 beside a number for
+            `trans_cov`, and ``"auto"`` beside ``"auto"``: each pair's error variance is fitted by the same
+            likelihood, and the start is wide. A number for `init_cov` without one for `obs_cov` is in
+            units of the error's variance there.
         window : int
             Bars of the spread's z-score and half-life, at least 20.
         jobs : int, optional
@@ -128,10 +137,7 @@ class HedgeMatrix:
         parameters = {
             "init_beta": check_number("init_beta", init_beta),
             "init_alpha": check_number("init_alpha", init_alpha),
-            "init_cov": check_number("init_cov", init_cov, low=0.0),
-            "trans_cov": check_number("trans_cov", trans_cov, low=0.0),
-            "obs_cov": check_number("obs_cov", obs_cov, low=SMALLEST_VARIANCE),
-        }
+        } | check_variances(init_cov, trans_cov, obs_cov)
         threads = count_threads(jobs)
         frame = (prices if isinstance(prices, PriceData) else read_prices(prices)).prices
         if space == "changes" and len(frame) < 2:
@@ -244,6 +250,18 @@ class HedgeMatrix:
     def standard_error(self) -> pd.DataFrame:
         """Standard error of the ratio (k, k), as of the pair's last date."""
         return self._frame(np.sqrt(self._state.known(kernel.BETA_VAR)))
+
+    @property
+    def trans_cov(self) -> pd.DataFrame:
+        """Variance (k, k) of the ratio's step from bar to bar, in squared units of the ratio.
+
+        The one given, or with ``"auto"`` each pair's best so far times its error's variance: NaN before its third bar.
+        """
+        state = self._state
+        if state.grid is None:
+            given = np.full(state.seen.shape, state.parameters["trans_cov"])
+            return self._frame(np.where(np.isnan(state.known(kernel.BETA)), np.nan, given))
+        return self._frame(best_steps(state)[0])
 
     @property
     def spread_z(self) -> pd.DataFrame:

@@ -24,13 +24,26 @@ from numpy.typing import NDArray
 from pairs_bt.common.array_checks import Floats
 from pairs_bt.common.files import reason, replacing
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.kernels.hedge_grid import GRID_FIELDS
 from pairs_bt.kernels.hedge_matrix import FIELDS, Counts
 
-__all__ = ["COLUMNS", "STATES", "MatrixState", "off_diagonal", "pair_codes", "read_state", "write_state", "writing"]
+__all__ = [
+    "AUTO",
+    "COLUMNS",
+    "STATES",
+    "MatrixState",
+    "off_diagonal",
+    "pair_codes",
+    "read_state",
+    "write_state",
+    "writing",
+]
 
 STATES = "states.parquet"
 FORMAT = "pairs_bt.HedgeMatrix"
 VERSION = 1
+GRID_VERSION = 2  # of files that hold the filters of a grid beside the best ones
+AUTO = "auto"
 COLUMNS = (
     "beta",
     "alpha",
@@ -42,6 +55,7 @@ COLUMNS = (
     "innovation",
     "innovation_var",
 )
+_GRID_COLUMNS = ("beta", "alpha", "a", "c", "v", "product", "folds", "squares")
 _WHOLE = ("bars", "last_bar", "last_date")
 _KEYS = ("space", "parameters", "window", "tickers", "bars", "days", "recent")
 
@@ -55,7 +69,7 @@ class MatrixState:
     space : str
         ``levels``, ``log`` or ``changes``.
     parameters : dict
-        Those of `KalmanOLS`.
+        Those of `KalmanOLS`; variances may be ``"auto"``.
     window : int
         Bars over which the spread's z-score and half-life are taken.
     tickers : tuple of str
@@ -70,10 +84,15 @@ class MatrixState:
         Fields of every pair, y x x, in the order of `COLUMNS`; NaN on the diagonal.
     seen, last, last_day : ndarray of int32, shape (k, k)
         Bars that had both legs, the number of the last of them (-1: none) and its day since 1970-01-01.
+    grid : ndarray, shape (g, 8, k, k), or None
+        With ``trans_cov`` ``"auto"`` the filters of the grid, of which ``values`` are the best; see
+        `pairs_bt.kernels.hedge_grid`.
+    scale : ndarray, shape (k,), or None
+        Squared size of each ticker as x, in which the grid's steps are measured; NaN before its first bar.
     """
 
     space: str
-    parameters: dict[str, float]
+    parameters: dict[str, Any]
     window: int
     tickers: tuple[str, ...]
     bars: int
@@ -83,6 +102,8 @@ class MatrixState:
     seen: Counts
     last: Counts
     last_day: Counts
+    grid: Floats | None = None
+    scale: Floats | None = None
 
     def known(self, field: int, bars: int = 1) -> Floats:
         """One field (k, k), NaN where the pair has had fewer than ``bars`` bars (a copy)."""
@@ -92,22 +113,36 @@ class MatrixState:
         """What belongs to the whole matrix, as JSON; the same for equal matrices."""
         document = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": VERSION if self.grid is None else GRID_VERSION,
             "space": self.space,
             "parameters": self.parameters,
             "window": self.window,
             "tickers": list(self.tickers),
             "bars": self.bars,
             "days": [str(day) for day in self.days],
-            "recent": base64.b64encode(np.ascontiguousarray(self.recent, dtype="<f8").tobytes()).decode(),
+            "recent": _to_text(self.recent),
             "betas": hashlib.sha256(np.ascontiguousarray(self.values[0], dtype="<f8").tobytes()).hexdigest(),
         }
+        if self.grid is not None:
+            document |= {"filters": len(self.grid), "scale": _to_text(self.scale)}
         return json.dumps(document, allow_nan=False)
 
     @property
     def identity(self) -> str:
         """Fingerprint that derived tables carry, so that one can tell whether they belong to this state."""
         return _digest(self.header())
+
+
+def _to_text(values: Any) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
+
+
+def _from_text(text: str) -> Floats:
+    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(np.float64)
+
+
+def _grid_column(g: int, field: str) -> str:
+    return f"filter{g}_{field}"
 
 
 def off_diagonal(square: NDArray[Any]) -> NDArray[Any]:
@@ -147,6 +182,9 @@ def write_state(state: MatrixState, folder: Path) -> Path:
     columns["last_bar"] = pa.array(off_diagonal(state.last))
     days = off_diagonal(state.last_day)
     columns["last_date"] = pa.array(days, mask=off_diagonal(state.last) < 0).cast(pa.date32())
+    for g, filters in enumerate(() if state.grid is None else state.grid):
+        for field, name in enumerate(_GRID_COLUMNS):
+            columns[_grid_column(g, name)] = pa.array(off_diagonal(filters[field]))
     header = state.header()
     table = pa.table(columns)
 
@@ -216,8 +254,10 @@ def read_state(folder: Path) -> MatrixState:
 
 
 def _from_table(document: dict[str, Any], table: pa.Table) -> MatrixState:
-    if document.get("format") != FORMAT or document.get("version") != VERSION:
-        raise ValueError(f"it has version {document.get('version')!r}, this pairs_bt reads version {VERSION}")
+    if document.get("format") != FORMAT or document.get("version") not in (VERSION, GRID_VERSION):
+        raise ValueError(
+            f"it has version {document.get('version')!r}, this pairs_bt reads versions {VERSION} and {GRID_VERSION}"
+        )
     missing = [key for key in _KEYS if key not in document]
     missing += [name for name in ("y", "x", *COLUMNS, *_WHOLE) if name not in table.column_names]
     if missing:
@@ -236,10 +276,21 @@ def _from_table(document: dict[str, Any], table: pa.Table) -> MatrixState:
     _to_square(table["last_bar"].to_numpy(), last)
     _to_square(table["last_date"].cast(pa.int32()).fill_null(0).to_numpy(), last_day)
     days = np.array(document["days"], dtype="datetime64[D]")
-    recent = np.frombuffer(base64.b64decode(document["recent"]), dtype="<f8").reshape(len(days), k).astype(np.float64)
-    parameters = {name: float(value) for name, value in document["parameters"].items()}
+    recent = _from_text(document["recent"]).reshape(len(days), k)
+    parameters = {name: value if value == AUTO else float(value) for name, value in document["parameters"].items()}
     window = int(document["window"])
-    return MatrixState(document["space"], parameters, window, tickers, bars, days, recent, values, seen, last, last_day)
+    grid, scale = _grid_from_table(document, table, k) if document["version"] == GRID_VERSION else (None, None)
+    return MatrixState(
+        document["space"], parameters, window, tickers, bars, days, recent, values, seen, last, last_day, grid, scale
+    )
+
+
+def _grid_from_table(document: dict[str, Any], table: pa.Table, k: int) -> tuple[Floats, Floats]:
+    grid = np.full((int(document["filters"]), GRID_FIELDS, k, k), np.nan)
+    for g, filters in enumerate(grid):
+        for field, name in enumerate(_GRID_COLUMNS):
+            _to_square(table[_grid_column(g, name)].to_numpy(), filters[field])
+    return grid, _from_text(document["scale"]).reshape(k)
 
 
 def _pairs_in_order(table: pa.Table, tickers: tuple[str, ...]) -> bool:

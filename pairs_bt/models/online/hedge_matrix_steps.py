@@ -13,9 +13,11 @@ import pandas as pd
 
 from pairs_bt.common.array_checks import Floats
 from pairs_bt.errors import DataError
+from pairs_bt.kernels import hedge_grid
 from pairs_bt.kernels import hedge_matrix as kernel
 from pairs_bt.models.kalman import check_state
-from pairs_bt.models.online.hedge_matrix_file import MatrixState
+from pairs_bt.models.online.hedge_matrix_file import AUTO, MatrixState
+from pairs_bt.models.online.hedge_matrix_grid import known_error, learn_scales, new_grid, steps_of
 
 __all__ = ["advance", "count_threads", "filter_inputs", "in_space", "in_threads", "initial_state", "whole_days"]
 
@@ -39,12 +41,15 @@ def whole_days(frame: pd.DataFrame) -> np.ndarray:
     return days
 
 
-def initial_state(frame: pd.DataFrame, space: str, parameters: dict[str, float], window: int) -> MatrixState:
+def initial_state(frame: pd.DataFrame, space: str, parameters: dict[str, Any], window: int) -> MatrixState:
+    """A matrix before its first bar."""
     k = frame.shape[1]
-    variance = parameters["init_cov"]
-    start = check_state((parameters["init_beta"], parameters["init_alpha"]), ((variance, 0.0), (0.0, variance)))
+    auto = parameters["trans_cov"] == AUTO
     values = np.full((kernel.FIELDS, k, k), np.nan)
-    values[: kernel.STATE] = start[:, np.newaxis, np.newaxis]
+    if not auto:
+        variance = parameters["init_cov"]
+        start = check_state((parameters["init_beta"], parameters["init_alpha"]), ((variance, 0.0), (0.0, variance)))
+        values[: kernel.STATE] = start[:, np.newaxis, np.newaxis]
     values[:, np.arange(k), np.arange(k)] = np.nan
     return MatrixState(
         space=space,
@@ -58,6 +63,8 @@ def initial_state(frame: pd.DataFrame, space: str, parameters: dict[str, float],
         seen=np.zeros((k, k), dtype=np.int32),
         last=np.full((k, k), kernel.NEVER, dtype=np.int32),
         last_day=np.zeros((k, k), dtype=np.int32),
+        grid=new_grid(space, parameters, k) if auto else None,
+        scale=np.full(k, np.nan) if auto else None,
     )
 
 
@@ -82,12 +89,17 @@ def advance(state: MatrixState, days: Any, base: Floats, threads: int) -> Matrix
     series = np.ascontiguousarray(bars.T)
     gaps = np.asarray(np.isnan(series).any(axis=1), dtype=np.int8)
     values, seen, last = state.values.copy(), state.seen.copy(), state.last.copy()
-    q, r = state.parameters["trans_cov"], state.parameters["obs_cov"]
+    grid, scale = None, None
+    if state.grid is not None:
+        grid = state.grid.copy()
+        scale = _move_grid(state, (bars, series, gaps), grid, (values, seen, last), threads)
+    else:
+        q, r = state.parameters["trans_cov"], state.parameters["obs_cov"]
 
-    def rows(lo: int, hi: int) -> None:
-        kernel.move_pairs(bars, series, gaps, lo, hi, state.bars, q, r, values, seen, last)
+        def rows(lo: int, hi: int) -> None:
+            kernel.move_pairs(bars, series, gaps, lo, hi, state.bars, q, r, values, seen, last)
 
-    in_threads(rows, k, threads)
+        in_threads(rows, k, threads)
     values[:, np.arange(k), np.arange(k)] = np.nan
     here = last >= state.bars
     dates = days[len(days) - n :].astype(np.int64).astype(np.int32)
@@ -101,7 +113,23 @@ def advance(state: MatrixState, days: Any, base: Floats, threads: int) -> Matrix
         seen=seen,
         last=last,
         last_day=last_day,
+        grid=grid,
+        scale=scale,
     )
+
+
+def _move_grid(state: MatrixState, data: Any, grid: Floats, pairs: Any, threads: int) -> Floats:
+    bars, series, gaps = data
+    scale = learn_scales(state, bars, grid)
+    steps, levels = steps_of(state, scale)
+    error, k = known_error(state), len(scale)
+
+    def rows(lo: int, hi: int) -> None:
+        hedge_grid.move_grid(bars, series, gaps, lo, hi, state.bars, steps, levels, error, grid, *pairs)
+
+    in_threads(rows, k, threads)
+    grid[:, :, np.arange(k), np.arange(k)] = np.nan
+    return scale
 
 
 def in_threads(rows: Callable[[int, int], None], k: int, threads: int) -> None:
