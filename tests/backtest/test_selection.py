@@ -279,6 +279,12 @@ def test_a_pvalue_of_alpha_itself_passes() -> None:
     assert choice.reason.tolist() == ["", "engle_granger"]
 
 
+def test_the_reason_at_alpha_itself() -> None:
+    """Of two tests the one at alpha has accepted the pair, so the other one has refused it."""
+    one = scan([0.05], [1], [2], [1])
+    assert select_pairs(one, Selection(two_way="none")).reason.tolist() == ["johansen"]
+
+
 def test_a_second_relation_at_alpha_itself_is_one_too_many() -> None:
     one = scan([1], [1], [60.0], [5.0])
     alpha = float(last_pvalues(5.0))
@@ -340,3 +346,8 @@ def test_the_first_and_the_last_day_of_a_membership_belong_to_it() -> None:
     train = np.array([[1.0, 2, 3], [1, 2, 4]])
     for day, expected in (("2010-03-30", [3, 0]), ("2010-03-31", [0, 0]), ("2010-04-01", [0, 3])):
         assert eligibility(train, ["A", "B"], members, np.datetime64(day)).tolist() == expected
+
+
+def test_a_ticker_that_stood_still_for_two_days_is_not_constant() -> None:
+    train = np.array([[5.0, 5, 6, 5], [5, 5, 5, 5]])
+    assert eligibility(train, ["A", "B"], None, np.datetime64("2010-03-31")).tolist() == [0, 2]

@@ -232,6 +232,8 @@ def test_a_window_in_which_z_just_reaches_the_entry_is_traded():
     assert kernel._z_window(4.0, rules(entry=np.nextafter(1.5, 2.0))) == (4, kernel.SHORT_WINDOW)
     assert kernel._z_window(4.0, rules(entry=9.0, book=True)) == (4, kernel.TRADED)
     assert kernel._z_window(np.inf, rules())[1] == kernel.NO_REVERSION
+    # of a longer half-life no more than the train window
+    assert kernel._z_window(500.0, rules(n_train=100)) == (100, kernel.TRADED)
 
 
 def test_a_ratio_of_zero_is_refused_with_the_negative_ones():
