@@ -40,7 +40,7 @@ _PERFORMANCE = "tests/stats/test_performance.py"
 _COMPARE = "tests/stats/test_compare.py"
 
 MUTANTS: list[Mutant] = [
-    *_rows("cointegration-", "pairs_bt/kernels/cointegration.py", _COINTEGRATION, [
+    *_rows("thresholds-", "pairs_bt/kernels/cointegration.py", _COINTEGRATION, [
         ("(product / inputs.total[j]) > COLLINEAR:", "(product / inputs.total[j]) >= COLLINEAR:",
          "test_the_collinear_threshold_is_exclusive"),
         ("COLLINEAR = 100.0 * math", "COLLINEAR = 120.0 * math", "test_pairs_beside_the_collinear_threshold"),
@@ -53,6 +53,8 @@ MUTANTS: list[Mutant] = [
          "        if criterion < best:\n            best, chosen = criterion, order",
          "test_a_tie_of_criteria_goes_to_the_fewer_lags"),
         ("* (m + 1) / rows) <= best:", "* (m + 1) / rows) < best:", "test_a_tie_of_criteria_goes_to_the_fewer_lags"),
+    ]),
+    *_rows("cointegration-", "pairs_bt/kernels/cointegration.py", _COINTEGRATION, [
         ("math.exp(2.0 * (lag - lags) / rows)", "math.exp(1.0 * (lag - lags) / rows)",
          "test_library_functions_equal_statsmodels"),
         ("math.exp(8.0 * (order - m - 1) / rows)", "math.exp(4.0 * (order - m - 1) / rows)",
@@ -65,8 +67,10 @@ MUTANTS: list[Mutant] = [
         ("IDENTICAL if same else COLLINEAR_PAIR", "COLLINEAR_PAIR if same else IDENTICAL",
          "test_no_statistic_without_a_meaning"),
     ], jit=True),
-    *_rows("lags-", "pairs_bt/models/cointegration.py", _COINTEGRATION, [
+    *_rows("order-", "pairs_bt/models/cointegration.py", _COINTEGRATION, [
         ("(bars - 3) // 3)", "(bars - 2) // 3)", "test_the_largest_order_is_statsmodels"),
+    ]),
+    *_rows("lags-", "pairs_bt/models/cointegration.py", _COINTEGRATION, [
         ("np.ceil(12.0 * np.power", "np.ceil(10.0 * np.power", "test_library_functions_equal_statsmodels"),
         ("eig = np.array([-rows * math.log1p(-larger)", "eig = np.array([-bars * math.log1p(-larger)",
          "test_library_functions_equal_statsmodels"),
@@ -227,17 +231,19 @@ MUTANTS: list[Mutant] = [
          "test_under_compounding_pairs_are_counted_and_not_scaled"),
         ("employed /= np.where(live > 0, live, 1.0)", "employed /= 1.0",
          "test_employed_returns_are_the_mean_over_the_live_cohorts"),
-        ("study.day_gap[first:last] / 365.0", "study.day_gap[first:last] / 252.0",
-         "test_interest_on_six_bars_by_hand"),
-        ("np.concatenate([[0.0], tied_up[:-1]])", "tied_up", "test_interest_on_six_bars_by_hand"),
-        ("longs - study.config.portfolio.short_rebate * shorts", "longs + study.config.portfolio.short_rebate * shorts",
-         "test_interest_on_six_bars_by_hand"),
         ("        - daily[:, kernel.REHEDGE_COST]\n", "",
          "test_employed_returns_divide_by_the_pairs_so_far_and_only_net_ones_pay"),
         ("capital[at] += scale * slot", "capital[at] += slot",
          "test_under_compounding_pairs_are_counted_and_not_scaled"),
         ("_interest(study, capital, tied_up, first)[:birth].sum()", "_interest(study, capital, tied_up, first).sum()",
          "test_the_equity_at_a_birth_knows_no_interest_after_it"),
+    ]),
+    *_rows("interest-", "pairs_bt/backtest/portfolio/returns.py", "tests/backtest/test_portfolio.py", [
+        ("study.day_gap[first:last] / 365.0", "study.day_gap[first:last] / 252.0",
+         "test_interest_on_six_bars_by_hand"),
+        ("np.concatenate([[0.0], tied_up[:-1]])", "tied_up", "test_interest_on_six_bars_by_hand"),
+        ("longs - study.config.portfolio.short_rebate * shorts", "longs + study.config.portfolio.short_rebate * shorts",
+         "test_interest_on_six_bars_by_hand"),
     ], jit=True),
     *_rows("ledger-", "pairs_bt/kernels/ledger.py", "tests/backtest/test_ledger.py", [
         ("and usable and abs(z) >= entry:", "and usable and abs(z) > entry:",

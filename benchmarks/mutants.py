@@ -48,7 +48,21 @@ def run_tests(folder: Path, tests: Sequence[str], jit: bool) -> tuple[int, str]:
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     environment["NUMBA_CACHE_DIR"] = str(folder / "numba")
     environment["NUMBA_DISABLE_JIT"] = "0" if jit else "1"
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", *tests]
+    # Plugins take longer to start than most of these tests take.
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-o",
+        "addopts=",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--tb=line",
+        *tests,
+    ]
     try:
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
