@@ -13,6 +13,7 @@ test: $(VENV)/.installed-test
 
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python benchmarks/mutants.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

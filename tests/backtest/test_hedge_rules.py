@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -264,3 +266,38 @@ def test_rules_that_read_prices_say_so() -> None:
             FilterPath(flat, flat, flat, flat, PairPrices(flat, np.ones(1), np.zeros(1, int), np.zeros(1, int))), 40
         )
     assert from_dollars(np.ones(1), path_of(market_prices(), "log"), 0).tolist() == [1.0]
+
+
+def numbered_path() -> FilterPath:
+    """Two pairs whose filter says its bar's number, with a jump of the levels at the first trade bar."""
+    prices = market_prices()
+    prices[:, N_TRAIN] *= np.linspace(0.5, 2.0, 8)
+    path = path_of(prices, "raw", pairs=(np.array([0, 1]), np.array([3, 4])))
+    return replace(path, beta=np.arange(2.0 * BARS).reshape(2, BARS) ** 1.5, first=3)
+
+
+def test_a_held_ratio_is_that_of_the_bar_it_is_named_for() -> None:
+    path = numbered_path()
+    for rule, expected in (
+        ("fixed_first", path.beta[:, 3]),
+        ("fixed_last", path.beta[:, N_TRAIN - 1]),
+        ("averaged", [row[3:N_TRAIN].sum() / (N_TRAIN - 3) for row in path.beta]),
+        ("ols", [np.polyfit(path.x[k, :N_TRAIN], path.y[k, :N_TRAIN], 1)[0] for k in range(2)]),
+        ("dollar", path.y[:, N_TRAIN - 1] / path.x[:, N_TRAIN - 1]),
+        ("one_to_one", path.y[:, 0] / path.x[:, 0]),
+    ):
+        held = HEDGE_RULES[rule](path, N_TRAIN)
+        assert held.shape == path.beta.shape
+        assert (held == held[:, :1]).all()
+        np.testing.assert_allclose(held[:, 0], expected, rtol=1e-9, err_msg=rule)
+    assert (HEDGE_RULES["dynamic"](path, N_TRAIN) == path.beta).all()
+
+
+@pytest.mark.parametrize("rule", ["fixed_first", "fixed_last", "averaged", "ols", "tls", "min_variance", "johansen"])
+def test_a_held_ratio_knows_no_trade_bar(rule) -> None:
+    path = numbered_path()
+    later = np.arange(BARS) >= N_TRAIN
+    spoiled = replace(
+        path, beta=np.where(later, np.nan, path.beta), y=np.where(later, 1e9, path.y), x=np.where(later, 1e-3, path.x)
+    )
+    assert np.array_equal(HEDGE_RULES[rule](path, N_TRAIN), HEDGE_RULES[rule](spoiled, N_TRAIN))

@@ -420,3 +420,85 @@ def test_dollar_neutral_keeps_the_side_of_a_negative_ratio() -> None:
     assert trade["units_y"] == pytest.approx(trade["units_x"])
     assert trade["units_y"] < 0
     assert trade["units_x"] == pytest.approx(-trade["units_y"] * trade["hedge_ratio"])
+
+
+# ------------------------------------------------------------------------------------------- where a rule turns
+
+
+def test_a_z_score_of_the_entry_itself_opens() -> None:
+    for z, opened in ((2.0, True), (np.nextafter(2.0, 0.0), False)):
+        for sign in (1, -1):
+            book = run([sign * z, sign, sign, sign, sign, sign], **flat(6), signal={"entry": 2.0})
+            assert story(book) == ([(0, 1, 5, "window_end")] if opened else [])
+
+
+def test_a_z_score_of_the_exit_or_the_stop_itself_leaves() -> None:
+    leaving = run([-2.5, -1, -0.5, -1, -1, -1], **flat(6), signal={"exit": 0.5})
+    assert story(leaving) == [(0, 1, 3, "exit_level")]
+    stopped = run([-2.5, -1, -3.5, -1, -1, -1], **flat(6), signal={"stop": 3.5})
+    assert story(stopped) == [(0, 1, 3, "stop")]
+
+
+def test_a_loss_of_the_stop_loss_itself_leaves() -> None:
+    # 100 shares of y lose 4 of 100 dollars each: 400 of 20,000
+    lose = {**flat(6), "y": (100.0, 100.0, 96.0, 96.0, 96.0, 96.0)}
+    case = {"capital": 20_000.0, "execution": {"cost_bps": 0.0}, "borrow": 0.0}
+    for loss, reason in ((0.02, "stop_loss"), (0.0200001, "window_end")):
+        assert story(run([-2.5, -1, -1, -1, -1, -1], **lose, **case, signal={"stop_loss": loss}))[0][3] == reason
+
+
+def test_after_a_stop_the_entry_itself_is_not_inside_the_band() -> None:
+    options = {"execution": {"lag": 0}, "signal": {"entry": 2.0, "stop": 3.5}}
+    at = run([-2.5, -4, -2.0, -2.5, -2.5, -2.5, -1, -1], **flat(8), **options)
+    assert story(at) == [(0, 0, 1, "stop")]
+    inside = run([-2.5, -4, np.nextafter(-2.0, 0.0), -2.5, -2.5, -2.5, -1, -1], **flat(8), **options)
+    assert story(inside) == [(0, 0, 1, "stop"), (3, 3, 7, "window_end")]
+
+
+def test_a_ratio_of_zero_at_the_fill_is_refused_with_the_negative_ones() -> None:
+    z = [-2.5, -1, -1, -1, -1, -1]
+    beta = (1.0, 0.0, 1.0, 1.0, 1.0, 1.0)
+    assert story(run(z, **flat(6, beta=beta))) == []
+    allowed = run(z, **flat(6, beta=beta), hedge={"reject_negative": False})
+    assert story(allowed) == [(0, 1, 5, "window_end")]
+    assert allowed.trades[0]["units_x"] == 0.0
+
+
+def test_a_ratio_of_zero_is_neither_signalled_nor_rehedged_to() -> None:
+    z = [-2.5, -1, -1, -1, -1, -1]
+    assert story(run(z, **flat(6, beta=(0.0, 1, 1, 1, 1, 1)))) == []
+    book = run(z, **flat(6, beta=(1, 1, 0.0, 1, 1, 1)), rehedge="daily")
+    assert not (book.fills["kind"] == FILL_KINDS.index("rehedge")).any()
+
+
+def test_at_the_fill_a_leg_may_have_its_largest_share_and_no_more() -> None:
+    # 300 of 400 dollars are in x
+    z = [-2.5, -1, -1, -1, -1, -1]
+    for ratio, opened in ((3.0, True), (3.0 + 1e-9, False)):
+        book = run(z, **flat(6, beta=(1.0, ratio, 1, 1, 1, 1)), hedge={"max_leg_share": 0.75})
+        assert story(book) == ([(0, 1, 5, "window_end")] if opened else [])
+
+
+@pytest.mark.parametrize("lag", [0, 1, 2])
+def test_shares_follow_the_ratio_of_the_close_before_the_lag(lag: int) -> None:
+    # opened at bar `lag`; the ratio of bar 4 is reached at bar 4 + lag, to the share
+    beta = (1.0, 1.0, 1.0, 1.0, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5)
+    book = run([-2.5] + [-1] * 9, **flat(10, beta=beta), rehedge="daily", lag=lag, capital=20_000.0)
+    moves = [(int(f["bar"]), f["shares"]) for f in book.fills if FILL_KINDS[f["kind"]] == "rehedge"]
+    assert moves == [(4 + lag, -50.0)]
+
+
+def test_a_move_of_the_band_itself_is_not_rehedged() -> None:
+    # 2.0 -> 2.5 is a quarter of the ratio held
+    for ratio, moves in ((2.5, 0), (np.nextafter(2.5, 3.0), 1)):
+        beta = (2.0, 2.0, 2.0, ratio, ratio, ratio)
+        book = run([-2.5, -1, -1, -1, -1, -1], **flat(6, beta=beta), rehedge=Band(band=0.25))
+        assert sum(book.fills["kind"] == FILL_KINDS.index("rehedge")) == moves
+
+
+def test_a_signal_whose_fill_would_be_the_closing_one_is_not_taken() -> None:
+    # the last signal that may be filled is two bars before the end at lag 1, one at lag 0
+    for lag, last in ((0, 4), (1, 3), (2, 2)):
+        for at in range(6):
+            z = [0.0] * at + [-2.5] + [-1.0] * (5 - at)
+            assert (story(run(z, **flat(6), lag=lag)) != []) == (at <= last)

@@ -10,8 +10,9 @@ import pytest
 
 import pairs_bt
 from pairs_bt.backtest.portfolio import limits, netting
-from pairs_bt.backtest.portfolio.returns import Cohort, portfolio_returns
+from pairs_bt.backtest.portfolio.returns import Cohort, cohort_scales, portfolio_returns
 from pairs_bt.backtest.study import cohort_slots, prepare
+from pairs_bt.kernels import ledger as kernel
 from pairs_bt.report.plots.pnl import plot_costs
 from pairs_bt.runs.summary import COST_CURVE_BPS, _employed_metrics
 from pairs_bt.stats.performance import annual_return
@@ -430,3 +431,100 @@ def test_a_lone_pair_gets_one_part_in_five_of_its_slot(config) -> None:
     column = "net_return_on_employed"
     np.testing.assert_allclose(part.summary[column], whole.summary[column], rtol=1e-9)
     np.testing.assert_allclose(part.returns["net_employed"], whole.returns["net_employed"], rtol=1e-9, atol=1e-18)
+
+
+# ------------------------------------------------------------------------------------------------ small sums by hand
+
+
+def small_study(stops: list[tuple[int, int]], slots: int = 1, **portfolio: object) -> SimpleNamespace:
+    """A calendar of weekdays with trade windows (first, stop) and what a portfolio needs of a study."""
+    bars = max(stop for _, stop in stops)
+    return SimpleNamespace(
+        config=pairs_bt.Config.from_dict({"portfolio": {"capital": 1_000.0, "min_pairs": 1, **portfolio}}),
+        windows=[SimpleNamespace(split=split, stop=stop) for split, stop in stops],
+        slots=slots, day_gap=np.ones(bars), dates=pd.bdate_range("2020-01-01", periods=bars),
+    )  # fmt: skip
+
+
+def dollars(bars: int, **columns: list[float]) -> np.ndarray:
+    daily = np.zeros((bars, kernel.N_DAILY))
+    for name, values in columns.items():
+        daily[:, getattr(kernel, name)] = values
+    return daily
+
+
+def test_employed_returns_divide_by_the_pairs_so_far_and_only_net_ones_pay() -> None:
+    # Two parts of 500: one pair opened on the first day, the other on the third.
+    daily = dollars(
+        4, CONVERGENCE=[0.0, 30.0, 0.0, 30.0], DRIFT=[0.0, 0.0, 0.0, 10.0], OPENED=[1, 0, 1, 0],
+        TRADE_COST=[5.0, 0.0, 5.0, 10.0], REHEDGE_COST=[0.0, 1.0, 0.0, 0.0], BORROW=[0.0, 2.0, 0.0, 3.0],
+    )  # fmt: skip
+    table = portfolio_returns(small_study([(0, 4)]), [Cohort(0, 2, {"a": daily}, {})], ["a"])
+    assert table["gross_employed"].to_list() == pytest.approx([0.0, 30 / 500, 0.0, 40 / 1000])
+    assert table["net_employed"].to_list() == pytest.approx([-5 / 500, 27 / 500, -5 / 1000, 27 / 1000])
+    assert table["gross"].to_list() == pytest.approx([0.0, 0.03, 0.0, 0.04])
+    assert table["net"].to_list() == pytest.approx([-0.005, 0.027, -0.005, 0.027])
+
+
+def test_employed_returns_are_the_mean_over_the_live_cohorts() -> None:
+    one, two = (dollars(4, CONVERGENCE=[0.0, 10.0, 10.0, 10.0], OPENED=[1, 0, 0, 0]) for _ in range(2))
+    study = small_study([(0, 4), (2, 6)], slots=2)
+    table = portfolio_returns(study, [Cohort(0, 1, {"a": one}, {}), Cohort(1, 1, {"a": two}, {})], ["a"])
+    assert table["gross_employed"].to_list() == pytest.approx([0.0, 0.02, 0.01, 0.02, 0.02, 0.02])
+    assert table["capital"].to_list() == [500.0, 500.0, 1000.0, 1000.0, 500.0, 500.0]
+
+
+def test_under_compounding_pairs_are_counted_and_not_scaled() -> None:
+    first = dollars(2, CONVERGENCE=[0.0, 500.0], HELD=[2, 2], GROSS_VALUE=[800.0, 800.0])
+    second = dollars(2, HELD=[2, 3], GROSS_VALUE=[800.0, 900.0])
+    study = small_study([(0, 2), (2, 4)], compounding=True)
+    cohorts = [Cohort(k, 2, {"a": daily}, {}) for k, daily in enumerate((first, second))]
+    assert cohort_scales(study, cohorts, "a") == [1.0, 1.5]
+    table = portfolio_returns(study, cohorts, ["a"])
+    assert table["pairs_open"].to_list() == [2, 2, 2, 3]
+    assert table["capital"].to_list() == [1000.0, 1000.0, 1500.0, 1500.0]
+    assert table["gross_exposure"].to_list() == pytest.approx([0.8, 0.8, 0.8, 0.9])
+
+
+def test_a_cohort_of_a_ruined_account_gets_nothing_and_not_less() -> None:
+    ruin, gain = dollars(2, CONVERGENCE=[0.0, -1_500.0]), dollars(2, CONVERGENCE=[0.0, 100.0])
+    study = small_study([(0, 2), (2, 4)], compounding=True)
+    cohorts = [Cohort(0, 1, {"a": ruin}, {}), Cohort(1, 1, {"a": gain}, {})]
+    assert cohort_scales(study, cohorts, "a") == [1.0, 0.0]
+    table = portfolio_returns(study, cohorts, ["a"])
+    assert table["net"].to_list() == pytest.approx([0.0, -1.5, 0.0, 0.0])
+
+
+def test_the_equity_at_a_birth_knows_no_interest_after_it() -> None:
+    # 0.2% a day on the 500 dollars of the first cohort, for the two days before the second is born
+    study = small_study([(0, 6), (2, 8)], slots=2, compounding=True, cash_rate=0.73)
+    cohorts = [Cohort(k, 1, {"a": dollars(6)}, {}) for k in range(2)]
+    assert cohort_scales(study, cohorts, "a") == pytest.approx([1.0, 1.002])
+
+
+def entered(rows: list[tuple[int, int, float]]) -> pd.DataFrame:
+    """Trades of one dollar a share: (entry day, exit day or -1, dollars of y); x is free, tickers are their own."""
+    days = pd.bdate_range("2020-01-01", periods=10)
+    return pd.DataFrame(
+        {
+            "variant": "a", "entry_date": [days[entry] for entry, _, _ in rows],
+            "exit_date": [pd.NaT if leave < 0 else days[leave] for _, leave, _ in rows],
+            "y": [f"Y{k}" for k in range(len(rows))], "x": [f"X{k}" for k in range(len(rows))],
+            "units_y": [-size for _, _, size in rows], "units_x": 0.0, "entry_y": 1.0, "entry_x": 1.0,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", ["max_gross", "max_ticker_share"])
+def test_a_trade_at_the_limit_is_taken_and_one_above_it_refused(limit: str) -> None:
+    config = pairs_bt.Config.from_dict({"portfolio": {"capital": 1_000.0, limit: 0.5}})
+    # the limit leaves room for the rounding of a sum, and no more
+    bound = 0.5 * 1_000.0 * (1 + 1e-12)
+    for size, refused in ((500.0, 0), (bound, 0), (np.nextafter(bound, 1e9), 1), (500.01, 1)):
+        assert limits.refuse([entered([(0, 1, size)])], config)[0, "a"].tolist() == [refused]
+
+
+def test_an_exit_at_the_close_makes_room_for_an_entry_at_it() -> None:
+    config = pairs_bt.Config.from_dict({"portfolio": {"max_pairs_held": 1}})
+    trades = entered([(0, 3, 1.0), (2, 4, 1.0), (3, -1, 1.0), (9, -1, 1.0)])
+    assert limits.refuse([trades], config)[0, "a"].tolist() == [0, 1, 0, 1]

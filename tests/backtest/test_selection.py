@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +25,7 @@ from pairs_bt.backtest.selection import (
 from pairs_bt.config.schema import PairGroups, Selection, Universe
 from pairs_bt.data.reference_tables import read_membership
 from pairs_bt.errors import ConfigError, DataError
+from pairs_bt.models.johansen_pvalues import last_pvalues
 
 TICKERS = ["A", "B", "C", "D"]
 
@@ -262,3 +265,89 @@ def test_two_jobs_and_small_chunks_change_no_byte(short_config, seed: int) -> No
         pd.testing.assert_frame_equal(
             pd.DataFrame(getattr(one, name)), pd.DataFrame(getattr(two, name)), check_exact=True
         )
+
+
+# ------------------------------------------------------------------------------------------- where a rule turns
+
+
+def test_a_pvalue_of_alpha_itself_passes() -> None:
+    some = scan([0.05, np.nextafter(0.05, 1.0)], [1, 1], [0, 0], [0, 0])
+    rules = Selection(tests=("engle_granger",), two_way="none")
+    assert accepts(some, rules).tolist() == [True, False]
+    choice = select_pairs(some, rules)
+    assert choice.passed.tolist() == [True, False]
+    assert choice.reason.tolist() == ["", "engle_granger"]
+
+
+def test_the_reason_at_alpha_itself() -> None:
+    """Of two tests the one at alpha has accepted the pair, so the other one has refused it."""
+    one = scan([0.05], [1], [2], [1])
+    assert select_pairs(one, Selection(two_way="none")).reason.tolist() == ["johansen"]
+
+
+def test_a_second_relation_at_alpha_itself_is_one_too_many() -> None:
+    one = scan([1], [1], [60.0], [5.0])
+    alpha = float(last_pvalues(5.0))
+    assert johansen_pvalue(one, Selection(alpha=alpha))[0] == 1.0
+    assert johansen_pvalue(one, Selection(alpha=np.nextafter(alpha, 0.0)))[0] < 1e-4
+    assert accepts(one, Selection(tests=("johansen",), johansen="book", alpha=alpha)).all()
+
+
+def test_the_trace_at_its_critical_value_is_not_above_it() -> None:
+    beside = [np.nextafter(15.4943, 0.0), 15.4943, 15.4943 + 1e-9]
+    some = scan([1, 1, 1], [1, 1, 1], beside, [0.1] * 3)
+    rules = Selection(tests=("johansen",))
+    pvalue = johansen_pvalue(some, rules)
+    assert pvalue == pytest.approx(0.05, abs=1e-9)
+    assert accepts(some, rules).tolist() == [p <= 0.05 for p in pvalue]
+    assert accepts(some, rules)[2]
+
+
+def test_a_pair_that_fails_both_tests_is_refused_by_the_first() -> None:
+    neither = scan([0.9], [0.9], [2], [1])
+    assert select_pairs(neither, Selection()).reason.tolist() == ["engle_granger"]
+    assert select_pairs(neither, Selection(tests=("johansen",))).reason.tolist() == ["johansen"]
+
+
+def test_ties_of_the_pvalue_go_to_the_larger_trace_and_then_to_the_universe() -> None:
+    some = scan([0.01, 0.01, 0.01, 0.001], [1, 1, 1, 1], [20, 30, 20, 16], [1, 1, 1, 1])
+    assert select_pairs(some, Selection()).order.tolist() == [3, 1, 0, 2]
+
+
+@pytest.mark.parametrize("rule", ["rank_one", "book"])
+def test_without_engle_granger_the_trace_alone_ranks(rule: str) -> None:
+    # the p-values of the other test fall against the trace, and so, of the book's rule, does that of trace1
+    trace1 = [0.3, 0.2, 0.1] if rule == "rank_one" else [9.0, 8.0, 7.0]
+    some = scan([0.001, 0.01, 0.02], [1, 1, 1], [20, 25, 30], trace1)
+    choice = select_pairs(some, Selection(tests=("johansen",), johansen=rule))
+    assert choice.order.tolist() == [2, 1, 0]
+
+
+def test_equal_evidence_both_ways_leaves_y_as_the_universe_names_it() -> None:
+    some = scan([0.01, 0.01], [0.01, 0.009], [16, 16], [1, 1])
+    assert some.y_is_first.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("method", "column"), [("distance", 0), ("correlation", 4)])
+def test_ties_of_a_measure_keep_the_order_of_the_universe(method: str, column: int) -> None:
+    # more than sixteen, or a sort that is not stable would keep it too
+    n = 60
+    measures = np.zeros((n, 5))
+    measures[:, column] = np.arange(n) % 3
+    tied = replace(scan([1] * n, [1] * n, [0] * n, [0] * n), measures=measures)
+    order = select_pairs(tied, Selection(method=method, max_pairs=n)).order
+    key = measures[:, column] if method == "distance" else -measures[:, column]
+    assert order.tolist() == sorted(range(n), key=lambda k: (key[k], k))
+
+
+def test_the_first_and_the_last_day_of_a_membership_belong_to_it() -> None:
+    start, end = pd.to_datetime(["2010-03-31", "2001-01-01"]), pd.to_datetime(["2020-01-01", "2010-03-31"])
+    members = pd.DataFrame({"ticker": ["A", "B"], "start": start, "end": end})
+    train = np.array([[1.0, 2, 3], [1, 2, 4]])
+    for day, expected in (("2010-03-30", [3, 0]), ("2010-03-31", [0, 0]), ("2010-04-01", [0, 3])):
+        assert eligibility(train, ["A", "B"], members, np.datetime64(day)).tolist() == expected
+
+
+def test_a_ticker_that_stood_still_for_two_days_is_not_constant() -> None:
+    train = np.array([[5.0, 5, 6, 5], [5, 5, 5, 5]])
+    assert eligibility(train, ["A", "B"], None, np.datetime64("2010-03-31")).tolist() == [0, 2]

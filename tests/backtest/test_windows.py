@@ -100,3 +100,26 @@ def test_a_late_start_is_taken_for_holidays_up_to_five_weekdays() -> None:
     assert split_windows(late, Windows())[0].test_end == day("2006-12-31")
     later = CALENDAR[CALENDAR >= "2005-01-14"]
     assert split_windows(later, Windows())[0].test_end == day("2007-03-31")
+
+
+def test_five_weekdays_late_are_holidays_and_six_are_not() -> None:
+    # the train window of the test end 30 June 2007 begins on Friday 1 July 2005
+    five, six = CALENDAR[CALENDAR >= "2005-07-08"], CALENDAR[CALENDAR >= "2005-07-11"]
+    assert np.busday_count("2005-07-01", "2005-07-08") == 5
+    assert split_windows(five, Windows())[0].test_end == day("2007-06-30")
+    assert split_windows(six, Windows())[0].test_end == day("2007-09-30")
+
+
+def test_a_trade_period_whose_last_weekday_has_its_bar_is_closed() -> None:
+    # six months after 31 December 2007 end on Monday 30 June 2008
+    for last, closed in (("2008-06-27", False), ("2008-06-30", True), ("2008-07-01", True)):
+        windows = split_windows(CALENDAR[CALENDAR <= last], Windows())
+        assert next(w for w in windows if w.label == "2007-12-31").closed == closed
+
+
+def test_a_window_is_listed_from_its_first_trading_day_on() -> None:
+    # Tuesday 31 March 2009 is a test end, Wednesday the first day after it
+    for last, listed in (("2009-03-31", "2008-12-31"), ("2009-04-01", "2009-03-31")):
+        window = split_windows(CALENDAR[CALENDAR <= last], Windows())[-1]
+        assert window.label == listed
+    assert window.n_trade == 1

@@ -470,3 +470,58 @@ def test_random_walks_pass_the_books_rules_as_often_as_they_should():
         passed += [rule.sum() for rule in (engle_granger, johansen, engle_granger & johansen, engle_granger | johansen)]
     rates = passed / (batches * pairs)
     assert rates == pytest.approx([0.091, 0.054, 0.014, 0.130], abs=0.004)
+
+
+# ------------------------------------------------------------------------------------------- where a rule turns
+
+
+def test_the_collinear_threshold_is_exclusive():
+    """R2 = 1 - 100 sqrt(eps) itself is collinear, as in statsmodels; anything below it is tested."""
+    least = 1.0 - 100.0 * 2.0**-26
+    for r2, code in ((least, kernel.COLLINEAR_PAIR), (np.nextafter(least, 0.0), kernel.TESTED)):
+        # squares 1 and r2, product r2: R2 = r2^2 / (1 r2) without a rounding
+        z = np.array([[1.0, 0.0], [r2, np.sqrt(r2 - r2 * r2)]])
+        inputs = kernel.prepare(np.arange(240.0).reshape(2, 120) ** 2, 1, 1)
+        assert kernel._refusal(inputs._replace(z=z, total=np.array([1.0, r2])), 0, 1) == code
+
+
+@pytest.mark.parametrize(("share", "reason"), [(0.9, ct.REASONS[kernel.COLLINEAR_PAIR]), (1.1, "")])
+def test_pairs_beside_the_collinear_threshold(share, reason):
+    rng = np.random.default_rng(8)
+    x = np.cumsum(rng.normal(size=400))
+    x -= x.mean()
+    other = rng.normal(size=400)
+    other -= other.mean() + x * ((other - other.mean()) @ x / (x @ x))
+    # 1 - R2 = e^2 / (1 + e^2) with e the size of what x does not explain
+    e = np.sqrt(share * 100.0 * 2.0**-26) * np.sqrt((x @ x) / (other @ other))
+    frame = pd.DataFrame({"A": 50.0 + x + e * other, "B": 50.0 + x})
+    assert ct.scan(frame, jobs=1)["reason"].tolist() == [reason]
+
+
+def test_the_ends_of_mackinnons_range_belong_to_it():
+    from statsmodels.tsa.adfvalues import mackinnonp
+
+    for stat in (-18.86, 0.92):
+        assert kernel.mackinnon_pvalue(stat) == pytest.approx(mackinnonp(stat, regression="c", N=2), rel=1e-9)
+        assert 0.0 < kernel.mackinnon_pvalue(stat) < 1.0
+    assert kernel.mackinnon_pvalue(np.nextafter(-18.86, -20.0)) == 0.0
+    assert kernel.mackinnon_pvalue(np.nextafter(0.92, 1.0)) == 1.0
+
+
+def test_a_tie_of_criteria_goes_to_the_fewer_lags():
+    # so many rows that the penalty is lost in rounding, and lags that explain nothing
+    rows = 10**18
+    factor = np.zeros((8, 8))
+    np.fill_diagonal(factor, 1.0)
+    assert kernel._adf_lag(factor, 3, rows) == 0
+    assert kernel._var_order(factor, 2, rows, 2.0) == 1
+    assert kernel._var_order(factor, 2, rows, 1.0) == 0
+
+
+@pytest.mark.parametrize("bars", [15, 20, 30, 60, 250])
+def test_the_largest_order_is_statsmodels(bars):
+    from statsmodels.tsa.api import VAR
+
+    # Below MIN_BARS, where nothing is tested, two series and a constant bound it.
+    levels = np.cumsum(np.random.default_rng(bars).normal(size=(bars, 2)), axis=0)
+    assert ct._largest_order(bars) == len(VAR(levels).select_order().ics["aic"]) - 1

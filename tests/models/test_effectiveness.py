@@ -343,3 +343,10 @@ def test_a_run_without_candidates_has_tables_without_rows() -> None:
     assert effectiveness_summary(nothing).empty
     assert effectiveness_differences(nothing).empty
     assert not hedge_confidence_set(nothing)["included"].any()
+
+
+def test_a_part_of_an_error_in_the_tail_is_a_whole_one() -> None:
+    # 5% of 30 errors is one and a half: the two largest, 29 and 30, of steps 1, 2, .. 30 without a hedge
+    y = np.concatenate([[100.0], 100.0 + np.cumsum(np.arange(1.0, 31.0))])
+    x = 50.0 + np.sin(np.arange(31.0))
+    assert hedge_effectiveness(y, x, np.zeros(31)).loc[1, "tail_unhedged"] == 29.5

@@ -51,3 +51,15 @@ def test_a_pairs_statistics_come_with_their_pvalues() -> None:
         found.max_eig_pvalue, [max_eig_pvalues(found.max_eig[0]), last_pvalues(found.max_eig[1])]
     )
     assert found.trace_pvalue[0] < 1e-6
+
+
+def test_outside_the_points_of_the_fit_the_normal_score_goes_on_straight() -> None:
+    from scipy.special import ndtri
+
+    for pvalues in (trace_pvalues, max_eig_pvalues):
+        for roots in (np.linspace(0.2, 1.2, 6), np.linspace(3.2, 6.0, 6)):
+            # below, 1 - p is small; above, p
+            score = -ndtri(pvalues(roots**3))
+            slopes = np.diff(score) / np.diff(roots)
+            np.testing.assert_allclose(slopes, slopes[0], rtol=1e-3)
+            assert slopes[0] > 1.0

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from pairs_bt.errors import DataError
+from pairs_bt.kernels import mean_reversion as kernel
 from pairs_bt.kernels.mean_reversion import half_lives, rolling_zscores
 from pairs_bt.models.mean_reversion import half_life, rolling_zscore
 from tests.twins import rolling as twin
@@ -207,3 +208,58 @@ def test_cutting_the_future_changes_no_bit_of_the_past(seed, n, first, window, e
     if window >= 2:
         library = rolling_zscore(spread, window)
         assert rolling_zscore(spread[:n], window).tobytes() == library[:n].tobytes()
+
+
+def test_the_rounding_of_a_constant_window_is_no_deviation():
+    # The jump is out of the window, and seven times 123.1 is not summed without a rounding.
+    spread = np.concatenate([[0.0], np.full(12, 123.1)])
+    z = rolling_zscore(spread, 7)
+    assert np.isfinite(z[6])
+    assert np.isnan(z[7:]).all()
+
+
+def rules(**changes):
+    values = {
+        "n_train": 100, "entry": 1.5, "book": False, "reject_negative": True, "max_leg_share": 0.75,
+        "log_space": False, "half_lives": 1.0,
+    }  # fmt: skip
+    return kernel.SpreadRules(**values | changes)
+
+
+def test_a_window_in_which_z_just_reaches_the_entry_is_traded():
+    # four bars: |z| <= 3 / 2
+    assert kernel._z_window(4.0, rules(entry=1.5)) == (4, kernel.TRADED)
+    assert kernel._z_window(4.0, rules(entry=np.nextafter(1.5, 2.0))) == (4, kernel.SHORT_WINDOW)
+    assert kernel._z_window(4.0, rules(entry=9.0, book=True)) == (4, kernel.TRADED)
+    assert kernel._z_window(np.inf, rules())[1] == kernel.NO_REVERSION
+    # of a longer half-life no more than the train window
+    assert kernel._z_window(500.0, rules(n_train=100)) == (100, kernel.TRADED)
+
+
+def test_a_ratio_of_zero_is_refused_with_the_negative_ones():
+    for ratio in (0.0, -0.5, np.nan):
+        assert kernel._refused_ratio(ratio, 10.0, 10.0, rules(max_leg_share=1.0)) == kernel.NEGATIVE_RATIO
+    assert kernel._refused_ratio(0.0, 10.0, 10.0, rules(max_leg_share=1.0, reject_negative=False)) == kernel.TRADED
+
+
+def test_a_leg_may_have_its_largest_share_and_no_more():
+    # 300 of 400 dollars
+    assert kernel._refused_ratio(3.0, 100.0, 100.0, rules()) == kernel.TRADED
+    assert kernel._refused_ratio(3.0 + 1e-9, 100.0, 100.0, rules()) == kernel.LEG_SHARE
+
+
+@pytest.mark.parametrize(("train_end", "first_trade", "refused"), [(80.0, 5.0, True), (20.0, 80.0, False)])
+def test_the_leg_share_is_that_of_the_train_end(train_end, first_trade, refused):
+    """The first trade bar is not known when the pair is formed."""
+    n_train, n = 40, 50
+    levels = np.array([10.0 + reverting(n, 3), np.full(n, 2.0)])
+    raw = np.full((2, n), 20.0)
+    raw[0, n_train - 1], raw[0, n_train] = train_end, first_trade
+    one = np.array([0]), np.array([1])
+    made = [np.empty((1, n - n_train)) for _ in range(5)]
+    life, window, refusal = np.empty(1), np.empty(1, np.int64), np.empty(1, np.int8)
+    kernel.spread_signals(
+        levels, raw, np.ones(2), *one, np.ones((1, 1)), rules(n_train=n_train, entry=0.1), *made, life, window, refusal
+    )
+    assert refusal[0] == (kernel.LEG_SHARE if refused else kernel.TRADED)
+    assert np.isnan(made[3]).all() == refused

@@ -176,6 +176,12 @@ def test_tail_share_counts_the_best_trades():
         perf.tail_share([1.0], fraction=0.0)
 
 
+def test_a_part_of_a_trade_in_the_tail_is_a_whole_one():
+    # 1% of 150 trades is one and a half: the best two count, 149 + 150 of 1 + 2 + .. + 150
+    assert_allclose(perf.tail_share(np.arange(1.0, 151.0)), 299 / 11_325)
+    assert perf.tail_share(np.arange(1.0, 51.0), fraction=0.001) == 50 / 1275
+
+
 # Bailey and Lopez de Prado (2012) and (2014): the moments are given, the results worked by hand.
 
 
