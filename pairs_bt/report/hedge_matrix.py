@@ -186,21 +186,21 @@ def _facts(matrix: HedgeMatrix) -> list[tuple[str, str]]:
         ("bars", f"{state.bars:,} of {SPACE_NAMES[state.space]}"),
         (
             "filter starts",
-            f"at ratio {given['init_beta']:g}, intercept {given['init_alpha']:g}, each with variance "
-            f"{_variance(given['init_cov'], 'that fits the prices')}",
+            f"at ratio {given['init_beta']:g}, intercept {given['init_alpha']:g}, each with "
+            f"{_variance(given['init_cov'], 'a variance that fits the prices')}",
         ),
         (
             "ratio and intercept move",
-            f"with variance {_variance(given['trans_cov'], 'that predicted the pair best')} a bar",
+            f"with {_variance(given['trans_cov'], 'the variance that has predicted the pair best,')} a bar",
         ),
-        ("y is off the line", f"with variance {_variance(given['obs_cov'], 'that fits the pair')}"),
+        ("y is off the line", f"with {_variance(given['obs_cov'], 'the variance that fits the pair')}"),
         ("z-score and half-life", f"of the last {len(state.days)} bars at today's ratio; half-lives in bars"),
     ]
 
 
 def _variance(value: float | str, chosen: str) -> str:
     """A variance as it was given, or in words how each pair came by its own."""
-    return f"({chosen})" if value == AUTO else f"{value:g}"
+    return chosen if value == AUTO else f"variance {value:g}"
 
 
 def _headline(matrix: HedgeMatrix, moves: Floats, top: Sequence[tuple[int, int]], since: str) -> str:
