@@ -1,4 +1,4 @@
-"""Hedge effectiveness of all thirteen rules on the demo: ``python -m benchmarks.hedge_effectiveness``."""
+"""Hedge effectiveness of all rules on the demo: ``python -m benchmarks.hedge_effectiveness``."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from pairs_bt.config.hedge_rule_names import MOVING_RULES, RuleTraits, declare_r
 from pairs_bt.config.schema import Band, Hedge
 from pairs_bt.models import hedge_ratios as formula
 from pairs_bt.models.kalman_mle import PairNoise
+from pairs_bt.models.kalman_reverting import reverting_ratios
 from pairs_bt.models.reverting_spread import PairSpreads
 
 
@@ -298,6 +299,20 @@ def kalman_changes(path: FilterPath, n_train: int) -> np.ndarray:
         source.prices, source.iy, source.ix, delta=source.delta, observation_cov=source.observation_cov
     )
     return from_dollars(dollars, path, None)
+
+
+def _reverting_intercept(path: FilterPath, n_train: int) -> np.ndarray:
+    return _held(reverting_ratios(path.y, path.x, n_train).alpha, path)
+
+
+@hedge_rule("kalman_reverting", intercept=_reverting_intercept)
+def kalman_reverting(path: FilterPath, n_train: int) -> np.ndarray:
+    """Take what a filter whose ratio reverts to a mean expects of the next bar's ratio: a new one every bar.
+
+    Phi, the mean, the intercept and both variances are fitted to the train window. Where a ratio that moves explains
+    it no better than a constant one, the ratio is that of `ols`.
+    """
+    return reverting_ratios(path.y, path.x, n_train).forecast
 
 
 def intercept(path: FilterPath, rule: str, n_train: int) -> np.ndarray:

@@ -52,6 +52,7 @@ _TRAITS: dict[str, RuleTraits] = {
     "one_to_one": RuleTraits(),
     "beta": RuleTraits(reads_market=True),
     "kalman_changes": RuleTraits(moves=True, rebuilt=True),
+    "kalman_reverting": RuleTraits(moves=True, intercept=True),
 }
 BUILT_IN = tuple(_TRAITS)
 

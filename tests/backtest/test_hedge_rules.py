@@ -17,6 +17,7 @@ SPACES = ("raw", "normalised", "log")
 N_TRAIN, BARS = 200, 260
 OURS = (
     "ols", "rolling_ols", "tls", "min_variance", "johansen", "dollar", "one_to_one", "beta", "kalman_changes",
+    "kalman_reverting",
 )  # fmt: skip
 
 
@@ -226,7 +227,7 @@ def test_no_rule_sees_the_future_or_its_neighbours(rule, space) -> None:
     moved[:, N_TRAIN:] *= np.linspace(1.0, 3.0, BARS - N_TRAIN)
     after = HEDGE_RULES[rule](path_of(moved, space), N_TRAIN)
     assert np.array_equal(whole[:, :N_TRAIN], after[:, :N_TRAIN])
-    if rule not in ("rolling_ols", "kalman_changes"):
+    if rule not in ("rolling_ols", "kalman_changes", "kalman_reverting"):
         assert np.array_equal(whole, after)
         assert (whole == whole[:, :1]).all()
     else:
@@ -250,7 +251,7 @@ def test_a_pair_without_an_answer_is_nan_and_spoils_no_other() -> None:
     prices = market_prices()
     prices[3] = 50.0
     path = path_of(prices, "raw")
-    for rule in ("ols", "rolling_ols", "min_variance", "johansen", "beta"):
+    for rule in ("ols", "rolling_ols", "min_variance", "johansen", "beta", "kalman_reverting"):
         ratio = HEDGE_RULES[rule](path, N_TRAIN)
         assert np.isnan(ratio[0]).all(), rule
         assert np.isfinite(ratio[1:]).all(), rule

@@ -92,7 +92,7 @@ def test_the_spread_is_the_value_of_the_shares_held(prices, rule, space) -> None
     held = ratio * raw_y / raw_x if space == "log" else ratio
     assert found.share_ratio == pytest.approx(held, rel=1e-13)
     level_y, level_x = (levels.space[y, n_train:], levels.space[x, n_train:]) if space == "log" else (raw_y, raw_x)
-    if rule in ("dynamic", "rolling_ols"):
+    if rule in ("dynamic", "rolling_ols", "kalman_reverting"):
         assert found.spread == pytest.approx(level_y - ratio * level_x, rel=1e-7, abs=1e-9)
     else:
         earned = np.diff(level_y, axis=1) - ratio[:, :-1] * np.diff(level_x, axis=1)
