@@ -61,7 +61,11 @@ def test_temporaries_of_a_killed_writer_are_removed(tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(errno.ENOSPC, "no space is left on the disk"), (errno.EROFS, "read-only"), (errno.EACCES, "permission denied")],
+    [
+        (errno.ENOSPC, "no space is left on the disk"),
+        (errno.EROFS, "the disk is read-only"),
+        (errno.EACCES, "permission denied"),
+    ],
 )
 def test_the_disk_is_quoted_in_plain_words(code, words):
     assert words in reason(OSError(code, os.strerror(code)))
@@ -148,8 +152,8 @@ def test_a_second_holder_is_told_who_holds(tmp_path):
 
 def test_a_lock_left_behind_by_a_dead_process_is_taken_over(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from pairs_bt.common.lock import hold\n"
-        "with hold(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from pairs_bt.common.lock import folder_lock\n"
+        "with folder_lock(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
     assert (tmp_path / LOCK).exists()
@@ -175,5 +179,6 @@ def test_an_unsigned_lock_that_is_held_is_still_a_lock(tmp_path):
 def test_the_lock_goes_when_the_block_fails(tmp_path):
     with pytest.raises(ZeroDivisionError), folder_lock(tmp_path):
         _ = 1 / 0
+    assert list(tmp_path.iterdir()) == []
     with folder_lock(tmp_path):
         pass
