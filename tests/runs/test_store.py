@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from pairs_bt.backtest import table_columns
 from pairs_bt.common.files import reason, remove_temporaries, replacing, sha256_of, write_text
 from pairs_bt.common.lock import LOCK, folder_lock
 from pairs_bt.engine.window_parts import to_arrow
@@ -88,7 +89,7 @@ def test_a_table_without_rows_has_its_columns(tmp_path):
     run_folder.write_table(tmp_path, "fills", iter([]))
     read = run_folder.read_fresh_table(tmp_path, "fills")
     assert len(read) == 0
-    assert list(read.columns) == list(run_folder.tables.FILLS)
+    assert list(read.columns) == list(table_columns.FILLS)
 
 
 # ------------------------------------------------------------------------------------------------ folders
