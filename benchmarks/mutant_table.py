@@ -323,7 +323,7 @@ MUTANTS: list[Mutant] = [
         ("active = int(np.count_nonzero(values))", "active = int(values.size)",
          "test_hit_rate_leaves_idle_days_out"),
         ("math.ceil(fraction * values.size - 1e-9)", "math.ceil(fraction * values.size)",
-         "test_tail_share_counts_the_best_trades"),
+         "test_a_part_of_a_trade_in_the_tail_is_a_whole_one"),
         ("math.ceil(fraction * values.size - 1e-9)", "max(math.floor(fraction * values.size), 1)",
          "test_a_part_of_a_trade_in_the_tail_is_a_whole_one"),
         ("int(np.count_nonzero(values > 0.0)) / values.size", "int(np.count_nonzero(values >= 0.0)) / values.size",
@@ -356,7 +356,8 @@ MUTANTS: list[Mutant] = [
     *_rows("verdict-", "pairs_bt/stats/verdict.py", _COMPARE, [
         ("self.pvalue_holm < SIGNIFICANCE", "self.pvalue_holm <= SIGNIFICANCE",
          "test_a_p_of_exactly_five_percent_names_no_winner"),
-        ("(row.pvalue_holm, -abs(row.difference))", "(row.pvalue_holm, abs(row.difference))", "test_verdict_rules"),
+        ("(row.pvalue_holm, -abs(row.difference))", "(row.pvalue_holm, abs(row.difference))",
+         "test_of_equal_p_values_the_larger_difference_is_named"),
         ("        return self.first if self.difference >= 0.0 else self.second",
          "        return self.first if self.difference <= 0.0 else self.second", "test_verdict_rules"),
     ]),

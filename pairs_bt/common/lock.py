@@ -65,7 +65,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def taken(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, as `hold` does; it is made where it is missing, and what a killed writer left is cleared.
+    """Hold a folder's lock, made where it is missing, as `folder_lock` does; what a killed writer left is cleared.
 
     Raises
     ------

@@ -313,6 +313,6 @@ def tail_share(pnl: npt.ArrayLike, fraction: float = 0.01) -> float:
     total = float(values.sum())
     if values.size == 0 or total <= 0.0:
         return math.nan
-    # 1e-9: 0.01 * 700 is 7.000000000000001 and must count 7 trades.
+    # 1e-9: 0.07 * 100 is 7.000000000000001 and must count 7 trades.
     best = math.ceil(fraction * values.size - 1e-9)
     return float(np.sort(values)[values.size - best :].sum()) / total

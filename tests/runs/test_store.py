@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from pairs_bt.backtest import table_columns
 from pairs_bt.common.files import reason, remove_temporaries, replacing, sha256_of, write_text
 from pairs_bt.common.lock import LOCK, folder_lock
 from pairs_bt.engine.window_parts import to_arrow
@@ -61,7 +62,11 @@ def test_temporaries_of_a_killed_writer_are_removed(tmp_path):
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(errno.ENOSPC, "no space is left on the disk"), (errno.EROFS, "read-only"), (errno.EACCES, "permission denied")],
+    [
+        (errno.ENOSPC, "no space is left on the disk"),
+        (errno.EROFS, "the disk is read-only"),
+        (errno.EACCES, "permission denied"),
+    ],
 )
 def test_the_disk_is_quoted_in_plain_words(code, words):
     assert words in reason(OSError(code, os.strerror(code)))
@@ -84,7 +89,7 @@ def test_a_table_without_rows_has_its_columns(tmp_path):
     run_folder.write_table(tmp_path, "fills", iter([]))
     read = run_folder.read_fresh_table(tmp_path, "fills")
     assert len(read) == 0
-    assert list(read.columns) == list(run_folder.table_columns.FILLS)
+    assert list(read.columns) == list(table_columns.FILLS)
 
 
 # ------------------------------------------------------------------------------------------------ folders
@@ -175,5 +180,6 @@ def test_an_unsigned_lock_that_is_held_is_still_a_lock(tmp_path):
 def test_the_lock_goes_when_the_block_fails(tmp_path):
     with pytest.raises(ZeroDivisionError), folder_lock(tmp_path):
         _ = 1 / 0
+    assert list(tmp_path.iterdir()) == []
     with folder_lock(tmp_path):
         pass

@@ -499,6 +499,11 @@ def test_a_p_of_exactly_five_percent_names_no_winner():
     assert "did better" in verdict(inputs([("dynamic", "averaged", 0.4, 0.0499)]))
 
 
+def test_of_equal_p_values_the_larger_difference_is_named():
+    rows = [("dynamic", "averaged", 0.4, 0.01), ("dynamic", "ols", 0.7, 0.01), ("ols", "averaged", -0.3, 0.01)]
+    assert "dynamic did better than ols: its net Sharpe ratio is higher by 0.70" in verdict(inputs(rows))
+
+
 # --- the bundle
 
 

@@ -180,6 +180,8 @@ def test_a_part_of_a_trade_in_the_tail_is_a_whole_one():
     # 1% of 150 trades is one and a half: the best two count, 149 + 150 of 1 + 2 + .. + 150
     assert_allclose(perf.tail_share(np.arange(1.0, 151.0)), 299 / 11_325)
     assert perf.tail_share(np.arange(1.0, 51.0), fraction=0.001) == 50 / 1275
+    # 0.07 * 100 is above 7 by a rounding, and still seven trades: 94 + .. + 100 of 5,050
+    assert_allclose(perf.tail_share(np.arange(1.0, 101.0), fraction=0.07), 679 / 5050)
 
 
 # Bailey and Lopez de Prado (2012) and (2014): the moments are given, the results worked by hand.
