@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.data.prices import read_prices
-from pairs_bt.kernels import hedge_grid as kernel
+from pairs_bt.kernels.online import hedge_grid as kernel
 from pairs_bt.models.hedge_effectiveness import MEASURES, measure
 from pairs_bt.models.online.hedge_matrix import HedgeMatrix
 

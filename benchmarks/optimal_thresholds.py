@@ -24,7 +24,7 @@ from benchmarks.planted_truth import WALKS, run_scenario
 from pairs_bt import run
 from pairs_bt.config.schema import Config
 from pairs_bt.kernels import ornstein_uhlenbeck
-from pairs_bt.models.optimal_thresholds import optimal_thresholds
+from pairs_bt.models.ornstein_uhlenbeck.thresholds import optimal_thresholds
 
 SCENARIOS = (
     "constant, half-life 5", "constant, half-life 15", "constant, half-life 40", "ratio walks slowly", WALKS,

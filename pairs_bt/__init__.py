@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pairs_bt.data.prices import read_prices
     from pairs_bt.models.online.hedge_matrix import HedgeMatrix
     from pairs_bt.models.online.kalman_ols import KalmanOLS
-    from pairs_bt.models.optimal_thresholds import optimal_thresholds
+    from pairs_bt.models.ornstein_uhlenbeck.thresholds import optimal_thresholds
     from pairs_bt.pair_study import PairStudy, study_pair
     from pairs_bt.results import Run
     from pairs_bt.runner import compare, explore, load_run, run, scan, validate
@@ -39,7 +39,7 @@ _HOMES = {
     "compare": "pairs_bt.runner",
     "explore": "pairs_bt.runner",
     "load_run": "pairs_bt.runner",
-    "optimal_thresholds": "pairs_bt.models.optimal_thresholds",
+    "optimal_thresholds": "pairs_bt.models.ornstein_uhlenbeck.thresholds",
     "read_prices": "pairs_bt.data.prices",
     "run": "pairs_bt.runner",
     "scan": "pairs_bt.runner",

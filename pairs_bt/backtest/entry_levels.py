@@ -1,8 +1,8 @@
 """Entry and exit levels of many pairs in one window: the config's, or those that pay best on the train window.
 
 Under ``signal.entry = "optimal"`` each pair's spread is fitted as an Ornstein-Uhlenbeck process on the train bars, and
-:mod:`pairs_bt.models.optimal_thresholds` finds its levels. The spread is in money per share of y (under log prices: per
-dollar of y), so that is what a trade costs, too, in and out, with y, x and the ratio b in shares at the train end:
+:mod:`pairs_bt.models.ornstein_uhlenbeck.thresholds` finds its levels. The spread is in money per share of y (under log
+prices: per dollar of y), so that is what a trade costs, too, in and out, with y, x and the ratio b in shares at the train end:
 
     c = 2 (bps (y + |b| x) + half spread (1 + |b|))         and under log prices that over y.
 
@@ -19,7 +19,7 @@ import numpy as np
 from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.config.schema import Config, has_optimal_entry
 from pairs_bt.kernels import ornstein_uhlenbeck
-from pairs_bt.models.optimal_thresholds import RULES
+from pairs_bt.models.ornstein_uhlenbeck.thresholds import RULES
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ MOVED = {
     "pairs_bt.inference": "pairs_bt.stats.bootstrap",
     "pairs_bt.interrupt": "pairs_bt.cli.terminal.interrupt",
     "pairs_bt.kernels.likelihood": "pairs_bt.kernels.kalman_mle",
-    "pairs_bt.kernels.matrix": "pairs_bt.kernels.hedge_matrix",
+    "pairs_bt.kernels.matrix": "pairs_bt.kernels.online.hedge_matrix",
     "pairs_bt.kernels.measures": "pairs_bt.kernels.pair_distance",
     "pairs_bt.kernels.rolling": "pairs_bt.kernels.mean_reversion",
     "pairs_bt.kernels.trading": "pairs_bt.kernels.ledger",

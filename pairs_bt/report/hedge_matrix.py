@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pairs_bt.common.array_checks import Floats
 from pairs_bt.common.formatting import number, significant
-from pairs_bt.kernels import hedge_matrix as kernel
+from pairs_bt.kernels.online import hedge_matrix as kernel
 from pairs_bt.models.online.hedge_matrix import MIN_BARS, SPACE_NAMES, HedgeMatrix
 from pairs_bt.models.online.hedge_matrix_file import AUTO, writing
 from pairs_bt.report.blocks import Cell, Row, Table

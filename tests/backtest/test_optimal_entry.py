@@ -14,8 +14,8 @@ from pairs_bt.backtest.study import load_prices
 from pairs_bt.backtest.window_tasks import Candidates, pair_paths, rule_signals
 from pairs_bt.config.schema import Config
 from pairs_bt.errors import ConfigError
-from pairs_bt.models.optimal_thresholds import optimal_thresholds
-from pairs_bt.models.ornstein_uhlenbeck import fit_ou
+from pairs_bt.models.ornstein_uhlenbeck.fit import fit_ou
+from pairs_bt.models.ornstein_uhlenbeck.thresholds import optimal_thresholds
 from pairs_bt.report.page import render_report
 from pairs_bt.runner import load_run, open_study
 from pairs_bt.sweep.runner import sweep

@@ -214,7 +214,7 @@ def test_a_kernel_cache_survives_and_is_not_stale_after_an_edit_of_a_callee(tmp_
 
 def test_kernels_call_nothing_of_another_module() -> None:
     # numba does not compile a caller again when a callee in another file has changed
-    for path in Path(mean_reversion.__file__).parent.glob("*.py"):
+    for path in Path(mean_reversion.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or "pairs_bt"] if isinstance(node, ast.ImportFrom) else []

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from pairs_bt.cli.hedge import hedge
 from pairs_bt.errors import DataError
-from pairs_bt.kernels import hedge_grid as kernel
+from pairs_bt.kernels.online import hedge_grid as kernel
 from pairs_bt.models.online.hedge_matrix import HedgeMatrix
 from pairs_bt.models.online.hedge_matrix_file import COLUMNS
 from pairs_bt.models.online.hedge_matrix_grid import GRIDS, WIDE

@@ -9,10 +9,9 @@ import pytest
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import dawsn, erfi
 
-import pairs_bt
 from pairs_bt.errors import DataError
 from pairs_bt.kernels import ornstein_uhlenbeck as kernel
-from pairs_bt.models.optimal_thresholds import optimal_thresholds
+from pairs_bt.models.ornstein_uhlenbeck.thresholds import Thresholds, optimal_thresholds
 from tests.twins import ou as twin
 
 PAPER = {"reversion": 180.967, "sigma": 0.1538, "cost": 0.001}
@@ -26,7 +25,7 @@ def levels(cost: float, *, interest: float = 0.0, stop: float = math.inf, rule: 
 
 
 def test_the_papers_numbers() -> None:
-    best = pairs_bt.models.optimal_thresholds(**PAPER)
+    best = optimal_thresholds(**PAPER)
     assert best.entry == pytest.approx(-0.004715, abs=5e-7)
     assert best.exit == -best.entry
     assert best.trade_length == pytest.approx(0.0171224, abs=5e-8)
@@ -218,9 +217,7 @@ def test_bad_input_is_refused_in_words(change: dict[str, object], words: str) ->
     assert words in str(said.value)
 
 
-def simulate(
-    best: pairs_bt.models.optimal_thresholds.Thresholds, steps: int, years: float, lag: int, paths: int = 400
-) -> tuple:
+def simulate(best: Thresholds, steps: int, years: float, lag: int, paths: int = 400) -> tuple:
     """Net earnings a year of the long trade on paths seen `steps` times a year, filled `lag` steps later; (paths,)."""
     mu, sigma, cost = PAPER["reversion"], PAPER["sigma"], PAPER["cost"]
     rng = np.random.default_rng(11)

@@ -12,7 +12,7 @@ from statsmodels.tsa.arima.model import ARIMA
 
 from pairs_bt.errors import DataError
 from pairs_bt.kernels import ornstein_uhlenbeck as kernel
-from pairs_bt.models.ornstein_uhlenbeck import OUFit, fit_ou
+from pairs_bt.models.ornstein_uhlenbeck.fit import OUFit, fit_ou
 from tests.twins import ou as twin
 
 

@@ -21,7 +21,7 @@ from pairs_bt.common.formatting import html_table, significant
 from pairs_bt.data.formats.number_parsing import shown
 from pairs_bt.data.prices import PriceData, check_prices, read_prices
 from pairs_bt.errors import DataError
-from pairs_bt.kernels import hedge_matrix as kernel
+from pairs_bt.kernels.online import hedge_matrix as kernel
 from pairs_bt.models.kalman import unpack_state
 from pairs_bt.models.online.hedge_matrix_file import MatrixState, off_diagonal, pair_codes, read_state, write_state
 from pairs_bt.models.online.hedge_matrix_grid import best_steps, check_variances

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from pairs_bt.common.array_checks import Floats
 from pairs_bt.common.files import reason, replacing
 from pairs_bt.errors import ConfigError, DataError
-from pairs_bt.kernels.hedge_grid import GRID_FIELDS
-from pairs_bt.kernels.hedge_matrix import FIELDS, Counts
+from pairs_bt.kernels.online.hedge_grid import GRID_FIELDS
+from pairs_bt.kernels.online.hedge_matrix import FIELDS, Counts
 
 __all__ = [
     "AUTO",
@@ -86,7 +86,7 @@ class MatrixState:
         Bars that had both legs, the number of the last of them (-1: none) and its day since 1970-01-01.
     grid : ndarray, shape (g, 8, k, k), or None
         With ``trans_cov`` ``"auto"`` the filters of the grid, of which ``values`` are the best; see
-        `pairs_bt.kernels.hedge_grid`.
+        `pairs_bt.kernels.online.hedge_grid`.
     scale : ndarray, shape (k,), or None
         Squared size of each ticker as x, in which the grid's steps are measured; NaN before its first bar.
     """

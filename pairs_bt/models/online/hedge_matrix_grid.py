@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pairs_bt.common.array_checks import SMALLEST_VARIANCE, Floats, check_number
-from pairs_bt.kernels import hedge_grid as kernel
+from pairs_bt.kernels.online import hedge_grid as kernel
 from pairs_bt.models.online.hedge_matrix_file import AUTO, MatrixState
 
 __all__ = ["GRIDS", "best_steps", "check_variances", "known_error", "learn_scales", "new_grid", "steps_of"]

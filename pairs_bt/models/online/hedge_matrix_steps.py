@@ -13,8 +13,8 @@ import pandas as pd
 
 from pairs_bt.common.array_checks import Floats
 from pairs_bt.errors import DataError
-from pairs_bt.kernels import hedge_grid
-from pairs_bt.kernels import hedge_matrix as kernel
+from pairs_bt.kernels.online import hedge_grid
+from pairs_bt.kernels.online import hedge_matrix as kernel
 from pairs_bt.models.kalman import check_state
 from pairs_bt.models.online.hedge_matrix_file import AUTO, MatrixState
 from pairs_bt.models.online.hedge_matrix_grid import known_error, learn_scales, new_grid, steps_of

@@ -17,7 +17,7 @@ from pairs_bt.common.array_checks import Floats, check_number
 from pairs_bt.data.formats.number_parsing import shown
 from pairs_bt.data.positions import Position, read_positions
 from pairs_bt.errors import DataError
-from pairs_bt.kernels import hedge_matrix as kernel
+from pairs_bt.kernels.online import hedge_matrix as kernel
 from pairs_bt.models.online.hedge_matrix_file import MatrixState
 
 __all__ = ["COLUMNS", "hedge_orders"]

@@ -1,7 +1,7 @@
 """Every pair's regression filter once for each step variance of a grid, moved in place, and the best of them so far.
 
-The filters are those of `pairs_bt.kernels.hedge_matrix` in units of the error's variance: r is 1, and what the error's
-variance is comes out of the innovations. The ratio moves with step variance ``steps[g, x]``, the intercept with
+The filters are those of `pairs_bt.kernels.online.hedge_matrix` in units of the error's variance: r is 1, and what
+the error's variance is comes out of the innovations. The ratio moves with step variance ``steps[g, x]``, the intercept with
 ``levels[g]``. Beside its state a filter keeps two numbers of its one-step predictions, the product of their variances s
 and the sum of e^2 / s, which are all that their likelihood needs:
 
@@ -238,7 +238,7 @@ def move_grid(
 ) -> None:
     """Move the filters of rows ``y_from`` to ``y_to`` through the bars, and write the best of each pair, in place.
 
-    ``bars``, ``series``, ``gaps``, ``first``, ``seen`` and ``last`` as for `pairs_bt.kernels.hedge_matrix.move_pairs`.
+    ``bars``, ``series``, ``gaps``, ``first``, ``seen`` and ``last`` as for `hedge_matrix.move_pairs`.
     ``steps`` (g, k) and ``levels`` (g,) are the step variances of ratio and intercept in units of the error's
     variance ``r``; 0 where that is unknown. ``grid`` (g, 8, k, k) are the filters, ``values`` (9, k, k) the best: the
     fields before the last bar are of the filter that was the best then.

@@ -1,0 +1,1 @@
+"""Kernels of filters that move one bar at a time."""

@@ -1,0 +1,1 @@
+"""The Ornstein-Uhlenbeck spread: its exact fit, and the levels at which it pays to trade it."""
