@@ -2,7 +2,8 @@
 
 Under ``signal.entry = "optimal"`` each pair's spread is fitted as an Ornstein-Uhlenbeck process on the train bars, and
 :mod:`pairs_bt.models.ornstein_uhlenbeck.thresholds` finds its levels. The spread is in money per share of y (under log
-prices: per dollar of y), so that is what a trade costs, too, in and out, with y, x and the ratio b in shares at the train end:
+prices: per dollar of y), so that is what a trade costs, too, in and out, with y, x and the ratio b in shares at the
+train end:
 
     c = 2 (bps (y + |b| x) + half spread (1 + |b|))         and under log prices that over y.
 
