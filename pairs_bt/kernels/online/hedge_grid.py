@@ -2,8 +2,8 @@
 
 The filters are those of `pairs_bt.kernels.online.hedge_matrix` in units of the error's variance: r is 1, and what
 the error's variance is comes out of the innovations. The ratio moves with step variance ``steps[g, x]``, the intercept
-with ``levels[g]``. Beside its state a filter keeps two numbers of its one-step predictions, the product of their variances s
-and the sum of e^2 / s, which are all that their likelihood needs:
+with ``levels[g]``. Beside its state a filter keeps two numbers of its one-step predictions, the product of their
+variances s and the sum of e^2 / s, which are all that their likelihood needs:
 
     known error variance r    sum log s + sum(e^2 / s) / r
     unknown                   sum log s + m log sum(e^2 / s)
