@@ -201,7 +201,7 @@ def bench_ledger(bench: Bench, *, repeats: int, reference_pairs: int) -> Timing:
     )
 
     def work(lo: int, hi: int) -> object:
-        part = type(signals)(**{name: value[lo:hi] for name, value in vars(signals).items()})
+        part = type(signals)(**{name: value[lo:hi] for name, value in vars(signals).items() if value is not None})
         return trade_pairs(part, market, bench.i[lo:hi], bench.j[lo:hi], config=bench.config, pair_capital=CAPITAL)
 
     def loop(p: int) -> list:

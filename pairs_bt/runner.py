@@ -190,6 +190,20 @@ def scan(
     ------
     ConfigError, DataError
         A config or prices that cannot be used.
+
+    See Also
+    --------
+    run : trades what a scan finds.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, pairs_bt
+    >>> rng, days = np.random.default_rng(1), pd.bdate_range("2014-01-01", periods=700)
+    >>> x = 100 + rng.normal(size=700).cumsum()
+    >>> gap = 3 * pd.Series(rng.normal(size=700)).ewm(alpha=0.1, adjust=False).mean().to_numpy()
+    >>> prices = pd.DataFrame({"AAA": 20 + 0.8 * x + gap, "BBB": x}, index=days)
+    >>> pairs_bt.scan(prices)[["test_end", "y", "x", "selected"]].shape
+    (3, 4)
     """
     return scan_all(open_study(*config_and_prices(config, prices)), jobs=jobs, progress=progress)
 
@@ -211,6 +225,20 @@ def validate(config: Config | str | Path | Any | None = None, *, prices: Any = N
     ------
     ConfigError, DataError
         What a run would be refused for.
+
+    See Also
+    --------
+    read_prices : reads and checks prices alone.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd, pairs_bt
+    >>> rng, days = np.random.default_rng(1), pd.bdate_range("2014-01-01", periods=700)
+    >>> x = 100 + rng.normal(size=700).cumsum()
+    >>> gap = 3 * pd.Series(rng.normal(size=700)).ewm(alpha=0.1, adjust=False).mean().to_numpy()
+    >>> prices = pd.DataFrame({"AAA": 20 + 0.8 * x + gap, "BBB": x}, index=days)
+    >>> print(str(pairs_bt.validate(prices)).splitlines()[0][:21])
+    prices   2 tickers, 2
     """
     config, prices = config_and_prices(config, prices)
     data = load_prices(config) if prices is None else from_source(config, prices)
@@ -238,6 +266,15 @@ def compare(*runs: RunData | str | Path, variants: Sequence[str] = ()) -> RunCom
         Fewer than two runs, one of them twice, or a variant that no run has.
     DataError
         A folder without a run, or runs that share fewer than two dates.
+
+    See Also
+    --------
+    run : compares the variants of one run.
+
+    Examples
+    --------
+    >>> import pairs_bt
+    >>> print(pairs_bt.compare("runs/a", "runs/b").verdict)  # doctest: +SKIP
     """
     from pairs_bt.runs.run_comparison import compare_runs, named_folders
 
@@ -271,6 +308,15 @@ def explore(run: RunData | str | Path, *, out: str | Path | None = None) -> Path
         A run in memory without `out`.
     DataError
         A folder without a run, or prices that are gone or are not those of the run.
+
+    See Also
+    --------
+    Run : its ``explore`` is the same page in a notebook.
+
+    Examples
+    --------
+    >>> import pairs_bt
+    >>> pairs_bt.explore("runs/demo")  # doctest: +SKIP
     """
     from pairs_bt.report.explorer.page import write_explorer
     from pairs_bt.runs.run_folder import EXPLORER, record_file

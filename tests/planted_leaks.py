@@ -161,7 +161,7 @@ def smoothed_hedge_ratio(patch: Patch) -> None:
 
 
 def selected_on_the_trade_windows_profit(patch: Patch) -> None:
-    choose, scan_window = pipeline.choose, pipeline.scan_window
+    choose, scan_window = pipeline.select_pairs, pipeline.scan_window
     now: dict[str, Any] = {}
 
     def remember(made: study.Study, k: int, *args: Any) -> Any:
@@ -182,7 +182,7 @@ def selected_on_the_trade_windows_profit(patch: Patch) -> None:
         return replace(choice, selected=selected, order=order)
 
     patch.setattr(pipeline, "scan_window", remember)
-    patch.setattr(pipeline, "choose", leaky)
+    patch.setattr(pipeline, "select_pairs", leaky)
 
 
 def scanned_over_the_trade_window(patch: Patch) -> None:

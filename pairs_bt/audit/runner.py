@@ -80,6 +80,15 @@ def run_audit(
         Before anything is written; also when another audit is at work in `out`.
     PartialError
         When `out` cannot be written any more; finished draws are kept.
+
+    See Also
+    --------
+    run : the study that is audited.
+
+    Examples
+    --------
+    >>> import pairs_bt
+    >>> pairs_bt.audit(prices="prices.csv", minutes=5)  # doctest: +SKIP
     """
     config, prices = config_and_prices(config, prices)
     out = None if out is None else Path(out)

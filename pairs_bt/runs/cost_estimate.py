@@ -73,8 +73,8 @@ def short_blocks(
     config: Config, block: int | None = None, *, bars_per_year: float = TRADING_DAYS, unit: str = "days"
 ) -> Note | None:
     """A note when the bootstrap's blocks are shorter than a cohort trades, which joins the returns of those days."""
-    number, unit = split_period(config.windows.trade)
-    days = round(number * _DAYS[unit] * bars_per_year / TRADING_DAYS)
+    number, period = split_period(config.windows.trade)
+    days = round(number * _DAYS[period] * bars_per_year / TRADING_DAYS)
     block = config.comparison.block if block is None else block
     if block >= days:
         return None

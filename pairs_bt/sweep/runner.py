@@ -81,6 +81,16 @@ def sweep(
         Before anything is computed.
     PartialError
         When `out` cannot be written any more, a task fails, or the scheduler is lost; finished settings are kept.
+
+    See Also
+    --------
+    run : one setting.
+
+    Examples
+    --------
+    >>> import pairs_bt
+    >>> found = pairs_bt.sweep(None, {"signal.entry": [1.5, 2.0]})  # doctest: +SKIP
+    >>> print(found.verdict)  # doctest: +SKIP
     """
     config, prices = config_and_prices(config, prices)
     made = make_grid(config, grid, yes=yes)

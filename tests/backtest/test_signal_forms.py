@@ -268,7 +268,7 @@ def test_the_market_must_be_a_ticker(prices) -> None:
 
 
 def test_formed_space_is_documented_by_its_fields() -> None:
-    assert {"levels", "raw", "unit", "scale", "log"} == set(Space.__dataclass_fields__)
+    assert {"levels", "raw", "unit", "scale", "log", "bars_per_year"} == set(Space.__dataclass_fields__)
 
 
 def test_pairs_by_distance_are_the_nearest_and_the_run_says_that_no_test_decides(prices) -> None:

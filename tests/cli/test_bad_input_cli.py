@@ -12,7 +12,7 @@ from tests import bad_configs, bad_inputs
 from tests.cli_tools import SHORT, call, is_one_paragraph
 
 # Two days of prices are readable, and too few for a window.
-TOO_SHORT = {"summer and winter time", "dates with dots are day.month.year"}
+TOO_SHORT = {"intraday stamps, several a day", "summer and winter time", "dates with dots are day.month.year"}
 # What the prices' door takes as an argument is checked before, in the config.
 IN_CONFIG = {"start after end", "start is not a date"}
 FRAMES_ONLY = {"two levels of columns"}

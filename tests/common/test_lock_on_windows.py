@@ -33,13 +33,13 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_run_is_refused_with_the_name_of_the_first(windows: None, tmp_path: Path) -> None:
     said = f"Another run is at work .* process {os.getpid()} on"
-    with lock.hold(tmp_path), pytest.raises(ConfigError, match=said), lock.hold(tmp_path):
+    with lock.folder_lock(tmp_path), pytest.raises(ConfigError, match=said), lock.folder_lock(tmp_path):
         pass
 
 
 def test_the_lock_is_free_again_and_its_file_gone(windows: None, tmp_path: Path) -> None:
     for _ in range(2):
-        with lock.hold(tmp_path):
+        with lock.folder_lock(tmp_path):
             assert (tmp_path / lock.LOCK).stat().st_size < 4096
         assert not (tmp_path / lock.LOCK).exists()
 
@@ -49,7 +49,7 @@ def test_the_file_is_closed_before_it_is_removed(
 ) -> None:
     done: list[str] = []
     close, unlink = os.close, Path.unlink
-    with lock.hold(tmp_path):
+    with lock.folder_lock(tmp_path):
         monkeypatch.setattr(os, "close", lambda handle: (done.append("close"), close(handle))[1])
         monkeypatch.setattr(Path, "unlink", lambda path, **how: (done.append("unlink"), unlink(path, **how))[1])
     assert done[:2] == ["close", "unlink"]
@@ -63,5 +63,5 @@ def test_a_disk_or_a_system_without_locks_is_named(
 
     for made in (SimpleNamespace(LK_NBLCK=2, locking=refuse), None):
         monkeypatch.setattr(lock, "msvcrt", made)
-        with pytest.raises(ConfigError, match="cannot be locked"), lock.hold(tmp_path):
+        with pytest.raises(ConfigError, match="cannot be locked"), lock.folder_lock(tmp_path):
             pass

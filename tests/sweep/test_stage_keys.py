@@ -55,6 +55,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "universe.membership": str(folder / "members.csv"),
         "execution.borrow_table": str(folder / "rates.csv"),
         "filter.smooth": {"transition_cov": 0.1},
+        "data.bars_per_year": 365.0,
         "hedge.market": "AAPL",
         "hedge.variants": ["fixed_last"],
         "hedge.rehedge": [{"band": 0.1}],

@@ -95,6 +95,10 @@ def optimal_thresholds(
     Theoretical and Applied Finance 18 (2015), stop the trade at a fixed level and find entry and exit given it. They
     discount one trade; here the same rule is traded for ever and the earnings per time are maximised, as without stop.
 
+    See Also
+    --------
+    run : trades at these levels with ``signal.entry = "optimal"``.
+
     Examples
     --------
     >>> best = optimal_thresholds(reversion=180.967, sigma=0.1538, cost=0.001)

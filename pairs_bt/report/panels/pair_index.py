@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from jinja2.filters import do_urlencode
 
 from pairs_bt.common.formatting import day, money
 from pairs_bt.errors import DataError
@@ -156,7 +156,7 @@ def _item(run: RunData, row: dict[Any, Any], picture: Any, explorer: str) -> Ind
     link = ""
     if explorer:
         state = {"pair": name, "window": day(row["test_end"])} | ({"variant": row["variant"]} if row["variant"] else {})
-        link = f"{explorer}#{urlencode(state)}"
+        link = f"{explorer}#{do_urlencode(state)}"
     untraded = f"not traded: {row['why']}" if not row["variant"] else "no trade"
     text = untraded if pd.isna(row["pnl"]) else money(row["pnl"])
     return IndexItem(name, text, run.labels.get(row["variant"], ""), picture, link)
