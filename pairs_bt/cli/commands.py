@@ -24,7 +24,7 @@ from pairs_bt.cli.terminal.interrupt import EXIT_CODE as INTERRUPTED
 from pairs_bt.cli.terminal.interrupt import ends_at_once, on_interrupt, resume_command
 from pairs_bt.cli.terminal.kernel_cache import kernels_are_cold
 from pairs_bt.cli.verify import verify
-from pairs_bt.errors import PairsError
+from pairs_bt.errors import PairsError, PartialError
 
 if TYPE_CHECKING:
     from pairs_bt.results import Run
@@ -228,7 +228,13 @@ def main() -> None:
     """Entry point: errors a user can mend are one paragraph on stderr and an exit code, never a traceback."""
     collect_rarely()
     with ends_at_once():
-        sys.exit(_exit_code())
+        code = _exit_code()
+        if code == PartialError.exit_code:
+            # Threads of a run that failed may still be inside a library, and at a usual exit they abort the process.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
 
 
 def _exit_code() -> int:
