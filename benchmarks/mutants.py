@@ -1,6 +1,6 @@
 """Do the tests notice a mistake? Break the core in small ways, one at a time, and run the tests that must fail.
 
-    python benchmarks/mutants.py                  every mutant of `mutant_table.py`, about half a minute each
+    python benchmarks/mutants.py                  every mutant of `mutant_table.py`, an hour or more
     python benchmarks/mutants.py ledger windows   those whose name begins so
 
 The package and its tests are copied to a temporary folder, so nothing here is touched. Before the first mutant all the

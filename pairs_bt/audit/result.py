@@ -14,6 +14,9 @@ from pairs_bt.audit.universe_statistics import UniverseStatistics
 from pairs_bt.config.schema import Config
 from pairs_bt.models.factors import FactorFit
 
+#: The page of an audit, in its folder.
+PAGE = "audit.html"
+
 
 @dataclass(frozen=True, repr=False)
 class Audit:
@@ -67,7 +70,7 @@ class Audit:
     def __repr__(self) -> str:
         found = ", ".join(f"{d.found:,} (by chance {d.expected:.1f}, {d.kind})" for d in self.discoveries[:1])
         ahead = "no look-ahead found" if self.certificate.holds else "LOOK-AHEAD FOUND"
-        where = f"; {self.folder / 'audit.html'}" if self.folder is not None else ""
+        where = f"; {self.folder / PAGE}" if self.folder is not None else ""
         return (
             f"<Audit: {self.ladder['rung'].nunique()} rungs, {self.draws_text} null universes of each of "
             f"{len(self.discoveries)} kinds; candidates: {found}; {ahead}{where}>"

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pairs_bt.audit import bias_ladder, causality, null_draws, null_evidence
-from pairs_bt.audit.result import Audit
+from pairs_bt.audit.result import PAGE, Audit
 from pairs_bt.audit.universe_statistics import UniverseStatistics, universe_statistics
 from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.study import Study
@@ -29,7 +29,7 @@ from pairs_bt.runner import config_and_prices, open_study
 MANIFEST = "audit.json"
 # Time for null universes where nobody says how many.
 MINUTES = 10.0
-FILES = ("audit.html", "ladder.csv", "null.csv", "null_windows.csv", "causality.json", null_draws.DRAWS, MANIFEST)
+FILES = (PAGE, "ladder.csv", "null.csv", "null_windows.csv", "causality.json", null_draws.DRAWS, MANIFEST)
 
 # Opens a progress display for one part of the audit: its unit in, a function of (done, total) out.
 Display = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -197,7 +197,7 @@ def write(audit: Audit, folder: Path) -> None:
         with replacing(folder / f"{name}.csv") as stream:
             stream.write(table.to_csv(index=False, lineterminator="\n").encode())
     write_text(folder / "causality.json", json_text(audit.certificate.to_dict()))
-    write_text(folder / "audit.html", render(audit))
+    write_text(folder / PAGE, render(audit))
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) if (folder / MANIFEST).exists() else {}
     summary = {
         "draws": audit.draws,

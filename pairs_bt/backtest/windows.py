@@ -119,7 +119,7 @@ def split_windows(index: pd.DatetimeIndex, options: Windows, calendar: str = "")
     -------
     list of Window
         In order of their test ends; every window whose train period the data cover (a start up to five weekdays
-        late is taken for holidays) and whose trade period has begun.
+        and seven calendar days late is taken for holidays) and whose trade period has begun.
 
     Raises
     ------

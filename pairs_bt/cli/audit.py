@@ -49,6 +49,7 @@ def audit(
     from pairs_bt.config.schema import Config
 
     settings = Config.load(config, overrides)
+    from pairs_bt.audit.result import PAGE
     from pairs_bt.audit.runner import MINUTES, run_audit
     from pairs_bt.audit.sentences import terminal
     from pairs_bt.cli.terminal.console import progress_bar
@@ -63,4 +64,4 @@ def audit(
     )  # fmt: skip
     on_interrupt(lambda: f"Interrupted; the audit in {target} is finished.")
     click.echo(in_ascii(terminal(made)))
-    click.echo(f"Page: {target / 'audit.html'}")
+    click.echo(f"Page: {target / PAGE}")

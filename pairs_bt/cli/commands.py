@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -230,11 +231,16 @@ def main() -> None:
     with ends_at_once():
         code = _exit_code()
         if code == PartialError.exit_code:
-            # Threads of a run that failed may still be inside a library, and at a usual exit they abort the process.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+            _leave_at_once(code)
         sys.exit(code)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """End without Python's own exit: threads of work that failed may still be in a library, which would abort then."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _exit_code() -> int:

@@ -248,7 +248,7 @@ def _keep(
     since: HedgeMatrix | None = None,
     wanted: Wanted | None = None,
 ) -> None:
-    from pairs_bt.report.hedge_matrix import write_tables
+    from pairs_bt.report.hedge_matrix import PAGE, PAIRS, RATIOS, write_tables
     from pairs_bt.report.orders import drop_orders, order_lines, orders_section, write_orders
 
     # before anything is written: an inventory that cannot be used leaves all as it was
@@ -266,11 +266,8 @@ def _keep(
         click.echo(section.text)
     k = len(matrix.tickers)
     click.echo(f"{k:,} tickers, {k * (k - 1):,} hedge ratios, {matrix.state.bars:,} bars to {matrix.last_bar}.")
-    click.echo(f"Page: {out / 'matrix.html'}")
-    click.echo(
-        f"Tables: {out / 'hedge_ratios.csv'} (the ratios, y down and x across), {out / 'pairs.parquet'} (everything of "
-        "every pair)"
-    )
+    click.echo(f"Page: {out / PAGE}")
+    click.echo(f"Tables: {out / RATIOS} (the ratios, y down and x across), {out / PAIRS} (everything of every pair)")
 
 
 def _price_notes(data: PriceData, *, new: bool = False) -> list[str]:

@@ -66,6 +66,7 @@ def sweep(
     target = out or Path("sweeps") / (config.stem if config else "demo")
     from pairs_bt.cli.terminal.console import progress_bar, show_notes
     from pairs_bt.cli.terminal.interrupt import on_interrupt, resume_command
+    from pairs_bt.sweep.folder import PAGE
     from pairs_bt.sweep.runner import sweep as run_sweep
 
     on_interrupt(lambda: f"Interrupted. Finished settings are kept in {target}. To go on: {resume_command()}")
@@ -77,7 +78,7 @@ def sweep(
     on_interrupt(lambda: f"Interrupted; the sweep in {target} is finished.")
     show_notes(result.notes)
     show_sweep(result)
-    click.echo(f"Page: {target / 'sweep.html'}")
+    click.echo(f"Page: {target / PAGE}")
 
 
 def show_sweep(result: SweepResult) -> None:

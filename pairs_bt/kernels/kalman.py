@@ -93,6 +93,17 @@ def _correct(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _record(path: Floats, t: int, beta: float, alpha: float, a: float, c: float, v: float, e: float, s: float) -> None:
+    path[0, t] = beta
+    path[1, t] = alpha
+    path[2, t] = a
+    path[3, t] = -c * a
+    path[4, t] = v + c * c * a
+    path[5, t] = e
+    path[6, t] = s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def hedge_path(
     y: Floats,
     x: Floats,
@@ -117,13 +128,7 @@ def hedge_path(
         s = np.nan
         if y[t] == y[t] and x[t] == x[t]:
             beta, alpha, a, c, v, e, s = _correct(y[t], x[t], r, beta, alpha, a, c, v)
-        path[0, t] = beta
-        path[1, t] = alpha
-        path[2, t] = a
-        path[3, t] = -c * a
-        path[4, t] = v + c * c * a
-        path[5, t] = e
-        path[6, t] = s
+        _record(path, t, beta, alpha, a, c, v, e, s)
     state[0] = beta
     state[1] = alpha
     state[2] = a
@@ -162,13 +167,7 @@ def transition_path(
         s = np.nan
         if y[t] == y[t] and x[t] == x[t]:
             beta, alpha, a, c, v, e, s = _correct(y[t], x[t], r, beta, alpha, a, c, v)
-        path[0, t] = beta
-        path[1, t] = alpha
-        path[2, t] = a
-        path[3, t] = -c * a
-        path[4, t] = v + c * c * a
-        path[5, t] = e
-        path[6, t] = s
+        _record(path, t, beta, alpha, a, c, v, e, s)
     state[0] = beta
     state[1] = alpha
     state[2] = a

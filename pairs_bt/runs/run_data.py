@@ -61,32 +61,9 @@ class ReturnsTable(pd.DataFrame):
 
 @dataclass(frozen=True)
 class RunData:
-    """The data of a finished run; :class:`pairs_bt.results.Run` adds its figures and its report.
+    """The data of a finished run.
 
-    Attributes
-    ----------
-    config : Config
-    tests, half_lives, hedge_effectiveness, trades, fills : DataFrame
-        See the tables of the run's folder.
-    returns : ReturnsTable
-        Daily returns of every variant; ``run.returns("dynamic")`` is one variant's Series.
-    summary : DataFrame
-        One row a variant.
-    chance : dict
-        What would pass if no two tickers had anything to do with each other: ``expected``, the 95% band of one
-        universe ``low`` to ``high``, ``null``; see :class:`pairs_bt.backtest.selection_null.Chance`.
-    source : dict
-        Fingerprint of the prices.
-    notes : list of str
-        What was repaired, flagged or left out.
-    versions : dict
-        Versions of the packages that made it.
-    folder : Path or None
-        Where the run is stored.
-    counts : dict
-        Per test end: ``pairs`` of the universe, and those ``tested``, ``passed`` and ``selected``.
-    bars_per_year : float
-        Bars that annual figures count to a year (``data.bars_per_year``, resolved).
+    The attributes are described at :class:`pairs_bt.results.Run`, which adds figures and the report.
     """
 
     config: Config

@@ -31,7 +31,8 @@ from pairs_bt.sweep.shared_stages import SweepCase
 BEGUN = "base.json"
 SETTINGS = "settings"
 MANIFEST = "manifest.json"
-FILES = ("config.toml", "sweep.csv", "choices.csv", "overfitting.json", "returns.parquet", "sweep.html")
+PAGE = "sweep.html"
+FILES = ("config.toml", "sweep.csv", "choices.csv", "overfitting.json", "returns.parquet", PAGE)
 _ARRAYS = ("dates", "net", "gross", "ends", "cohort", "score", "trades")
 
 
@@ -120,7 +121,7 @@ def write_tables(folder: Path, result: SweepResult, page: str) -> None:
         write_text(folder / "choices.csv", result.choices.to_csv(index=False, lineterminator="\n"))
         write_text(folder / "overfitting.json", json_text(result.overfitting()))
         _write_returns(folder / "returns.parquet", result)
-        write_text(folder / "sweep.html", page)
+        write_text(folder / PAGE, page)
         files = {name: sha256_of(folder / name) for name in FILES}
         manifest = {
             "config_sha256": fingerprint(result.config),

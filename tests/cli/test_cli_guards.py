@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +182,16 @@ def test_short_blocks_are_noted_in_a_comparison(place, tmp_path):
     call("run", place / "c.toml", "--set", "comparison.block=2", "--out", tmp_path / "r", "--no-report")
     said = call("compare", tmp_path / "r", place / "run")
     assert "blocks of 2 days are shorter" in said.err
+
+
+def test_work_that_failed_ends_at_once_with_everything_said():
+    # a thread that is still at work would be waited for, or abort the process from inside a library
+    code = (
+        "import sys, threading, time\n"
+        "from pairs_bt.cli import commands\n"
+        "threading.Thread(target=time.sleep, args=(120,)).start()\n"
+        "commands._exit_code = lambda: print('said') or int(sys.argv[1])\n"
+        "commands.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "4"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (4, "said\n")

@@ -8,7 +8,6 @@ import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,17 +16,12 @@ from pairs_bt import Config
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.report.page import render_report
 from tests.cli_tools import call
+from tests.markets import one_reverting_pair
 
 
 @pytest.fixture(scope="module")
 def prices() -> pd.DataFrame:
-    rng = np.random.default_rng(4)
-    days = pd.bdate_range("2014-01-01", periods=700, name="date")
-    x = 100.0 + np.cumsum(rng.normal(size=700))
-    spread = np.zeros(700)
-    for t in range(1, 700):
-        spread[t] = 0.9 * spread[t - 1] + rng.normal()
-    return pd.DataFrame({"AAA": 20.0 + 0.8 * x + spread, "BBB": x, "CCC": 90.0 + np.cumsum(rng.normal(size=700))}, days)
+    return one_reverting_pair()
 
 
 def test_no_command_prints_the_help_as_lines() -> None:

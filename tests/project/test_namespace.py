@@ -17,6 +17,7 @@ import pairs_bt
 from pairs_bt import Config
 from pairs_bt.errors import ConfigError, DataError
 from tests.cli_tools import call
+from tests.markets import one_reverting_pair
 
 COMMANDS = ("run", "scan", "sweep", "audit", "compare", "validate", "explore")
 
@@ -28,13 +29,7 @@ def made(short_config: Config) -> pairs_bt.Run:
 
 @pytest.fixture(scope="module")
 def prices() -> pd.DataFrame:
-    rng = np.random.default_rng(4)
-    days = pd.bdate_range("2014-01-01", periods=700, name="date")
-    x = 100.0 + np.cumsum(rng.normal(size=700))
-    spread = np.zeros(700)
-    for t in range(1, 700):
-        spread[t] = 0.9 * spread[t - 1] + rng.normal()
-    return pd.DataFrame({"AAA": 20.0 + 0.8 * x + spread, "BBB": x}, days)
+    return one_reverting_pair()[["AAA", "BBB"]]
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "report"])
