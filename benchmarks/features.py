@@ -24,6 +24,7 @@ from pairs_bt import Config
 from pairs_bt.data.prices import read_prices
 from pairs_bt.data.synthetic.market import random_walks
 from pairs_bt.models.kalman_mle import pair_noise
+from pairs_bt.models.kalman_reverting import reverting_ratios
 from pairs_bt.models.online.hedge_matrix import HedgeMatrix
 from pairs_bt.report.hedge_matrix import write_tables
 from pairs_bt.sweep import sweep
@@ -132,6 +133,10 @@ def measure_model() -> Iterator[Line]:
     run(2)
     yield "reverting spread, fit, a pair", cpu(lambda: fit(PAIRS)) / PAIRS, f"{TRAIN} bars, {PAIRS} pairs of walks"
     yield "reverting spread, filter, a pair", cpu(lambda: run(PAIRS)) / PAIRS, f"{bars} bars, {PAIRS} pairs of walks"
+    y, x = levels[iy], levels[ix]
+    reverting_ratios(y[:2], x[:2], TRAIN)
+    ratios = cpu(lambda: reverting_ratios(y, x, TRAIN)) / PAIRS
+    yield "reverting ratio, fit and filter, a pair", ratios, f"{TRAIN} and {bars} bars, {PAIRS} pairs of walks"
 
 
 def measure_sweep() -> Iterator[Line]:

@@ -68,6 +68,7 @@ def test_the_pipeline_holds_its_certificate(market: pd.DataFrame, config: Config
     "overrides",
     [
         ("filter.price_space=raw", "filter.spread_on=filtered", "execution.lag=2"),
+        ("hedge.variants=['kalman_reverting']", "hedge.rehedge=['never', 'daily']", "filter.intercept=subtract"),
         ("filter.price_space=log", "signal.side=book", "execution.lag=0"),
         ("hedge.rehedge=['never', 'daily', {band=0.1}]", "portfolio.sizing=volatility"),
         ("signal.stop=3.0", "signal.time_stop=2.0", "signal.stop_loss=0.02", "execution.delisting_loss=0.3"),
