@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any, cast
 
 MOVED = {
     "pairs_bt.assembly": "pairs_bt.runs.build",
@@ -128,13 +128,16 @@ MOVED = {
 }
 
 
-class _Moved(MetaPathFinder, Loader):
-    """Gives the module at the new path for the old one: the same object, loaded once."""
+class _Moved:
+    """Gives the module at the new path for the old one: the same object, loaded once.
+
+    A finder and a loader by its methods: `importlib.abc`, which has base classes for them, is slow to import.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(name, self) if name in MOVED else None
+        return ModuleSpec(name, cast(Any, self)) if name in MOVED else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = import_module(MOVED[spec.name])
