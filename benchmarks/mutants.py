@@ -48,8 +48,9 @@ def run_tests(folder: Path, tests: Sequence[str], jit: bool) -> tuple[int, str]:
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     environment["NUMBA_CACHE_DIR"] = str(folder / "numba")
     environment["NUMBA_DISABLE_JIT"] = "0" if jit else "1"
-    # Plugins take longer to start than most of these tests take.
+    # Plugins take longer to start than most of these tests take; options of the run around this one may need them.
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    environment.pop("PYTEST_ADDOPTS", None)
     command = [
         sys.executable,
         "-m",
