@@ -140,7 +140,62 @@ def _window_moments(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _zscore_row(row: Floats, first: int, w: int, out: Floats, mean_out: Floats, shifted: Floats, work: Floats) -> None:
+def _grow(value: float, count: int, total: float, square: float, inverse: Floats) -> tuple[float, float]:
+    """Sum and squares about the mean of ``count`` values and one more (Chan, Golub and LeVeque 1983, eq. 1.3)."""
+    gap = value - total * inverse[count]
+    return total + value, square + (count * inverse[count + 1]) * (gap * gap)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _long_window_moments(
+    source: Floats, oldest: int, start: int, window: int, inverse: Floats, total: Floats, square: Floats, work: Floats
+) -> None:
+    """What :func:`_window_moments` does, in a number of steps that does not grow with the window.
+
+    The bars are cut into blocks as long as the window, the first from `oldest` on. A window is the tail of one block
+    and the head of the next (van Herk 1992, Gil and Werman 1993), joined as there. ``inverse[k]`` is 1 / k, and 0
+    for k = 0; ``work`` is (4, n).
+    """
+    n = source.shape[0]
+    head_sum, head_square, tail_sum, tail_square = work[0], work[1], work[2], work[3]
+    for first in range(oldest, n, window):
+        after = min(first + window, n)
+        s = q = 0.0
+        for t in range(first, after):
+            s, q = _grow(source[t], t - first, s, q, inverse)
+            head_sum[t] = s
+            head_square[t] = q
+        if after == n:
+            break
+        s = q = 0.0
+        for back in range(window):
+            t = after - 1 - back
+            s, q = _grow(source[t], back, s, q, inverse)
+            tail_sum[t] = s
+            tail_square[t] = q
+    for first in range(oldest, n, window):
+        last = first + window - 1
+        for t in range(max(first, start), min(last, n)):
+            new = t - first + 1
+            old = window - new
+            gap = head_sum[t] * inverse[new] - tail_sum[t - window + 1] * inverse[old]
+            # n_a n_b / (n_a + n_b) (mean_b - mean_a)**2
+            apart = (old * inverse[window] * new) * (gap * gap)
+            total[t - start] = tail_sum[t - window + 1] + head_sum[t]
+            square[t - start] = (tail_square[t - window + 1] + head_square[t]) + apart
+        if last < n:
+            total[last - start] = head_sum[last]
+            square[last - start] = head_square[last]
+
+
+# Windows from here on are cut into heads and tails: below, doubling blocks take fewer steps.
+LONG_WINDOW = 12
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _zscore_row(
+    row: Floats, first: int, w: int, inverse: Floats, out: Floats, mean_out: Floats, shifted: Floats, work: Floats
+) -> None:
     """Z-scores of bars first..n-1 of one spread into ``out``, their means into ``mean_out``, over ``w`` bars each."""
     n = row.shape[0]
     if w < 2 or w > n:
@@ -160,16 +215,31 @@ def _zscore_row(row: Floats, first: int, w: int, out: Floats, mean_out: Floats, 
         shifted[t] = row[t] - base
     total = work[4, : n - start]
     square = work[5, : n - start]
-    _window_moments(shifted, oldest, start, w, total, square, work)
+    if w < LONG_WINDOW:
+        _window_moments(shifted, oldest, start, w, total, square, work)
+    else:
+        _long_window_moments(shifted, oldest, start, w, inverse, total, square, work)
     z = out[start - first :]
     level = mean_out[start - first :]
     last = shifted[start:n]
+    per = inverse[w]
+    freedom = inverse[w - 1]
+    # a constant window leaves the rounding of its mean, no more
+    noise = w * (w * EPS) ** 2
     for j in range(n - start):
-        mean = total[j] / w
+        mean = total[j] * per
         level[j] = base + mean
-        # a constant window leaves the rounding of its mean, no more
-        noise = w * EPS * mean
-        z[j] = (last[j] - mean) / np.sqrt(square[j] / (w - 1)) if square[j] > w * noise * noise else np.nan
+        score = (last[j] - mean) / np.sqrt(square[j] * freedom)
+        z[j] = score if square[j] > noise * (mean * mean) else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _inverses(n: int) -> Floats:
+    """1 / k at k = 0, .., n, with 0 at 0."""
+    out = np.zeros(n + 1)
+    for k in range(1, n + 1):
+        out[k] = 1.0 / k
+    return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -188,8 +258,9 @@ def rolling_zscores_and_means(spread: Floats, first: int, window: NDArray[np.int
     n = spread.shape[1]
     shifted = np.empty(n)
     work = np.empty((6, n))
+    inverse = _inverses(n)
     for i in range(spread.shape[0]):
-        _zscore_row(spread[i], first, window[i], out[i], mean[i], shifted, work)
+        _zscore_row(spread[i], first, window[i], inverse, out[i], mean[i], shifted, work)
 
 
 # Why a pair is not traded; the order in which the reasons are looked for.
@@ -261,6 +332,7 @@ def spread_signals(
     row = np.empty(n)
     shifted = np.empty(n)
     work = np.empty((6, n))
+    inverse = _inverses(n)
     for p in range(iy.shape[0]):
         y = levels[iy[p]]
         x = levels[ix[p]]
@@ -295,4 +367,4 @@ def spread_signals(
         if reason == TRADED:
             reason = _refused_ratio(last, price_y[n_train - 1], price_x[n_train - 1], rules)
         refusal[p] = reason
-        _zscore_row(row, n_train, window[p] if reason == TRADED else 0, z[p], mean[p], shifted, work)
+        _zscore_row(row, n_train, window[p] if reason == TRADED else 0, inverse, z[p], mean[p], shifted, work)
