@@ -58,7 +58,7 @@ def noise_t(universes: int, tickers: int = 12, bars: int = 850) -> pd.DataFrame:
     )
     parts = []
     for seed in range(universes):
-        made = run(config, prices=random_walks(tickers, bars, seed=[31, seed]), jobs=1)
+        made = run(config, prices=random_walks(tickers, bars, seed=[57, seed]), jobs=1)
         plain = made.summary.set_index("variant")["mean_trade_net_t"]
         clustered = {name: trade_t(part) for name, part in made.trades.groupby("variant", observed=True)}
         parts.append(pd.DataFrame({"clustered": clustered, "plain": plain, "universe": seed}))
