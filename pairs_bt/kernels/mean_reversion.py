@@ -140,56 +140,62 @@ def _window_moments(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _grow(value: float, count: int, total: float, square: float, inverse: Floats) -> tuple[float, float]:
-    """Sum and squares about the mean of ``count`` values and one more (Chan, Golub and LeVeque 1983, eq. 1.3)."""
-    gap = value - total * inverse[count]
-    return total + value, square + (count * inverse[count + 1]) * (gap * gap)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _long_window_moments(
     source: Floats, oldest: int, start: int, window: int, inverse: Floats, total: Floats, square: Floats, work: Floats
 ) -> None:
     """What :func:`_window_moments` does, in a number of steps that does not grow with the window.
 
     The bars are cut into blocks as long as the window, the first from `oldest` on. A window is the tail of one block
-    and the head of the next (van Herk 1992, Gil and Werman 1993), joined as there. ``inverse[k]`` is 1 / k, and 0
-    for k = 0; ``work`` is (4, n).
+    and the head of the next (van Herk 1992, Gil and Werman 1993), joined as there; heads and tails grow by one bar
+    at a time, with (k / (k + 1)) (value - mean of k)**2 more squares. ``inverse[k]`` is 1 / k; ``work`` is (7, n).
     """
     n = source.shape[0]
-    head_sum, head_square, tail_sum, tail_square = work[0], work[1], work[2], work[3]
+    head, head_square, head_mean, weight = work[0], work[1], work[2], work[3]
+    tail, tail_square, tail_mean = work[4], work[5], work[6]
+    per = inverse[window]
     for first in range(oldest, n, window):
         after = min(first + window, n)
-        s = q = 0.0
-        for t in range(first, after):
-            s, q = _grow(source[t], t - first, s, q, inverse)
-            head_sum[t] = s
-            head_square[t] = q
+        s = q = mean = 0.0
+        for k in range(after - first):
+            t = first + k
+            gap = source[t] - mean
+            q += (k * inverse[k + 1]) * (gap * gap)
+            s += source[t]
+            mean = s * inverse[k + 1]
+            head[t], head_square[t], head_mean[t] = s, q, mean
+            # n_a n_b / (n_a + n_b)
+            weight[t] = ((window - k - 1) * per) * (k + 1)
         if after == n:
             break
-        s = q = 0.0
-        for back in range(window):
-            t = after - 1 - back
-            s, q = _grow(source[t], back, s, q, inverse)
-            tail_sum[t] = s
-            tail_square[t] = q
-    for first in range(oldest, n, window):
-        last = first + window - 1
-        for t in range(max(first, start), min(last, n)):
-            new = t - first + 1
-            old = window - new
-            gap = head_sum[t] * inverse[new] - tail_sum[t - window + 1] * inverse[old]
-            # n_a n_b / (n_a + n_b) (mean_b - mean_a)**2
-            apart = (old * inverse[window] * new) * (gap * gap)
-            total[t - start] = tail_sum[t - window + 1] + head_sum[t]
-            square[t - start] = (tail_square[t - window + 1] + head_square[t]) + apart
-        if last < n:
-            total[last - start] = head_sum[last]
-            square[last - start] = head_square[last]
+        s = q = mean = 0.0
+        for k in range(window):
+            t = after - 1 - k
+            gap = source[t] - mean
+            q += (k * inverse[k + 1]) * (gap * gap)
+            s += source[t]
+            mean = s * inverse[k + 1]
+            tail[t], tail_square[t], tail_mean[t] = s, q, mean
+    m = n - start
+    oldest_of = start - window + 1
+    # three loops in place of one: few enough arrays each for the compiler to take four bars at a time
+    a, b = tail[oldest_of : oldest_of + m], head[start:n]
+    for j in range(m):
+        total[j] = a[j] + b[j]
+    a, b = tail_mean[oldest_of : oldest_of + m], head_mean[start:n]
+    for j in range(m):
+        square[j] = b[j] - a[j]
+    a, b, c = tail_square[oldest_of : oldest_of + m], head_square[start:n], weight[start:n]
+    for j in range(m):
+        square[j] = (a[j] + b[j]) + c[j] * (square[j] * square[j])
+    # a window that is a whole block has no tail
+    for t in range(oldest + window - 1, n, window):
+        total[t - start] = head[t]
+        square[t - start] = head_square[t]
 
 
 # Windows from here on are cut into heads and tails: below, doubling blocks take fewer steps.
-LONG_WINDOW = 12
+LONG_WINDOW = 8
+SCRATCH = 9  # rows of a z-score's working memory
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -213,8 +219,8 @@ def _zscore_row(
             break
     for t in range(oldest, n):
         shifted[t] = row[t] - base
-    total = work[4, : n - start]
-    square = work[5, : n - start]
+    total = work[7, : n - start]
+    square = work[8, : n - start]
     if w < LONG_WINDOW:
         _window_moments(shifted, oldest, start, w, total, square, work)
     else:
@@ -235,7 +241,7 @@ def _zscore_row(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _inverses(n: int) -> Floats:
-    """1 / k at k = 0, .., n, with 0 at 0."""
+    """1 / k at k = 1, .., n; 0 at 0."""
     out = np.zeros(n + 1)
     for k in range(1, n + 1):
         out[k] = 1.0 / k
@@ -257,7 +263,7 @@ def rolling_zscores_and_means(spread: Floats, first: int, window: NDArray[np.int
     """The z-scores of :func:`rolling_zscores`, and into ``mean`` (p, n - first) the means that they are taken about."""
     n = spread.shape[1]
     shifted = np.empty(n)
-    work = np.empty((6, n))
+    work = np.empty((SCRATCH, n))
     inverse = _inverses(n)
     for i in range(spread.shape[0]):
         _zscore_row(spread[i], first, window[i], inverse, out[i], mean[i], shifted, work)
@@ -331,7 +337,7 @@ def spread_signals(
     held = ratio.shape[1] == 1
     row = np.empty(n)
     shifted = np.empty(n)
-    work = np.empty((6, n))
+    work = np.empty((SCRATCH, n))
     inverse = _inverses(n)
     for p in range(iy.shape[0]):
         y = levels[iy[p]]
