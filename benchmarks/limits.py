@@ -1,13 +1,13 @@
-"""How near the kernels are to what this core can do: operations and bytes of each, the core's measured peaks, the share.
+"""How near the kernels are to what this core can do: operations and bytes, the core's measured peaks, the share.
 
     python benchmarks/limits.py [--markdown] [--quick]
 
 For every kernel whose steps can be counted: floating-point operations (sums and products, one each), divisions and
 square roots, and the bytes that it reads and writes once; from them the least time that the core needs, which is the
-largest of three: operations over the peak of independent fused multiply-adds, divisions and roots over their own peaks
-(they share one unit), bytes over the rate at which a core copies what lies in its second-level cache. The share is least time over measured
-time. Peaks are measured in the same process by loops of independent operations on a row in the first-level cache. Times
-are CPU time of one thread, medians of repeats that alternate with the peaks.
+largest of three: operations over the peak of independent fused multiply-adds, divisions and roots over their own
+peaks (they share one unit), bytes over the rate at which a core copies what lies in its second-level cache. The share
+is least time over measured time. Peaks are measured in the same process by loops of independent operations on a row
+in the first-level cache. Times are CPU time of one thread, medians of repeats.
 
 Peers at the same stage are timed on the same rows where they are installed (bottleneck, polars); a batch in numpy
 stands for the libraries that move all pairs through time together.
