@@ -158,7 +158,7 @@ MUTANTS: list[Mutant] = [
          "test_the_first_and_the_last_day_of_a_membership_belong_to_it"),
         ('(membership["start"] <= test_end)', '(membership["start"] < test_end)',
          "test_the_first_and_the_last_day_of_a_membership_belong_to_it"),
-        ("np.minimum(1.0, 2.0 * pvalue) if", "pvalue if", "test_both_tests_bonferroni_and_rank_one"),
+        ("np.minimum(1.0, 2.0 * pvalue) if", "pvalue if", "test_the_smaller_of_two_pvalues_is_doubled"),
         ("pvalue = np.maximum.reduce(columns)", "pvalue = np.minimum.reduce(columns)",
          "test_both_tests_bonferroni_and_rank_one"),
         ("np.minimum(1.0, len(columns) * pvalue)", "np.minimum(1.0, pvalue)",

@@ -50,6 +50,16 @@ def test_both_tests_bonferroni_and_rank_one() -> None:
     assert choice.reason.tolist() == ["", "johansen", "engle_granger", "johansen"]
 
 
+def test_the_smaller_of_two_pvalues_is_doubled() -> None:
+    """0.02 and 0.03 pass by the smaller one alone; doubled, 0.03 does not."""
+    made = scan([0.02, 0.03, 0.60], [0.90, 0.40, 0.70], [16] * 3, [2] * 3)
+    options = Selection(tests=("engle_granger",))
+    assert select_pairs(made, options).selected.tolist() == [True, False, False]
+    assert pair_pvalue(made, options) == pytest.approx([0.04, 0.06, 1.0])
+    single = Selection(tests=("engle_granger",), two_way="none")
+    assert select_pairs(made, single).selected.tolist() == [True, True, False]
+
+
 def test_the_books_rules() -> None:
     book = Selection(combine="any", two_way="none", johansen="book")
     choice = select_pairs(FOUR, book)
