@@ -57,9 +57,9 @@ class UniverseStatistics:
 def universe_statistics(study: Study) -> UniverseStatistics:
     """Scan, choose and trade every window of a study, and keep its numbers only.
 
-    The stages are those of :func:`pairs_bt.run`; what is left out is what a run stores: spreads, fills, the ledger
-    at the other lag. Where limits, netting or compounding make windows depend on each other, the run
-    itself is made and its tables are read.
+    The stages are those of :func:`pairs_bt.run`; what is left out is what a run stores: spreads, fills, how the held
+    ratios stand and hedge, the ledger at the other lag. Where limits, netting or compounding make windows depend on
+    each other, the run itself is made and its tables are read.
     """
     if _windows_depend(study.config):
         return _measure_by_run(study)
@@ -103,7 +103,7 @@ def _windows_depend(config: Config) -> bool:
 
 def _trade(study: Study, k: int, candidates: Candidates, collected: dict[str, _Collected]) -> Cohort:
     """Trade one window's candidates under every variant, at the config's fill lag only."""
-    results = trade_window(study, k, candidates, serial, TRADE_CHUNK, None, delayed=False)
+    results = trade_window(study, k, candidates, serial, TRADE_CHUNK, None, delayed=False, measured=False)
     daily = {}
     for variant in variants(study.config.hedge):
         done = [result.variants[variant.name] for result in results]

@@ -126,11 +126,13 @@ def trade_task(
     refused: dict[str, np.ndarray] | None = None,
     *,
     delayed: bool = True,
+    measured: bool = True,
 ) -> TradeResult:
     """Filter, signal and trade the candidates `lo` to `hi` of window `k` under every variant.
 
     `refused` holds, per variant, one flag a trade of this range, for trades that a portfolio limit refuses;
-    without `delayed` the second ledger, at the other fill lag, is left out.
+    without `delayed` the second ledger, at the other fill lag, is left out, and without `measured` what only tables
+    show: how the held ratios stand, and the errors of the hedge.
     `lo` must be a multiple of the block size.
     """
     keep_freed_arrays()
@@ -144,10 +146,11 @@ def trade_task(
     for variant in variants(study.config.hedge):
         if variant.rule not in rules:
             rules[variant.rule] = rule_signals(study, k, path, variant.rule, candidates, lo, hi)
-            held[variant.rule] = held_ratios(
-                study.context(k), rules[variant.rule], candidates.y[lo:hi], candidates.x[lo:hi]
-            )
-            hedged[variant.rule] = rule_effectiveness(study, k, rules[variant.rule], candidates, lo, hi)
+            if measured:
+                held[variant.rule] = held_ratios(
+                    study.context(k), rules[variant.rule], candidates.y[lo:hi], candidates.x[lo:hi]
+                )
+                hedged[variant.rule] = rule_effectiveness(study, k, rules[variant.rule], candidates, lo, hi)
         signals = rules[variant.rule]
         flags = refused.get(variant.name) if refused else None
         book = trade_book(study, k, signals, variant, candidates, lo, hi, refused=flags)

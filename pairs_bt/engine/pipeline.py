@@ -182,7 +182,8 @@ def run_window(
     scan = scan_window(study, k, mapper, scan_chunk)
     choice = select_pairs(scan, study.config.selection)
     candidates = orient_pairs(scan, choice)
-    results = trade_window(study, k, candidates, mapper, trade_chunk, refusals, delayed=delayed)
+    measured = not {"half_lives", "hedge_effectiveness"}.isdisjoint(wanted)
+    results = trade_window(study, k, candidates, mapper, trade_chunk, refusals, delayed=delayed, measured=measured)
     return count_refused(study, collect(study, k, scan, choice, candidates, results, wanted), refusals)
 
 
@@ -223,11 +224,13 @@ def trade_window(
     refusals: Refusals | None,
     *,
     delayed: bool = True,
+    measured: bool = True,
 ) -> list[TradeResult]:
     """Trade one window's candidates under every variant."""
+    flags = _refused_in(refusals, k, study)
 
     def task(lo: int, hi: int) -> TradeResult:
-        return trade_task(study, k, candidates, lo, hi, _refused_in(refusals, k, study), delayed=delayed)
+        return trade_task(study, k, candidates, lo, hi, flags, delayed=delayed, measured=measured)
 
     if refusals is not None:
         # Flags are numbered by trade over the window: one task, so that the numbers are the task's own.

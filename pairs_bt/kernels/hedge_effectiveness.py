@@ -17,21 +17,29 @@ BARS, VAR_HEDGED, VAR_UNHEDGED, EFFECTIVENESS, MAE_HEDGED, TAIL_HEDGED, TURNOVER
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _describe(errors: Floats, n: int, tail: float, sizes: Floats) -> tuple[float, float, float]:
+def _describe(errors: Floats, n: int, tail: float, largest: Floats) -> tuple[float, float, float]:
     """Variance, mean size and mean of the largest sizes of the first ``n`` errors."""
+    worst = int(np.ceil(tail * n - 1e-9))
+    for k in range(worst):
+        largest[k] = 0.0
     mean = total = size = 0.0
     for t in range(n):
         mean += errors[t]
     mean /= n
     for t in range(n):
         total += (errors[t] - mean) ** 2
-        sizes[t] = abs(errors[t])
-        size += sizes[t]
-    worst = int(np.ceil(tail * n - 1e-9))
-    ordered = np.sort(sizes[:n])
+        one = abs(errors[t])
+        size += one
+        # the largest sizes so far, in rising order: most bars are below the least of them
+        if one > largest[0]:
+            k = 1
+            while k < worst and largest[k] < one:
+                largest[k - 1] = largest[k]
+                k += 1
+            largest[k - 1] = one
     far = 0.0
-    for t in range(n - worst, n):
-        far += ordered[t]
+    for k in range(worst):
+        far += largest[k]
     return total / (n - 1), size / n, far / worst
 
 
@@ -45,7 +53,7 @@ def measure_hedges(
     prices at both ends and a ratio count; NaN, but for their number, where they are fewer than 20.
     """
     pairs, n = ratio.shape
-    hedged, unhedged, sizes = np.empty(n), np.empty(n), np.empty(n)
+    hedged, unhedged, largest = np.empty(n), np.empty(n), np.empty(n)
     for p in range(pairs):
         y, x = iy[p], ix[p]
         for j in range(horizons.size):
@@ -70,8 +78,8 @@ def measure_hedges(
             out[p, j, BARS] = count
             if count < MIN_BARS:
                 continue
-            variance, mae, far = _describe(hedged, count, tail, sizes)
-            plain, plain_mae, plain_far = _describe(unhedged, count, tail, sizes)
+            variance, mae, far = _describe(hedged, count, tail, largest)
+            plain, plain_mae, plain_far = _describe(unhedged, count, tail, largest)
             out[p, j, VAR_HEDGED] = variance
             out[p, j, VAR_UNHEDGED] = plain
             out[p, j, EFFECTIVENESS] = 1.0 - variance / plain if plain > 0.0 else np.nan

@@ -140,7 +140,68 @@ def _window_moments(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _zscore_row(row: Floats, first: int, w: int, out: Floats, mean_out: Floats, shifted: Floats, work: Floats) -> None:
+def _long_window_moments(
+    source: Floats, oldest: int, start: int, window: int, inverse: Floats, total: Floats, square: Floats, work: Floats
+) -> None:
+    """What :func:`_window_moments` does, in a number of steps that does not grow with the window.
+
+    The bars are cut into blocks as long as the window, the first from `oldest` on. A window is the tail of one block
+    and the head of the next (van Herk 1992, Gil and Werman 1993), joined as there; heads and tails grow by one bar
+    at a time, with (k / (k + 1)) (value - mean of k)**2 more squares. ``inverse[k]`` is 1 / k; ``work`` is (7, n).
+    """
+    n = source.shape[0]
+    head, head_square, head_mean, weight = work[0], work[1], work[2], work[3]
+    tail, tail_square, tail_mean = work[4], work[5], work[6]
+    per = inverse[window]
+    for first in range(oldest, n, window):
+        after = min(first + window, n)
+        s = q = mean = 0.0
+        for k in range(after - first):
+            t = first + k
+            gap = source[t] - mean
+            q += (k * inverse[k + 1]) * (gap * gap)
+            s += source[t]
+            mean = s * inverse[k + 1]
+            head[t], head_square[t], head_mean[t] = s, q, mean
+            # n_a n_b / (n_a + n_b)
+            weight[t] = ((window - k - 1) * per) * (k + 1)
+        if after == n:
+            break
+        s = q = mean = 0.0
+        for k in range(window):
+            t = after - 1 - k
+            gap = source[t] - mean
+            q += (k * inverse[k + 1]) * (gap * gap)
+            s += source[t]
+            mean = s * inverse[k + 1]
+            tail[t], tail_square[t], tail_mean[t] = s, q, mean
+    m = n - start
+    oldest_of = start - window + 1
+    # three loops in place of one: few enough arrays each for the compiler to take four bars at a time
+    a, b = tail[oldest_of : oldest_of + m], head[start:n]
+    for j in range(m):
+        total[j] = a[j] + b[j]
+    a, b = tail_mean[oldest_of : oldest_of + m], head_mean[start:n]
+    for j in range(m):
+        square[j] = b[j] - a[j]
+    a, b, c = tail_square[oldest_of : oldest_of + m], head_square[start:n], weight[start:n]
+    for j in range(m):
+        square[j] = (a[j] + b[j]) + c[j] * (square[j] * square[j])
+    # a window that is a whole block has no tail
+    for t in range(oldest + window - 1, n, window):
+        total[t - start] = head[t]
+        square[t - start] = head_square[t]
+
+
+# Windows from here on are cut into heads and tails: below, doubling blocks take fewer steps.
+LONG_WINDOW = 8
+SCRATCH = 9  # rows of a z-score's working memory
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _zscore_row(
+    row: Floats, first: int, w: int, inverse: Floats, out: Floats, mean_out: Floats, shifted: Floats, work: Floats
+) -> None:
     """Z-scores of bars first..n-1 of one spread into ``out``, their means into ``mean_out``, over ``w`` bars each."""
     n = row.shape[0]
     if w < 2 or w > n:
@@ -158,18 +219,33 @@ def _zscore_row(row: Floats, first: int, w: int, out: Floats, mean_out: Floats, 
             break
     for t in range(oldest, n):
         shifted[t] = row[t] - base
-    total = work[4, : n - start]
-    square = work[5, : n - start]
-    _window_moments(shifted, oldest, start, w, total, square, work)
+    total = work[7, : n - start]
+    square = work[8, : n - start]
+    if w < LONG_WINDOW:
+        _window_moments(shifted, oldest, start, w, total, square, work)
+    else:
+        _long_window_moments(shifted, oldest, start, w, inverse, total, square, work)
     z = out[start - first :]
     level = mean_out[start - first :]
     last = shifted[start:n]
+    per = inverse[w]
+    freedom = inverse[w - 1]
+    # a constant window leaves the rounding of its mean, no more
+    noise = w * (w * EPS) ** 2
     for j in range(n - start):
-        mean = total[j] / w
+        mean = total[j] * per
         level[j] = base + mean
-        # a constant window leaves the rounding of its mean, no more
-        noise = w * EPS * mean
-        z[j] = (last[j] - mean) / np.sqrt(square[j] / (w - 1)) if square[j] > w * noise * noise else np.nan
+        score = (last[j] - mean) / np.sqrt(square[j] * freedom)
+        z[j] = score if square[j] > noise * (mean * mean) else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _inverses(n: int) -> Floats:
+    """1 / k at k = 1, .., n; 0 at 0."""
+    out = np.zeros(n + 1)
+    for k in range(1, n + 1):
+        out[k] = 1.0 / k
+    return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -187,9 +263,10 @@ def rolling_zscores_and_means(spread: Floats, first: int, window: NDArray[np.int
     """The z-scores of :func:`rolling_zscores`, and into ``mean`` (p, n - first) the means that they are taken about."""
     n = spread.shape[1]
     shifted = np.empty(n)
-    work = np.empty((6, n))
+    work = np.empty((SCRATCH, n))
+    inverse = _inverses(n)
     for i in range(spread.shape[0]):
-        _zscore_row(spread[i], first, window[i], out[i], mean[i], shifted, work)
+        _zscore_row(spread[i], first, window[i], inverse, out[i], mean[i], shifted, work)
 
 
 # Why a pair is not traded; the order in which the reasons are looked for.
@@ -260,7 +337,8 @@ def spread_signals(
     held = ratio.shape[1] == 1
     row = np.empty(n)
     shifted = np.empty(n)
-    work = np.empty((6, n))
+    work = np.empty((SCRATCH, n))
+    inverse = _inverses(n)
     for p in range(iy.shape[0]):
         y = levels[iy[p]]
         x = levels[ix[p]]
@@ -295,4 +373,4 @@ def spread_signals(
         if reason == TRADED:
             reason = _refused_ratio(last, price_y[n_train - 1], price_x[n_train - 1], rules)
         refusal[p] = reason
-        _zscore_row(row, n_train, window[p] if reason == TRADED else 0, z[p], mean[p], shifted, work)
+        _zscore_row(row, n_train, window[p] if reason == TRADED else 0, inverse, z[p], mean[p], shifted, work)

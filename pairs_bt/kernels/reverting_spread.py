@@ -55,7 +55,9 @@ CLOSE = 3e-5  # in log half-life and log rho: so near that rounding in prices do
 SHRINK = 0.6
 BAD = -1e300
 # where each quantity of the lanes begins
-BETA, ALPHA, SLOPE, CENTRE, LINE, SQUARES, PRODUCT, LOGS, PHI, STEP, JUMP, NOISE, WORK = (LANES * k for k in range(13))
+BETA, ALPHA, SLOPE, CENTRE, LINE, SQUARES, PRODUCT, LOGS, PHI, STEP, JUMP, NOISE, INVERSE, LEFT, RIGHT, WORK = (
+    LANES * k for k in range(16)
+)
 BURN = 2
 
 
@@ -149,8 +151,23 @@ def path(y: Floats, x: Floats, phi: float, g: float, first_cov: Floats, count: i
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _lanes(y: Floats, x: Floats, first_cov: Floats, work: Floats, values: Floats) -> None:
-    """`path`'s likelihood at the LANES pairs (phi, g) in ``work``, which move through time together."""
+def _jumps(bars: int, work: Floats) -> None:
+    """phi, the noise of e and 1 / (1 - phi) of every lane over some bars."""
+    for i in range(LANES):
+        phi = work[PHI + i]
+        jump = phi if bars == 1 else phi**bars
+        work[JUMP + i] = jump
+        work[NOISE + i] = 1.0 if bars == 1 else (1.0 - jump * jump) / (1.0 - phi * phi)
+        work[INVERSE + i] = 1.0 / (1.0 - jump)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lanes(y: Floats, x: Floats, first_cov: Floats, still: bool, work: Floats, values: Floats) -> None:
+    """`path`'s likelihood at the LANES pairs (phi, g) in ``work``, which move through time together.
+
+    The steps are those of `_advance` with fewer divisions: everything is in units of k = 1 - phi, one quotient
+    1 / (s v_r) serves for two, and a ratio that stands ``still`` (g = 0) needs no step of its own.
+    """
     for i in range(LANES):
         work[BETA + i] = 0.0
         work[ALPHA + i] = 0.0
@@ -162,14 +179,17 @@ def _lanes(y: Floats, x: Floats, first_cov: Floats, work: Floats, values: Floats
         work[LOGS + i] = 0.0
     seen = counted = held = 0
     last = -1
+    step = 0
     for t in range(y.shape[0]):
         if y[t] != y[t] or x[t] != x[t]:
             continue
         counts = 1.0 if seen >= BURN else 0.0
+        level = y[t]
+        at = x[t]
         if last < 0:
             for i in range(LANES):
                 beta, alpha, a, c, v, _, _ = _correct(
-                    y[t], x[t], 1.0 / (1.0 - work[PHI + i] * work[PHI + i]), work[BETA + i], work[ALPHA + i],
+                    level, at, 1.0 / (1.0 - work[PHI + i] * work[PHI + i]), work[BETA + i], work[ALPHA + i],
                     work[SLOPE + i], work[CENTRE + i], work[LINE + i],
                 )  # fmt: skip
                 work[BETA + i] = beta
@@ -178,32 +198,60 @@ def _lanes(y: Floats, x: Floats, first_cov: Floats, work: Floats, values: Floats
                 work[CENTRE + i] = c
                 work[LINE + i] = v
         else:
-            bars = float(t - last)
+            if t - last != step:
+                step = t - last
+                _jumps(step, work)
+            bars = float(step)
             before = y[last]
             x_before = x[last]
-            if last == t - 1:
-                for i in range(LANES):
-                    work[JUMP + i] = work[PHI + i]
-                    work[NOISE + i] = 1.0
-            else:
-                for i in range(LANES):
-                    work[JUMP + i] = work[PHI + i] ** bars
-                    work[NOISE + i] = (1.0 - work[JUMP + i] ** 2) / (1.0 - work[PHI + i] ** 2)
-            level = y[t]
-            at = x[t]
             for i in range(LANES):
-                beta, alpha, a, c, v, e, s = _advance(
-                    level, at, before, x_before, work[JUMP + i], work[NOISE + i], bars * work[STEP + i],
-                    work[BETA + i], work[ALPHA + i], work[SLOPE + i], work[CENTRE + i], work[LINE + i],
-                )  # fmt: skip
-                work[BETA + i] = beta
-                work[ALPHA + i] = alpha
-                work[SLOPE + i] = a
-                work[CENTRE + i] = c
-                work[LINE + i] = v
-                work[SQUARES + i] += counts * (e * e / s)
+                jump = work[JUMP + i]
+                inverse = work[INVERSE + i]
+                a = work[SLOPE + i]
+                c = work[CENTRE + i]
+                v = work[LINE + i]
+                left = (level - jump * before) * inverse
+                right = (at - jump * x_before) * inverse
+                r = (work[NOISE + i] + (bars * work[STEP + i]) * (at * at)) * (inverse * inverse)
+                u = right - c
+                p0 = a * u
+                p1 = v - c * p0
+                vr = v + r
+                s = p0 * u + vr
+                e = left - right * work[BETA + i] - work[ALPHA + i]
+                both = 1.0 / (s * vr)
+                over_s = vr * both
+                w = e * over_s
+                share = v * (s * both)
+                work[BETA + i] += p0 * w
+                work[ALPHA + i] += p1 * w
+                work[SLOPE + i] = a * (vr * over_s)
+                work[CENTRE + i] = c + share * u
+                work[LINE + i] = r * share
+                work[LEFT + i] = left
+                work[RIGHT + i] = right
+                work[SQUARES + i] += counts * (e * w)
                 # one logarithm for many bars
-                work[PRODUCT + i] *= 1.0 + counts * (s - 1.0)
+                k = 1.0 - jump
+                work[PRODUCT + i] *= 1.0 + counts * (s * (k * k) - 1.0)
+            if not still:
+                for i in range(LANES):
+                    k = 1.0 - work[JUMP + i]
+                    g = bars * work[STEP + i]
+                    over_r = 1.0 / (work[NOISE + i] + g * (at * at))
+                    a = work[SLOPE + i]
+                    c = work[CENTRE + i]
+                    v = work[LINE + i]
+                    n = -(g * at * over_r) * k
+                    work[BETA + i] -= n * (work[LEFT + i] - work[RIGHT + i] * work[BETA + i] - work[ALPHA + i])
+                    p = 1.0 + n * work[RIGHT + i]
+                    q = g * work[NOISE + i] * over_r
+                    reach = p - n * c
+                    total = a * (reach * reach) + n * n * v + q
+                    over = 1.0 / total
+                    work[SLOPE + i] = total
+                    work[CENTRE + i] = (a * c * reach - n * v) * over
+                    work[LINE + i] = (a * v * (p * p) + q * (v + a * (c * c))) * over
         last = t
         seen += 1
         if counts > 0.0:
@@ -235,7 +283,7 @@ def _try(
         work[PHI + i] = np.exp(-LN2 / np.exp(places[0, i]))
         work[STEP + i] = 0.0 if still else np.exp(places[1, i]) / power
     values = np.empty(LANES)
-    _lanes(y, x, first_cov, work, values)
+    _lanes(y, x, first_cov, still, work, values)
     for i in range(LANES):
         if values[i] > best[0]:
             best[0] = values[i]

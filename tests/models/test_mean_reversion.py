@@ -181,6 +181,17 @@ def test_rows_have_their_own_windows_and_reach_back_before_the_first_column():
     assert np.isnan(zscores(rows, 100, [-1] * 8)).all()
 
 
+@pytest.mark.parametrize("window", [kernel.LONG_WINDOW - 1, kernel.LONG_WINDOW, 60, 189, 190, 380])
+def test_an_outlier_that_has_left_the_window_leaves_nothing_behind(window):
+    """Running sums, which add the new bar and drop the old one, keep the rounding of 1e9 for good."""
+    spread = reverting(400, 8)
+    clean = twin.rolling_zscore(spread, window)
+    spread[5] = 1e9
+    got = rolling_zscore(spread, window)
+    assert_allclose(got[window + 5 :], clean[window + 5 :], rtol=1e-6, atol=1e-6)
+    assert np.isfinite(got[window - 1 :]).all()
+
+
 def test_a_row_gets_the_same_bytes_in_any_company():
     rows = np.array([reverting(90, seed, level=100.0) for seed in range(5)])
     windows = np.array([5, 12, 33, 2, 60])
