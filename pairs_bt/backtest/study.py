@@ -70,6 +70,12 @@ class WindowContext:
         return prepare_scan(to_space(able, "log") if self.log_space else able)
 
     @cached_property
+    def quoted(self) -> np.ndarray:
+        """Trade prices where they are a day's own, NaN where an older one is carried forward: (tickers, bars)."""
+        prices, quotes = self.market.prices, self.market.quotes
+        return prices if quotes is None else np.where(quotes, prices, np.nan)
+
+    @cached_property
     def measure_inputs(self) -> MeasureInputs:
         """Train prices of the tickers that take part, as the measures of likeness read them."""
         return prepare_measures(self.train[self.codes == 0])

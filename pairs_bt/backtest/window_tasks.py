@@ -198,9 +198,11 @@ def rule_signals(
 def rule_effectiveness(
     study: Study, k: int, signals: SignalSet, candidates: Candidates, lo: int, hi: int
 ) -> np.ndarray:
-    """Out-of-sample hedge errors of the candidates `lo` to `hi`: (pairs, horizons, measures), traded or refused."""
-    prices = study.context(k).market.prices
-    return measure(prices, candidates.y[lo:hi], candidates.x[lo:hi], signals.share_ratio)
+    """Out-of-sample hedge errors of the candidates `lo` to `hi`: (pairs, horizons, measures), traded or refused.
+
+    A price that is carried forward has not moved, and an error over it would be none.
+    """
+    return measure(study.context(k).quoted, candidates.y[lo:hi], candidates.x[lo:hi], signals.share_ratio)
 
 
 @reads("signal", "execution", "portfolio")

@@ -24,6 +24,8 @@ N_LEVELS = 4
 # erfi(u) is above 1e308 beyond it
 _FAR = 26.0
 _STEPS = 200
+# costs below it move no level by more than 1e-4 of a stationary deviation
+_FREE = 1e-12
 
 
 @njit(cache=True, nogil=True)
@@ -144,11 +146,14 @@ def _sharpe_slope(e, cost, interest):
 def _sharpe_level(cost, interest):
     """Level e of the trade from -e to e with the greatest Sharpe ratio; NaN where none earns the interest.
 
-    At interest 0 the ratio is sqrt(E / V), which falls with e: it has no greatest value above the cost.
+    At interest 0 the ratio is sqrt(E / V), which falls with e: it has no greatest value above the cost. At cost 0 it
+    falls as well: the shorter the trade, the better.
     """
     best = _return_level(cost)
     if not interest > 0.0 or not math.exp(-best * best) / (2.0 * math.sqrt(math.pi)) > interest:
         return np.nan
+    if cost == 0.0:
+        return 0.0
     # The ratio is 0 where G = interest E, which happens once between cost / 2 and the level of the greatest return.
     low, high = 0.5 * cost, best
     for _ in range(_STEPS):
@@ -234,14 +239,26 @@ def _stopped_levels(cost, stop):
     e = _return_level(cost)
     if not stop > e:
         return np.nan, np.nan
-    last = _stopped_slope(-e, e, stop, cost) if e > 0.0 else -1.0
-    if last > 0.0:
-        return np.nan, np.nan
-    if last == 0.0 or erfi(stop) == np.inf:
-        return -e, e
+    last = -1.0
+    step = 0.05 * stop
+    if cost < _FREE:
+        # Without a cost the trade without a stop has no length. Next to 0 the rate is that at 0 less what
+        # sqrt(pi) / 2 (a^2 + a b + b^2) / 3 and (a + stop) / erfi(stop) take, which is least at these.
+        if erfi(stop) > 1e5:
+            a = -4.0 / (math.sqrt(math.pi) * erfi(stop))
+            return a, -0.5 * a
+        e = cost = 0.0
+    else:
+        last = _stopped_slope(-e, e, stop, cost)
+        # One of its terms: next to it the stop's part is lost in rounding where the stop is far, and the levels are
+        # those without a stop. Above 0 the stop is so near that no trade earns anything, and the rate says so.
+        term = (2.0 * e - cost) * math.exp(e * e) / (2.0 * math.sqrt(math.pi) * erfi(e) ** 2)
+        if last > -1e-13 * term:
+            return -e, e
+        step = 0.05 * min(e, stop - e)
     # secant steps, and halves of the bracket where one leaves it
     low, high = -stop, -e
-    before, x, b = -e, -e - 0.05 * min(e, stop - e), e
+    before, x, b = -e, -e - step, e
     for _ in range(_STEPS):
         b = _exit_level(x, cost, b)
         slope = _stopped_slope(x, b, stop, cost)
@@ -270,7 +287,8 @@ def best_levels(cost, interest, stop, rule, out):
     out[:] = np.nan
     if not (cost >= 0.0 and cost < np.inf and stop > 0.0):
         return
-    if rule != SHARPE and stop < np.inf:
+    # a stop beyond any number of the scale function is none
+    if rule != SHARPE and erfi(stop) < np.inf:
         a, b = _stopped_levels(cost, stop)
         rate = _stopped_rate(a, b, stop, cost)
         if not rate > 0.0:
@@ -284,10 +302,10 @@ def best_levels(cost, interest, stop, rule, out):
             return
         a, b = -e, e
         length = 2.0 * math.pi * erfi(e)
-        if rule == SHARPE:
+        if rule == SHARPE and e > 0.0:
             rate = (2.0 * e - cost) / length
         else:
-            # (2 e - cost) / (2 pi erfi(e)) where D(e) = e - cost / 2
+            # (2 e - cost) / (2 pi erfi(e)) where D(e) = e - cost / 2, and its limit at e = 0
             rate = math.exp(-e * e) / (2.0 * math.sqrt(math.pi))
     both = 2.0 if rule == TWO_SIDED else 1.0
     out[ENTRY], out[EXIT], out[LENGTH], out[RATE] = a, b, length / both, rate * both

@@ -55,9 +55,11 @@ def orders_section(orders: pd.DataFrame, last_bar: str) -> OrdersSection:
     hedges = orders["ticker"].isin(orders.attrs["instruments"])
     made, behind = orders[hedges], orders[~hedges]
     count, dollars = int((made["trade"] != 0.0).sum()), float(made["dollars"].sum())
+    hedged = len(behind) - len(orders.attrs["unhedged"])
+    whose = "" if hedged == len(behind) else f"{hedged} of "
     text = (
         f"{count} order{'' if count == 1 else 's'} at the prices of {last_bar}, {number(dollars)} dollars in all "
-        f"(bought less sold), for {len(behind)} position{'' if len(behind) == 1 else 's'}."
+        f"(bought less sold), for {whose}{len(behind)} position{'' if len(behind) == 1 else 's'}."
     )
     heads = {"held": 2, "target": 2, "trade": 2, "price": 2, "dollars": 2}
     rows = [Row(str(r["ticker"]), [number(r[n], d) for n, d in heads.items()]) for r in made.to_dict("records")]

@@ -207,13 +207,21 @@ class RunData:
     @cached_property
     def cohort_returns(self) -> pd.DataFrame:
         """Net P&L of each cohort over its committed capital: test_end x variant."""
+        pnl = self.trades.groupby(["test_end", "variant"])["net_pnl"].sum().unstack("variant")
+        slots = self.cohort_capital
+        return pnl.reindex(index=slots.index, columns=slots.columns).fillna(0.0) / slots
+
+    @cached_property
+    def cohort_capital(self) -> pd.DataFrame:
+        """Money committed to each cohort, test_end x variant; the first slot where the cohort did not trade."""
+        from pairs_bt.backtest.study import cohort_slots
+
         names = [variant.name for variant in self.variants]
-        cohorts = self.trades.groupby(["test_end", "variant"]).agg(pnl=("net_pnl", "sum"), pair=("capital", "first"))
+        pair = self.trades.groupby(["test_end", "variant"])["capital"].first().unstack("variant")
         # Every pair of a cohort has the same part of its slot, which under compounding is not the first slot.
         parts = slot_parts(self.windows["selected"], self.config.portfolio)
-        slot = cohorts["pair"] * parts.reindex(cohorts.index.get_level_values("test_end")).to_numpy()
-        returns = (cohorts["pnl"] / slot).unstack("variant")
-        return returns.reindex(index=self.windows.index, columns=names).fillna(0.0)
+        first = self.config.portfolio.capital / cohort_slots(self.config.windows)
+        return pair.reindex(index=self.windows.index, columns=names).mul(parts, axis=0).fillna(first)
 
     @cached_property
     def net(self) -> pd.DataFrame:
@@ -238,15 +246,12 @@ class RunData:
     @cached_property
     def like_with_like(self) -> pd.DataFrame:
         """What each variant does with its own candidates and with those that all may trade; index variant."""
-        from pairs_bt.backtest.study import cohort_slots
         from pairs_bt.stats.like_with_like import like_with_like
 
-        windows = self.config.windows
-        step, unit = split_period(windows.step)
-        slot = self.config.portfolio.capital / cohort_slots(windows)
+        step, unit = split_period(self.config.windows.step)
         return like_with_like(
-            self.half_lives, self.trades, self.net, pd.Series(slot, index=self.windows.index),
-            cohorts_a_year=DAYS_A_YEAR / (step * UNIT_DAYS[unit]),
+            self.half_lives, self.trades, self.net, self.cohort_capital,
+            cohorts_a_year=DAYS_A_YEAR / (step * UNIT_DAYS[unit]), bars_per_year=self.bars_per_year,
         )  # fmt: skip
 
     @cached_property

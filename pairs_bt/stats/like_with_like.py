@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from pairs_bt.common.periods import TRADING_DAYS
 from pairs_bt.stats.performance import annual_volatility
 
 __all__ = ["like_with_like", "unlike_words"]
@@ -21,9 +22,10 @@ def like_with_like(
     half_lives: pd.DataFrame,
     trades: pd.DataFrame,
     returns: pd.DataFrame,
-    slots: pd.Series,
+    slots: pd.DataFrame,
     *,
     cohorts_a_year: float,
+    bars_per_year: float = TRADING_DAYS,
 ) -> pd.DataFrame:
     """What each variant does with its own candidates, and with those that all variants may trade.
 
@@ -34,23 +36,25 @@ def like_with_like(
     trades : DataFrame
         Columns test_end, y, x, variant, net_pnl, capital, entry_date, exit_date.
     returns : DataFrame (n, k)
-        Daily net returns, date x variant, in the order of the variants.
-    slots : Series
-        Money committed to a cohort, by test end: every cohort, also those without trades.
+        Net returns of each bar, date x variant, in the order of the variants.
+    slots : DataFrame, test_end x variant
+        Money committed to each cohort, also to those without trades.
     cohorts_a_year : float
         For the Sharpe ratio of the cohorts' returns.
+    bars_per_year : float
+        Rows of `returns` in a year.
 
     Returns
     -------
     DataFrame, index variant
         candidates, refused: pairs of the scan, and those that the variant does not trade. window: median bars of its
-        z-score (NaN: it has none). holding_days: mean calendar days of closed trades. volatility: of daily net
-        returns, a year; risk: the first variant's over this one's, by which P&L is multiplied to have the first one's
-        risk. pnl_at_risk: net P&L so multiplied. Of the candidates that all variants may trade: common (their number,
-        the same for all), common_trades, common_mean_bp (mean net trade over its capital), common_pnl (net),
-        common_sharpe (mean over standard deviation of the cohorts' returns, a year), common_deviation (that standard
-        deviation), common_pnl_at_risk (net P&L with it at the first variant's). NaN where there is
-        nothing to divide by.
+        z-score (NaN: it has none). holding_days: mean calendar days of closed trades, with their fractions.
+        volatility: of the net returns, a year; risk: the first variant's over this one's, by which P&L is multiplied
+        to have the first one's risk. pnl_at_risk: net P&L so multiplied. Of the candidates that all variants may
+        trade: common (their number, the same for all), common_trades, common_mean_bp (mean net trade over its
+        capital), common_pnl (net), common_sharpe (mean over standard deviation of the cohorts' returns, a year),
+        common_deviation (that standard deviation), common_pnl_at_risk (net P&L with it at the first variant's). NaN
+        where there is nothing to divide by.
     """
     names = [str(name) for name in returns.columns]
     trades = trades.astype({"y": "object", "x": "object", "variant": "object"})
@@ -65,15 +69,15 @@ def like_with_like(
         closed = mine["exit_date"] - mine["entry_date"]
         windows = free.loc[free["window"] > 0, "window"]
         pnl = sums[name] if name in sums.index.get_level_values(0) else pd.Series(dtype=np.float64)
-        cohort = (pnl.reindex(slots.index).fillna(0.0) / slots).to_numpy(dtype=np.float64)
+        cohort = (pnl.reindex(slots.index).fillna(0.0) / slots[name]).to_numpy(dtype=np.float64)
         deviation = float(cohort.std(ddof=1)) if cohort.size > 1 else math.nan
         rows.append(
             {
                 "candidates": len(own),
                 "refused": len(own) - len(free),
                 "window": float(windows.median()) if len(windows) else math.nan,
-                "holding_days": float(closed.dt.days.mean()),
-                "volatility": annual_volatility(returns[name].to_numpy()),
+                "holding_days": float(closed.dt.total_seconds().mean()) / 86_400.0,
+                "volatility": annual_volatility(returns[name].to_numpy(), bars_per_year=bars_per_year),
                 "pnl": float(mine["net_pnl"].sum()),
                 "common": len(shared),
                 "common_trades": len(theirs),
@@ -126,7 +130,8 @@ def unlike_words(table: pd.DataFrame, labels: Mapping[str, str]) -> str:
         values = table[column].dropna()
         if len(values) > 1 and values.max() > FACTOR * values.min():
             low, high = (_named(name, labels) for name in (values.idxmin(), values.idxmax()))
-            parts.append(f"{words}: {values.min():.0f} for {low}, {values.max():.0f} for {high}")
+            least, most = _apart(values.min(), values.max())
+            parts.append(f"{words}: {least} for {low}, {most} for {high}")
     if not parts:
         return ""
     best = table["common_sharpe"].dropna()
@@ -138,6 +143,15 @@ def unlike_words(table: pd.DataFrame, labels: Mapping[str, str]) -> str:
             f"cohort is {best.max():.2f}, of {name}, the lowest {best.min():.2f}, of {_named(best.idxmin(), labels)}."
         )
     return f"They do not trade alike: {'; '.join(parts)}.{tail}"
+
+
+def _apart(low: float, high: float) -> tuple[str, str]:
+    """Both with the fewest digits that tell them apart: an intraday trade is held for parts of a day."""
+    for digits in range(3):
+        texts = f"{low:.{digits}f}", f"{high:.{digits}f}"
+        if texts[0] != texts[1] and float(texts[0]):
+            break
+    return texts
 
 
 def _named(name: object, labels: Mapping[str, str]) -> str:

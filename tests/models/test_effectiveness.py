@@ -350,3 +350,31 @@ def test_a_part_of_an_error_in_the_tail_is_a_whole_one() -> None:
     y = np.concatenate([[100.0], 100.0 + np.cumsum(np.arange(1.0, 31.0))])
     x = 50.0 + np.sin(np.arange(31.0))
     assert hedge_effectiveness(y, x, np.zeros(31)).loc[1, "tail_unhedged"] == 29.5
+
+
+def test_a_price_that_is_carried_forward_is_none() -> None:
+    """Every second bar of y without a quote: no error over one bar has both prices, and one over five has few."""
+    rng = np.random.default_rng(0)
+    dates = pd.bdate_range("2015-01-01", periods=800)
+    x = 100.0 + rng.normal(size=800).cumsum()
+    y = 40.0 + 0.8 * x + 0.1 * rng.normal(size=800).cumsum()
+    prices = pd.DataFrame({"Y": y, "X": x}, index=dates)
+    config = Config.from_dict(
+        {
+            "universe": {"pairs": [["Y", "X"]]},
+            "selection": {"tests": []},
+            "hedge": {"variants": ["min_variance"]},
+        }
+    )
+    whole = pairs_bt.run(config, prices=prices).hedge_effectiveness.query("horizon == 1").iloc[0]
+    assert whole["effectiveness"] > 0.9
+    holes = prices.copy()
+    holes.iloc[np.arange(530, 800, 2), 0] = np.nan
+    found = pairs_bt.run(config, prices=holes).hedge_effectiveness.query("horizon == 1").iloc[0]
+    assert found["bars"] < 20 < whole["bars"]
+    assert np.isnan(found["effectiveness"])
+    some = prices.copy()
+    some.iloc[np.arange(530, 800, 10), 0] = np.nan
+    part = pairs_bt.run(config, prices=some).hedge_effectiveness.query("horizon == 1").iloc[0]
+    assert part["bars"] < whole["bars"] - 15
+    assert part["effectiveness"] == pytest.approx(whole["effectiveness"], abs=0.03)

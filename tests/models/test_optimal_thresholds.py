@@ -258,3 +258,36 @@ def test_closes_and_a_lag_cost_what_the_docs_say() -> None:
     close = simulate(best, 252, 20.0, 0).mean() / best.rate
     late = simulate(best, 252, 20.0, 1).mean() / best.rate
     assert 0.3 < late < close < 1.0
+
+
+@pytest.mark.parametrize("cost", [0.0, 1e-3, 1e-2, 0.1, 1.0, 3.0])
+def test_a_stop_that_goes_far_away_is_no_stop(cost: float) -> None:
+    """No rate is below that of a nearer stop; where the stop is lost in rounding the levels are those without."""
+    stops = np.arange(1.5, 60.0, 0.05)
+    free = optimal_thresholds(reversion=1.0, sigma=1.0, cost=cost)
+    made = optimal_thresholds(reversion=1.0, sigma=1.0, cost=cost, stop=stops)
+    pays = np.isfinite(made.rate)
+    assert pays[np.argmax(pays) :].all()
+    assert (np.diff(made.rate[pays]) > -1e-12).all()
+    far = stops > 12.0
+    np.testing.assert_allclose(made.rate[far], free.rate, rtol=1e-12)
+    np.testing.assert_allclose(made.entry[far], free.entry, rtol=1e-8, atol=1e-12)
+
+
+def test_without_a_cost_every_rule_has_its_limit() -> None:
+    least = 0.3 * np.sqrt(20.0 / (4.0 * np.pi))
+    sharpe = optimal_thresholds(reversion=20.0, sigma=0.3, cost=0.0, rate=0.01, rule="sharpe")
+    assert (sharpe.entry, sharpe.exit, sharpe.trade_length) == (0.0, 0.0, 0.0)
+    assert sharpe.rate == pytest.approx(least)
+    near = optimal_thresholds(reversion=20.0, sigma=0.3, cost=1e-12, rate=0.01, rule="sharpe")
+    assert near.rate == pytest.approx(sharpe.rate, rel=1e-6)
+    stopped = optimal_thresholds(reversion=20.0, sigma=0.3, cost=0.0, stop=2.0)
+    small = optimal_thresholds(reversion=20.0, sigma=0.3, cost=1e-10, stop=2.0)
+    for name in ("entry", "exit", "trade_length", "rate"):
+        assert getattr(stopped, name) == pytest.approx(getattr(small, name), rel=1e-6)
+    # a search over both levels finds no more
+    a, b = np.linspace(-1.4, 0.0, 400)[:, None], np.linspace(-1.4, 1.4, 800)[None, :]
+    unit, stop = 0.3 / np.sqrt(20.0), np.sqrt(2.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain = (b - a) / (erfi(b) - erfi(a)) - (a + stop) / (erfi(a) + erfi(stop))
+    assert np.nanmax(np.where(b > a, gain, -np.inf)) / np.pi * unit * 20.0 == pytest.approx(stopped.rate, rel=1e-4)

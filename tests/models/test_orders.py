@@ -11,6 +11,7 @@ import pytest
 from pairs_bt.errors import DataError
 from pairs_bt.models.online.hedge_matrix import HedgeMatrix
 from pairs_bt.models.online.hedge_orders import COLUMNS
+from pairs_bt.report.orders import orders_section
 from tests.cli_tools import call, is_one_paragraph
 
 NAMES = ("A", "B", "C", "SPY", "QQQ")
@@ -138,6 +139,25 @@ def test_an_order_below_the_smallest_is_left_out_and_said(matrix) -> None:
     assert by_ticker(left).loc["SPY", ["trade", "dollars", "target"]].tolist() == [0.0, 0.0, 0.0]
     assert "below the smallest order" in left.attrs["notes"][0]
     assert by_ticker(matrix.orders({"A": 10}, instrument="SPY", smallest=size)).loc["SPY", "trade"] == kept["trade"]
+
+
+def test_the_hedge_of_a_position_without_a_price_stays() -> None:
+    """Without a price today A asks for no hedge; selling what was its hedge yesterday would leave it bare."""
+    prices = make_prices()
+    prices.iloc[-1, 0] = np.nan
+    matrix = HedgeMatrix.fit(prices, trans_cov=1e-5)
+    made = matrix.orders({"A": 1000, "B": 100, "SPY": -900}, instrument="SPY")
+    assert by_ticker(made).loc["SPY", ["held", "target", "trade"]].tolist() == [-900.0, -900.0, 0.0]
+    assert made.attrs["notes"] == [
+        "SPY: no order. The -900 shares held may hedge A, which cannot be judged on this bar, so they stay as they are"
+    ]
+    assert "for 1 of 2 positions" in orders_section(made, "2024-06-14").text
+    # where nothing is held of it, nothing can be A's hedge
+    free = by_ticker(matrix.orders({"A": 1000, "B": 100}, instrument="SPY", lot=0.0))
+    assert free.loc["SPY", "trade"] == pytest.approx(-100.0 * matrix.beta.loc["B", "SPY"])
+    own = pd.DataFrame({"ticker": ["A", "QQQ", "SPY"], "shares": [10, 5, 7], "instrument": ["QQQ", "", ""]})
+    left = by_ticker(matrix.orders(own, instrument="SPY"))
+    assert left["trade"].to_dict() == {"A": 0.0, "QQQ": 0.0, "SPY": -7.0}
 
 
 def test_what_cannot_be_hedged_is_named_with_the_reason() -> None:

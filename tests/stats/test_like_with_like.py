@@ -19,7 +19,7 @@ from pairs_bt.stats.like_with_like import like_with_like, unlike_words
 ENDS = pd.to_datetime(["2010-03-31", "2010-06-30"])
 
 
-def tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.Series]:
+def tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Two variants, two cohorts; b refuses C/D in both, a nothing."""
     lives, trades = [], []
     for end in ENDS:
@@ -39,7 +39,7 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.Series]:
             trades, columns=["test_end", "y", "x", "variant", "net_pnl", "capital", "entry_date", "exit_date"]
         ),
         returns,
-        pd.Series(10_000.0, index=ENDS),
+        pd.DataFrame(10_000.0, index=ENDS, columns=["a", "b"]),
     )
 
 
@@ -66,6 +66,57 @@ def test_by_hand() -> None:
         "first, 40 for second; days a trade is held: 5 for first, 20 for second. On the 2 candidates that all may "
         "trade the highest Sharpe ratio by cohort is 4.24, of second, the lowest 2.83, of first."
     )
+
+
+def test_volatility_counts_the_bars_of_a_year_and_holding_the_parts_of_a_day() -> None:
+    lives, trades, returns, slots = tables()
+    held = {"a": pd.Timedelta(hours=24), "b": pd.Timedelta(hours=36)}
+    trades = trades.assign(exit_date=trades["entry_date"] + trades["variant"].map(held))
+    table = like_with_like(lives, trades, returns, slots, cohorts_a_year=4.0, bars_per_year=52.0)
+    assert table.loc["a", "volatility"] == pytest.approx(returns["a"].std(ddof=1) * math.sqrt(52.0))
+    assert table["holding_days"].tolist() == [1.0, 1.5]
+    short = trades.assign(exit_date=trades["entry_date"] + trades["variant"].map(held) / 24)
+    words = unlike_words(like_with_like(lives, short, returns, slots, cohorts_a_year=4.0), {})
+    assert "days a trade is held" not in words
+    longer = trades.assign(
+        exit_date=trades["entry_date"] + trades["variant"].map({"a": held["a"], "b": 1.7 * held["a"]})
+    )
+    assert "days a trade is held: 1 for a, 2 for b" in unlike_words(
+        like_with_like(lives, longer, returns, slots, cohorts_a_year=4.0), {}
+    )
+    near = trades.assign(
+        exit_date=trades["entry_date"] + trades["variant"].map({"a": 0.8 * held["a"], "b": 1.4 * held["a"]})
+    )
+    assert "days a trade is held: 0.8 for a, 1.4 for b" in unlike_words(
+        like_with_like(lives, near, returns, slots, cohorts_a_year=4.0), {}
+    )
+
+
+def test_a_cohort_that_has_grown_is_judged_by_what_was_committed_to_it() -> None:
+    lives, trades, returns, slots = tables()
+    slots = slots.assign(a=[10_000.0, 20_000.0])
+    table = like_with_like(lives, trades, returns, slots, cohorts_a_year=4.0)
+    # cohorts of a: 1% and 1.5%
+    assert table.loc["a", "common_sharpe"] == pytest.approx(0.0125 / (0.0025 * math.sqrt(2)) * 2)
+
+
+def test_under_compounding_common_sharpe_is_that_of_the_cohorts_returns() -> None:
+    pairs = [PlantedPair(half_life=6.0, spread_vol=0.03) for _ in range(2)]
+    prices = make_market(seed=4, n_bars=900, n_independent=0, pairs=pairs).prices
+    names = list(prices.columns)
+    config = Config.from_dict(
+        {
+            "universe": {"pairs": [names[:2], names[2:4]]}, "selection": {"tests": []}, "windows": {"train": "1Y"},
+            "hedge": {"variants": ["ols", "fixed_last"]}, "portfolio": {"compounding": True},
+        }
+    )  # fmt: skip
+    made = run(config, prices=prices)
+    shared = made.like_with_like
+    assert shared["common"].iloc[0] == len(made.half_lives) / 2 > 4
+    cohorts = made.cohort_returns
+    expected = cohorts.mean() / cohorts.std(ddof=1)
+    ratio = shared["common_sharpe"] / expected
+    assert ratio.iloc[0] == pytest.approx(ratio.iloc[1], rel=1e-9)
 
 
 def test_nothing_is_said_where_variants_are_alike() -> None:

@@ -1,7 +1,8 @@
 """From an inventory and a hedge matrix to the orders that hedge it: one order a ticker.
 
 A position of n shares of y is hedged by -ratio n shares of its instrument x. The targets of all positions with one
-instrument add up to one target; the order is that target less what is held of the instrument.
+instrument add up to one target; the order is that target less what is held of the instrument. Where one of them
+cannot be judged, what is held may be its hedge, and is left alone.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def hedge_orders(
     books = {name: _Book() for name in hedges}
     rows: list[tuple[Any, ...]] = []
     unhedged: dict[str, str] = {}
+    waiting: dict[str, list[str]] = {}
     for position in given:
         if position.ticker in hedges:
             continue
@@ -93,6 +95,8 @@ def hedge_orders(
         found = _choose(market, position, listed)
         if isinstance(found, str):
             unhedged[position.ticker] = found
+            for name in [position.instrument] if position.instrument else listed:
+                waiting.setdefault(name, []).append(position.ticker)
         else:
             name, ratio, error = found
             books[name].exact -= ratio * position.shares
@@ -105,6 +109,13 @@ def hedge_orders(
         price = float(prices[market.place[name]])
         now = held.get(name, 0.0)
         trade = book.exact - now
+        if now != 0.0 and name in waiting:
+            # what is held may be the hedge of a position that cannot be judged today: selling it would bare that one
+            notes.append(
+                f"{name}: no order. The {now:g} shares held may hedge {', '.join(waiting[name])}, which cannot be "
+                "judged on this bar, so they stay as they are"
+            )
+            trade = 0.0
         if lot > 0.0:
             trade = lot * float(np.rint(trade / lot)) + 0.0  # no minus sign before a 0
         if trade != 0.0 and abs(trade) * price < smallest:
