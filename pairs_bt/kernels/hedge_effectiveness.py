@@ -17,21 +17,35 @@ BARS, VAR_HEDGED, VAR_UNHEDGED, EFFECTIVENESS, MAE_HEDGED, TAIL_HEDGED, TURNOVER
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _describe(errors: Floats, n: int, tail: float, sizes: Floats) -> tuple[float, float, float]:
-    """Variance, mean size and mean of the largest sizes of the first ``n`` errors."""
+def _describe(errors: Floats, n: int | np.int64, tail: float, sizes: Floats) -> tuple[float, float, float]:
+    """Variance, mean size and mean of the largest sizes of the first ``n`` errors; ``sizes`` (n,) is overwritten."""
     mean = total = size = 0.0
     for t in range(n):
         mean += errors[t]
     mean /= n
+    worst = int(np.ceil(tail * n - 1e-9))
+    held = 0
     for t in range(n):
         total += (errors[t] - mean) ** 2
-        sizes[t] = abs(errors[t])
-        size += sizes[t]
-    worst = int(np.ceil(tail * n - 1e-9))
-    ordered = np.sort(sizes[:n])
+        value = abs(errors[t])
+        size += value
+        # the largest so far, in order, in ``sizes``: numba compiles a sort of all for longer than this runs
+        if held < worst:
+            place = held
+            held += 1
+            while place > 0 and sizes[place - 1] > value:
+                sizes[place] = sizes[place - 1]
+                place -= 1
+            sizes[place] = value
+        elif value > sizes[0]:
+            place = 1
+            while place < worst and sizes[place] < value:
+                sizes[place - 1] = sizes[place]
+                place += 1
+            sizes[place - 1] = value
     far = 0.0
-    for t in range(n - worst, n):
-        far += ordered[t]
+    for k in range(worst):
+        far += sizes[k]
     return total / (n - 1), size / n, far / worst
 
 
@@ -50,7 +64,8 @@ def measure_hedges(
         y, x = iy[p], ix[p]
         for j in range(horizons.size):
             h = horizons[j]
-            count = kept = 0
+            # typed: of a bare 0 numba makes a type of its own, and compiles the callee for it as well
+            count = kept = np.int64(0)
             traded = 0.0
             for t in range(n - h):
                 dy = prices[y, t + h] - prices[y, t]
