@@ -22,8 +22,7 @@ if __name__ == "__main__":
 
 import pandas as pd
 
-from pairs_bt.stats.bootstrap import mean_error, sharpe_contributions, sharpe_intervals
-from pairs_bt.stats.multiple_comparison import _resampled_means
+from pairs_bt.stats.bootstrap import mean_error, sharpe_contributions, sharpe_intervals, stationary_resamples
 from pairs_bt.stats.sharpe_difference import _block_starts, _resample
 
 Floats = npt.NDArray[np.float64]
@@ -162,7 +161,8 @@ def studentised(values: Floats, seed: int) -> Interval:
 
 def resampled_sharpes(series: Floats, block: int, seed: int) -> Floats:
     """Sharpe ratios of stationary-bootstrap resamples: (draws, series)."""
-    moments = _resampled_means(np.concatenate([series, series * series]).T, DRAWS, block, seed)
+    drawn = stationary_resamples(series.shape[1], block, DRAWS, seed)
+    moments = drawn.means(np.concatenate([series, series * series]).T)
     mean, second = np.split(moments, 2, axis=1)
     return np.asarray(mean / np.sqrt(second - mean**2))
 

@@ -404,7 +404,9 @@ def _join_spreads(
     *,
     keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
     test_end: pd.Timestamp | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
+    # `columns` saves a reader from reading: what is in memory is there already
     if test_end is not None:
         parts = [part[part["test_end"] == test_end] for part in parts]
     return pd.concat(parts if keep is None else [keep(part) for part in parts], ignore_index=True)

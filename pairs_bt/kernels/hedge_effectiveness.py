@@ -17,29 +17,35 @@ BARS, VAR_HEDGED, VAR_UNHEDGED, EFFECTIVENESS, MAE_HEDGED, TAIL_HEDGED, TURNOVER
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _describe(errors: Floats, n: int, tail: float, largest: Floats) -> tuple[float, float, float]:
-    """Variance, mean size and mean of the largest sizes of the first ``n`` errors."""
-    worst = int(np.ceil(tail * n - 1e-9))
-    for k in range(worst):
-        largest[k] = 0.0
+def _describe(errors: Floats, n: int | np.int64, tail: float, sizes: Floats) -> tuple[float, float, float]:
+    """Variance, mean size and mean of the largest sizes of the first ``n`` errors; ``sizes`` (n,) is overwritten."""
     mean = total = size = 0.0
     for t in range(n):
         mean += errors[t]
     mean /= n
+    worst = int(np.ceil(tail * n - 1e-9))
+    held = 0
     for t in range(n):
         total += (errors[t] - mean) ** 2
-        one = abs(errors[t])
-        size += one
-        # the largest sizes so far, in rising order: most bars are below the least of them
-        if one > largest[0]:
-            k = 1
-            while k < worst and largest[k] < one:
-                largest[k - 1] = largest[k]
-                k += 1
-            largest[k - 1] = one
+        value = abs(errors[t])
+        size += value
+        # the largest so far, in order, in ``sizes``: numba compiles a sort of all for longer than this runs
+        if held < worst:
+            place = held
+            held += 1
+            while place > 0 and sizes[place - 1] > value:
+                sizes[place] = sizes[place - 1]
+                place -= 1
+            sizes[place] = value
+        elif value > sizes[0]:
+            place = 1
+            while place < worst and sizes[place] < value:
+                sizes[place - 1] = sizes[place]
+                place += 1
+            sizes[place - 1] = value
     far = 0.0
     for k in range(worst):
-        far += largest[k]
+        far += sizes[k]
     return total / (n - 1), size / n, far / worst
 
 
@@ -53,12 +59,13 @@ def measure_hedges(
     prices at both ends and a ratio count; NaN, but for their number, where they are fewer than 20.
     """
     pairs, n = ratio.shape
-    hedged, unhedged, largest = np.empty(n), np.empty(n), np.empty(n)
+    hedged, unhedged, sizes = np.empty(n), np.empty(n), np.empty(n)
     for p in range(pairs):
         y, x = iy[p], ix[p]
         for j in range(horizons.size):
             h = horizons[j]
-            count = kept = 0
+            # typed: of a bare 0 numba makes a type of its own, and compiles the callee for it as well
+            count = kept = np.int64(0)
             traded = 0.0
             for t in range(n - h):
                 dy = prices[y, t + h] - prices[y, t]
@@ -78,8 +85,8 @@ def measure_hedges(
             out[p, j, BARS] = count
             if count < MIN_BARS:
                 continue
-            variance, mae, far = _describe(hedged, count, tail, largest)
-            plain, plain_mae, plain_far = _describe(unhedged, count, tail, largest)
+            variance, mae, far = _describe(hedged, count, tail, sizes)
+            plain, plain_mae, plain_far = _describe(unhedged, count, tail, sizes)
             out[p, j, VAR_HEDGED] = variance
             out[p, j, VAR_UNHEDGED] = plain
             out[p, j, EFFECTIVENESS] = 1.0 - variance / plain if plain > 0.0 else np.nan

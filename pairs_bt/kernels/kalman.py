@@ -299,7 +299,9 @@ def hedge_paths_each(
     for p in range(iy.shape[0]):
         factor_state(m0[p], cov0[p], state)
         hedge_path(levels[iy[p]], levels[ix[p]], q[p, 0], q[p, 1], r[p], False, state, path)
-        beta_out[p, :] = path[0]
-        alpha_out[p, :] = path[1]
-        e_out[p, :] = path[5]
-        s_out[p, :] = path[6]
+        # bar by bar: a slice set to an array makes numba compile the text of an error about their shapes
+        for t in range(path.shape[1]):
+            beta_out[p, t] = path[0, t]
+            alpha_out[p, t] = path[1, t]
+            e_out[p, t] = path[5, t]
+            s_out[p, t] = path[6, t]

@@ -95,8 +95,9 @@ def trade_rows(
     state = np.zeros(1, STATE)
     target = np.zeros(bars, np.int64)
     why = np.zeros(bars, np.int64)
-    n_trades = 0
-    n_fills = 0
+    # typed: of a bare 0 numba makes a type of its own, and compiles every callee for it as well
+    n_trades = np.int64(0)
+    n_fills = np.int64(0)
     for row in range(iy.size):
         s = state[0]
         s.want = s.want_bar = s.bet = s.blocked = s.dead = s.opened = s.leaving = 0
@@ -299,15 +300,17 @@ def _open(s, t, bet, held, y, x, spread, moments, row, rules, number, trade, fil
     trade.entry_y, trade.entry_x, trade.capital = y, x, rules.capital
     trade.convergence = trade.hedge_drift = trade.trade_cost = trade.rehedge_cost = 0.0
     trade.borrow = trade.naive_pnl = trade.turnover = 0.0
-    n_fills = _fill(s, t, 0, ENTRY_FILL, s.n_y, y, row, rules, trade, fills, n_fills, day)
-    return _fill(s, t, 1, ENTRY_FILL, s.n_x, x, row, rules, trade, fills, n_fills, day)
+    kind = np.int64(ENTRY_FILL)
+    n_fills = _fill(s, t, np.int64(0), kind, s.n_y, y, row, rules, trade, fills, n_fills, day)
+    return _fill(s, t, np.int64(1), kind, s.n_x, x, row, rules, trade, fills, n_fills, day)
 
 
 @njit(cache=True, nogil=True)
 def _close(s, t, reason, row, rules, trade, fills, n_fills, day):
     """Sell what is held at the marked prices."""
-    n_fills = _fill(s, t, 0, EXIT_FILL, -s.n_y, s.last_y, row, rules, trade, fills, n_fills, day)
-    n_fills = _fill(s, t, 1, EXIT_FILL, -s.n_x, s.last_x, row, rules, trade, fills, n_fills, day)
+    kind = np.int64(EXIT_FILL)
+    n_fills = _fill(s, t, np.int64(0), kind, -s.n_y, s.last_y, row, rules, trade, fills, n_fills, day)
+    n_fills = _fill(s, t, np.int64(1), kind, -s.n_x, s.last_x, row, rules, trade, fills, n_fills, day)
     trade.exit_bar, trade.reason = t, reason
     trade.exit_y, trade.exit_x = s.last_y, s.last_x
     if reason == DELISTED:
@@ -328,7 +331,8 @@ def _rehedge(s, t, wanted, row, rules, trade, fills, n_fills, day):
     change = -s.n_y * wanted - s.n_x
     s.n_x += change
     s.ratio = wanted
-    return _fill(s, t, 1, REHEDGE_FILL, change, s.last_x, row, rules, trade, fills, n_fills, day)
+    leg, kind = np.int64(1), np.int64(REHEDGE_FILL)
+    return _fill(s, t, leg, kind, change, s.last_x, row, rules, trade, fills, n_fills, day)
 
 
 @njit(cache=True, nogil=True)

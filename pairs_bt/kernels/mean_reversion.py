@@ -363,7 +363,9 @@ def spread_signals(
             last *= price_y[n_train - 1] / price_x[n_train - 1]
             for t in range(n_train, n):
                 share[p, t - n_train] = hedge[p, t - n_train] * (price_y[t] / price_x[t])
-        spread[p, :] = row[n_train:]
+        # bar by bar: a slice set to an array makes numba compile the text of an error about their shapes
+        for t in range(n_train, n):
+            spread[p, t - n_train] = row[t]
         _, bars = reversion(row[: n_train - 1], row[1:n_train])
         if rules.book:
             # max(round(.), 1) turns no reversion into the fastest pair

@@ -273,7 +273,14 @@ def _lanes(y: Floats, x: Floats, first_cov: Floats, still: bool, work: Floats, v
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _try(
-    y: Floats, x: Floats, power: float, first_cov: Floats, places: Floats, work: Floats, best: Floats, still: bool
+    y: Floats,
+    x: Floats,
+    power: float,
+    first_cov: Floats,
+    places: Floats,
+    work: Floats,
+    best: Floats,
+    still: bool | np.bool_,
 ) -> None:
     """Likelihood at the LANES ``places`` (2, LANES): log half-lives, log rho (not read where ``still``).
 
@@ -308,11 +315,13 @@ def _search(
     places = np.empty((2, LANES))
     wide = (longest - low) / (2 * LANES - 1)
     still[0] = moving[0] = BAD
+    # typed: of a bare True numba makes a type of its own, and compiles the callee for each
+    stands, moves = np.bool_(True), np.bool_(False)
     for half in range(2):
         for i in range(LANES):
             places[0, i] = low + (half * LANES + i) * wide
             places[1, i] = LOW
-        _try(y, x, power, first_cov, places, work, still, True)
+        _try(y, x, power, first_cov, places, work, still, stands)
     width = wide
     while width > CLOSE:
         first = max(still[1] - width, low)
@@ -320,13 +329,13 @@ def _search(
         width = (last - first) / (LANES - 1)
         for i in range(LANES):
             places[0, i] = first + i * width
-        _try(y, x, power, first_cov, places, work, still, True)
+        _try(y, x, power, first_cov, places, work, still, stands)
     tall = (HIGH - LOW) / (ROWS - 1)
     for k in range(ROWS):
         for i in range(LANES):
             places[0, i] = low + i * (longest - low) / (LANES - 1)
             places[1, i] = LOW + k * tall
-        _try(y, x, power, first_cov, places, work, moving, False)
+        _try(y, x, power, first_cov, places, work, moving, moves)
     along = 0.5 * (longest - low) / (LANES - 1)
     across = 0.5 * tall
     for k in range(POLISH):
@@ -341,7 +350,7 @@ def _search(
             cell = i if i < 4 else i + 1
             places[0, i] = min(max(at[1] + (cell // 3 - 1) * along, low), longest)
             places[1, i] = min(max(at[2] + (cell % 3 - 1) * across, LOW), HIGH)
-        _try(y, x, power, first_cov, places, work, moving, False)
+        _try(y, x, power, first_cov, places, work, moving, moves)
         if moving[0] == at[0]:
             along *= SHRINK
             across *= SHRINK

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -111,7 +111,11 @@ class RunData:
         return self._with_categories(self._spreads())
 
     def select_spreads(
-        self, keep: Callable[[pd.DataFrame], pd.DataFrame], *, test_end: pd.Timestamp | None = None
+        self,
+        keep: Callable[[pd.DataFrame], pd.DataFrame],
+        *,
+        test_end: pd.Timestamp | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """What `keep` returns of each window's spreads, joined; a stored run is read one window at a time.
 
@@ -122,9 +126,11 @@ class RunData:
             window on its own.
         test_end : Timestamp, optional
             Only this window.
+        columns : sequence of str, optional
+            The columns that `keep` looks at: of a stored run no others are read.
         """
         if self._spreads is not None and "spreads" not in self.__dict__:
-            return self._with_categories(self._spreads(keep=keep, test_end=test_end))
+            return self._with_categories(self._spreads(keep=keep, test_end=test_end, columns=columns))
         table = self.spreads
         return keep(table if test_end is None else table[table["test_end"] == test_end])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from pairs_bt.common.files import json_text, reason, remove_temporaries, replaci
 from pairs_bt.config.schema import Config
 from pairs_bt.config.writer import fingerprint, to_json, to_toml
 from pairs_bt.engine.identity import FORMAT, config_differences, differences
-from pairs_bt.engine.window_parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
+from pairs_bt.engine.window_parts import PARTS, SPREADS, Parts, parquet_options, spreads_path, to_arrow
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.runs.prices_in_folder import PRICES
 
@@ -156,11 +156,11 @@ def write_table(folder: Path, name: str, parts: Iterable[pa.Table]) -> None:
     with replacing(folder / f"{name}.parquet") as stream:
         for part in parts:
             if writer is None:
-                writer = pq.ParquetWriter(stream, part.schema, compression="zstd")
+                writer = pq.ParquetWriter(stream, part.schema, **parquet_options(part.schema))
             writer.write_table(part)
         if writer is None:
             empty = to_arrow(table_columns.empty(getattr(table_columns, name.upper())))
-            writer = pq.ParquetWriter(stream, empty.schema, compression="zstd")
+            writer = pq.ParquetWriter(stream, empty.schema, **parquet_options(empty.schema))
             writer.write_table(empty)
         writer.close()
 
@@ -309,11 +309,12 @@ def read_spreads(
     *,
     keep: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
     test_end: pd.Timestamp | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Read the partitions of the spreads, in the order of test ends; checked where `files` are given.
 
     `keep` picks rows and columns of each partition as it is read, so that no more than those are held; `test_end`
-    reads one partition only.
+    reads one partition only, `columns` (None: all) no others than those and ``test_end``.
     """
     if files is None:
         paths = sorted((folder / SPREADS).glob("test_end=*/part-0.parquet"))
@@ -324,7 +325,7 @@ def read_spreads(
         stamp = pd.Timestamp(path.parent.name.partition("=")[2]).as_unit("us")
         if test_end is not None and stamp != test_end:
             continue
-        part = _to_frame(path)
+        part = _to_frame(path, None if columns is None else [name for name in columns if name != "test_end"])
         part.insert(0, "test_end", np.full(len(part), stamp.to_datetime64()))
         parts.append(part if keep is None else keep(part))
     return pd.concat(parts, ignore_index=True) if parts else table_columns.empty(table_columns.SPREADS)

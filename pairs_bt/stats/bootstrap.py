@@ -17,6 +17,7 @@ Politis, D. N. and Romano, J. P. (1994), "The stationary bootstrap", JASA 89, 13
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,63 @@ def check_settings(block: int, level: float) -> None:
         raise ValueError(f"block is {block}: a block has at least one day, 126 spans the six-month overlap")
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is {level}: a confidence level lies between 0 and 1, usually 0.95")
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Resampled days as blocks that follow each other, drawn once for all that is measured on the same days.
+
+    Attributes
+    ----------
+    days : int
+        Days of the sample.
+    start, length : numpy.ndarray of int64
+        First day and days of each block; a block may run past the last day and goes on with the first.
+    first : numpy.ndarray of int64
+        Number of each resample's first block.
+    """
+
+    days: int
+    start: npt.NDArray[np.int64]
+    length: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+
+    def means(self, values: FloatArray) -> FloatArray:
+        """Mean of each column of `values` (days, k) in each resample: (draws, k), by differences of running sums."""
+        running = np.zeros((2 * self.days + 1, values.shape[1]))
+        np.cumsum(np.concatenate([values, values]), axis=0, out=running[1:])
+        out = np.empty((self.first.size, values.shape[1]))
+        ends = np.append(self.first[1:], self.start.size)
+        # Some resamples at a time: a table of all blocks by all columns would be large.
+        for low in range(0, self.first.size, _CHUNK):
+            first = self.first[low : low + _CHUNK]
+            at = slice(first[0], ends[low + first.size - 1])
+            start = self.start[at]
+            sums = running[start + self.length[at]] - running[start]
+            out[low : low + first.size] = np.add.reduceat(sums, first - first[0], axis=0) / self.days
+        return out
+
+
+_CHUNK = 64
+
+
+def stationary_resamples(n: int, block: int, draws: int, seed: int) -> Resamples:
+    """Draw resamples of `n` days in blocks of mean length `block`: those of `stationary_bootstrap_indices`."""
+    rng = np.random.default_rng(seed)
+    starts, lengths, counts = [], [], []
+    for first in range(0, draws, _CHUNK):
+        days = stationary_bootstrap_indices(rng, n, block, min(_CHUNK, draws - first))
+        # A block begins where a day does not follow the one before it.
+        follows = days[:, :-1] + 1
+        follows[follows == n] = 0
+        begins = np.ones(days.shape, dtype=np.bool_)
+        begins[:, 1:] = days[:, 1:] != follows
+        at = np.flatnonzero(begins)
+        starts.append(days.ravel()[at])
+        lengths.append(np.diff(at, append=days.size))
+        counts.append(np.count_nonzero(begins, axis=1))
+    first_of = np.cumsum(np.concatenate(counts)) - np.concatenate(counts)
+    return Resamples(n, np.concatenate(starts), np.concatenate(lengths), first_of)
 
 
 def stationary_bootstrap_indices(rng: np.random.Generator, n: int, block: int, draws: int) -> npt.NDArray[np.int64]:

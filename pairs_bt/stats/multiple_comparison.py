@@ -16,17 +16,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pairs_bt.stats.bootstrap import (
+    Resamples,
     check_draws,
     check_settings,
     checked_frame,
     representatives,
-    stationary_bootstrap_indices,
+    stationary_resamples,
     unusable,
 )
 
 Floats = NDArray[np.float64]
-
-_CHUNK = 64
 
 
 def model_confidence_set(
@@ -75,7 +74,7 @@ def _range_pvalues(losses: Floats, draws: int, block: int, seed: int) -> list[fl
     mean = losses.mean(axis=0)
     # d_ij = L_i - L_j over the sample, and its deviation in each resample
     gap = mean[:, None] - mean[None, :]
-    resampled = _resampled_means(losses - mean, draws, block, seed)
+    resampled = stationary_resamples(len(losses), block, draws, seed).means(losses - mean)
     gaps = resampled[:, :, None] - resampled[:, None, :]
     spread = np.sqrt((gaps**2).mean(axis=0) + np.eye(models))
     gap, gaps = gap / spread, gaps / spread
@@ -117,8 +116,9 @@ def superior_predictive_ability(
     frame = checked_frame(returns)
     kept, repeats, reasons = representatives(frame, block)
     found: dict[str, tuple[float, float, float]] = {}
+    drawn = stationary_resamples(len(frame), block, draws, seed) if kept else None
     for name in kept:
-        *pvalues, _ = superiority(frame[kept], name, draws=draws, block=block, seed=seed)
+        *pvalues, _ = superiority(frame[kept], name, draws=draws, block=block, seed=seed, drawn=drawn)
         found[name] = (pvalues[0], pvalues[1], pvalues[2])
     nothing = (math.nan, math.nan, math.nan)
     rows = [(*found.get(repeats.get(name, name), nothing), reasons.get(name, "")) for name in frame.columns]
@@ -126,13 +126,14 @@ def superior_predictive_ability(
 
 
 def superiority(
-    returns: pd.DataFrame, base: str, *, draws: int, block: int, seed: int
+    returns: pd.DataFrame, base: str, *, draws: int, block: int, seed: int, drawn: Resamples | None = None
 ) -> tuple[float, float, float, str]:
     """p-values of "no column earns more than the base" (Hansen 2005), as `arch.bootstrap.SPA` gives them.
 
     The statistic is the largest mean daily difference to the base, without studentising; the columns' means are
     recentred in the stationary bootstrap by the three rules of the paper. Blocks are summed by differences of running
-    sums, so that hundreds of columns cost no more than their blocks.
+    sums, so that hundreds of columns cost no more than their blocks. `drawn` are the resamples of these days, block,
+    draws and seed where a caller has them already.
 
     Returns
     -------
@@ -154,7 +155,8 @@ def superiority(
     # Relevant in the consistent version: mean >= -sqrt(2 log log n var / n).
     bound = -np.sqrt(_long_run_variance(gaps - mean, block) / days * 2.0 * max(math.log(math.log(days)), 0.0))
     centres = np.array([np.maximum(mean, 0.0), np.where(mean >= bound, mean, 0.0), mean])
-    resampled = _resampled_means(gaps - mean, draws, block, seed) + mean
+    drawn = drawn or stationary_resamples(days, block, draws, seed)
+    resampled = drawn.means(gaps - mean) + mean
     most = (resampled[:, None, :] - centres[None, :, :]).max(axis=2)
     lower, consistent, upper = (most > mean.max()).mean(axis=0)
     return float(lower), float(consistent), float(upper), ""
@@ -171,22 +173,3 @@ def _long_run_variance(centred: Floats, block: int) -> Floats:
     weight = (1.0 - lag / n) * stay**lag + lag / n * stay ** (n - lag)
     weight[0] = 0.5
     return np.asarray(np.maximum(2.0 * (weight * products).sum(axis=0), 0.0))
-
-
-def _resampled_means(centred: Floats, draws: int, block: int, seed: int) -> Floats:
-    n = len(centred)
-    running = np.zeros((2 * n + 1, centred.shape[1]))
-    np.cumsum(np.concatenate([centred, centred]), axis=0, out=running[1:])
-    out = np.empty((draws, centred.shape[1]))
-    rng = np.random.default_rng(seed)
-    for first in range(0, draws, _CHUNK):
-        days = stationary_bootstrap_indices(rng, n, block, min(_CHUNK, draws - first))
-        # A block begins where a day does not follow the one before it.
-        begins = np.ones(days.shape, dtype=bool)
-        begins[:, 1:] = days[:, 1:] != (days[:, :-1] + 1) % n
-        row, column = np.nonzero(begins)
-        length = np.diff(np.append(row * n + column, days.size))
-        start = days[row, column]
-        sums = running[start + length] - running[start]
-        out[first : first + len(days)] = np.add.reduceat(sums, np.flatnonzero(column == 0), axis=0) / n
-    return out

@@ -129,6 +129,7 @@ def test_a_variant_that_never_traded_has_no_volatility_and_its_dashes_have_a_rea
 def test_nothing_in_process_warns_of_names_outside_a_category(prices: pd.DataFrame, tmp_path: Path) -> None:
     """pandas 3 deprecates a Categorical with values outside its categories: all reads of spreads go through one."""
     config = Config.from_dict({"selection": {"keep": "selected"}, "universe": {"pairs": [["AAA", "BBB"]]}})
+    wanted = ["test_end", "y", "spread"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         made = pairs_bt.run(config, prices=prices)
@@ -139,6 +140,8 @@ def test_nothing_in_process_warns_of_names_outside_a_category(prices: pd.DataFra
             last = one.spreads["test_end"].max()
             some = one.select_spreads(lambda part: part[part["y"] == "AAA"], test_end=last)
             assert some["y"].notna().all()
+            drawn = one.select_spreads(lambda part: part[wanted], test_end=last, columns=wanted)
+            pd.testing.assert_frame_equal(drawn, one.select_spreads(lambda part: part, test_end=last)[wanted])
             one.plot.pair("AAA/BBB")
             one._repr_html_()
     pd.testing.assert_frame_equal(made.spreads, stored.spreads)

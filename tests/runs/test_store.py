@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pairs_bt.backtest import table_columns
 from pairs_bt.common.files import reason, remove_temporaries, replacing, sha256_of, write_text
 from pairs_bt.common.lock import LOCK, folder_lock
-from pairs_bt.engine.window_parts import to_arrow
+from pairs_bt.engine.window_parts import parquet_options, to_arrow
 from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.runs import run_folder
 
@@ -50,6 +51,38 @@ def test_bytes_are_synced_before_the_name_and_the_name_before_the_return(tmp_pat
     monkeypatch.setattr(os, "replace", lambda a, b: (order.append("rename"), replace(a, b)))
     write_text(tmp_path / "table", "x")
     assert order == ["file", "rename", "folder"] or not Path("/proc/self/fd").exists()
+
+
+def _every_kind_of_column() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "date": pd.to_datetime(["2020-01-02", None, "2020-01-03"]).as_unit("us"),
+            "y": pd.array(["A", "B", "A"], dtype="str"),
+            "x": pd.Categorical(["C", "A", "C"], categories=["A", "B", "C"]),
+            "ratio": [0.5, float("nan"), -0.0],
+            "side": [1, -1, 1],
+            "selected": [True, False, True],
+        }
+    )
+
+
+def test_a_frame_becomes_the_table_that_pyarrow_makes_of_it():
+    for frame in (_every_kind_of_column(), _every_kind_of_column()[:0], table_columns.empty(table_columns.TRADES)):
+        expected = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+        assert to_arrow(frame).equals(expected, check_metadata=True)
+
+
+def test_numbers_are_written_plain_and_names_with_their_range(tmp_path):
+    table = to_arrow(_every_kind_of_column())
+    pq.write_table(table, tmp_path / "t.parquet", **parquet_options(table.schema))
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    group = file.metadata.row_group(0)
+    columns = {group.column(k).path_in_schema: group.column(k) for k in range(group.num_columns)}
+    assert not columns["ratio"].has_dictionary_page
+    assert columns["ratio"].statistics is None
+    assert columns["y"].has_dictionary_page
+    assert columns["y"].statistics.min == "A"
+    pd.testing.assert_frame_equal(file.read().to_pandas(), _every_kind_of_column())
 
 
 def test_temporaries_of_a_killed_writer_are_removed(tmp_path):

@@ -15,7 +15,8 @@ from scipy.stats import t as student
 
 from benchmarks import interval_coverage as coverage
 from pairs_bt.stats import comparison
-from pairs_bt.stats.bootstrap import sharpe_contributions, stationary_bootstrap_indices
+from pairs_bt.stats.bootstrap import sharpe_contributions, stationary_bootstrap_indices, stationary_resamples
+from pairs_bt.stats.multiple_comparison import superiority
 from pairs_bt.stats.performance import sharpe
 from pairs_bt.stats.sharpe_difference import holm
 from pairs_bt.stats.verdict import Outcome, VerdictInputs, verdict
@@ -102,6 +103,26 @@ def test_blocks_are_consecutive_days_of_the_mean_length():
     assert days.max() == 499
     # A day starts a new block with probability 1/25, and then follows its predecessor by luck in 1/500.
     assert abs(1 - follows.mean() - 0.04) < 0.002
+
+
+@pytest.mark.parametrize("block", [1, 25, 400])
+def test_resamples_are_the_days_of_the_bootstrap_as_blocks(block):
+    drawn = stationary_resamples(500, block, 150, seed=3)
+    days = stationary_bootstrap_indices(np.random.default_rng(3), 500, block, 150)
+    written = np.concatenate([np.arange(a, a + n) % 500 for a, n in zip(drawn.start, drawn.length, strict=True)])
+    np.testing.assert_array_equal(written, days.ravel())
+    np.testing.assert_array_equal(
+        np.cumsum(drawn.length)[drawn.first] - drawn.length[drawn.first], 500 * np.arange(150)
+    )
+    values = np.random.default_rng(8).normal(size=(500, 3))
+    assert_allclose(drawn.means(values), values[days].mean(axis=1), atol=1e-15)
+
+
+def test_a_variant_is_tested_on_the_same_resamples_alone_or_among_all():
+    returns = four_variants(600)
+    table = comparison.superior_predictive_ability(returns, draws=200, block=30, seed=4)
+    for name in returns.columns:
+        assert superiority(returns, name, draws=200, block=30, seed=4)[:3] == tuple(table.loc[name][:3]), name
 
 
 def test_intervals_are_blind_to_scale():

@@ -102,7 +102,7 @@ def _pictures(run: RunData, table: pd.DataFrame) -> dict[int, Any] | None:
         return pd.DataFrame(found)
 
     try:
-        spreads = run.select_spreads(keep)
+        spreads = run.select_spreads(keep, columns=[*_KEY, "variant", "date", "spread"])
     except DataError:
         return None
     marks = _marks(run, wanted)

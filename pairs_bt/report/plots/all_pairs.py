@@ -95,7 +95,7 @@ def relative_paths(run: RunData) -> tuple[str, npt.NDArray[np.float64], dict[str
         return part.loc[wanted, [*key, "variant", "hedge_ratio"]]
 
     try:
-        table = run.select_spreads(keep)
+        table = run.select_spreads(keep, columns=["date", *key, "variant", "hedge_ratio"])
     except DataError:
         return None
     if table.empty:
