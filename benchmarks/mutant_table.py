@@ -40,7 +40,7 @@ _PERFORMANCE = "tests/stats/test_performance.py"
 _COMPARE = "tests/stats/test_compare.py"
 
 MUTANTS: list[Mutant] = [
-    *_rows("thresholds-", "pairs_bt/kernels/cointegration.py", _COINTEGRATION, [
+    *_rows("thresholds-", "pairs_bt/kernels/scan/cointegration.py", _COINTEGRATION, [
         ("(product / inputs.total[j]) > COLLINEAR:", "(product / inputs.total[j]) >= COLLINEAR:",
          "test_the_collinear_threshold_is_exclusive"),
         ("COLLINEAR = 100.0 * math", "COLLINEAR = 120.0 * math", "test_pairs_beside_the_collinear_threshold"),
@@ -54,7 +54,7 @@ MUTANTS: list[Mutant] = [
          "test_a_tie_of_criteria_goes_to_the_fewer_lags"),
         ("* (m + 1) / rows) <= best:", "* (m + 1) / rows) < best:", "test_a_tie_of_criteria_goes_to_the_fewer_lags"),
     ]),
-    *_rows("cointegration-", "pairs_bt/kernels/cointegration.py", _COINTEGRATION, [
+    *_rows("cointegration-", "pairs_bt/kernels/scan/cointegration.py", _COINTEGRATION, [
         ("math.exp(2.0 * (lag - lags) / rows)", "math.exp(1.0 * (lag - lags) / rows)",
          "test_library_functions_equal_statsmodels"),
         ("math.exp(8.0 * (order - m - 1) / rows)", "math.exp(4.0 * (order - m - 1) / rows)",

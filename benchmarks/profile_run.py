@@ -18,7 +18,7 @@ CONFIG = Path(__file__).resolve().parents[1] / "configs" / "book_size.toml"
 STAGES = (
     ("universe and its checks", "runner.py", "open_study"),
     ("levels of a window (local level filter; first call loads numba)", "signals.py", "window_levels"),
-    ("scan: kernel", "cointegration.py", "scan_pairs"),
+    ("scan: kernels", "cointegration.py", "scan_chunk"),
     ("regression filter: kernel", "kalman.py", "hedge_paths"),
     ("spread, half-life, z-score: kernel", "mean_reversion.py", "spread_signals"),
     ("trades, twice (both fill lags): kernel", "ledger.py", "trade_rows"),

@@ -51,6 +51,7 @@ MOVED = {
     "pairs_bt.identity": "pairs_bt.engine.identity",
     "pairs_bt.inference": "pairs_bt.stats.bootstrap",
     "pairs_bt.interrupt": "pairs_bt.cli.terminal.interrupt",
+    "pairs_bt.kernels.cointegration": "pairs_bt.kernels.scan.cointegration",
     "pairs_bt.kernels.likelihood": "pairs_bt.kernels.kalman_mle",
     "pairs_bt.kernels.matrix": "pairs_bt.kernels.online.hedge_matrix",
     "pairs_bt.kernels.measures": "pairs_bt.kernels.pair_distance",

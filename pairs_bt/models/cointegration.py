@@ -15,29 +15,20 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import config as numba_config
 
 from pairs_bt.errors import DataError
-from pairs_bt.kernels import cointegration as kernel
-from pairs_bt.kernels.cointegration import ScanInputs
+from pairs_bt.kernels.scan import cointegration as kernel
+from pairs_bt.kernels.scan import lanes
 from pairs_bt.models.johansen_pvalues import last_pvalues, max_eig_pvalues, trace_pvalues
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "MIN_BARS",
-    "REASONS",
-    "EngleGranger",
-    "Johansen",
-    "ScanInputs",
-    "ScanResult",
-    "engle_granger",
-    "johansen",
-    "prepare",
-    "scan",
-    "scan_chunk",
-    "var_order",
-]
+    "MIN_BARS", "REASONS", "EngleGranger", "Johansen", "ScanInputs", "ScanResult", "engle_granger", "johansen",
+    "prepare", "scan", "scan_chunk", "var_order",
+]  # fmt: skip
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -58,6 +49,8 @@ REASONS: dict[int, str] = {
 }
 
 _CHUNK = 2048
+# Tickers whose facts and transforms (some 20 kB each at 504 bars) stay in a core's second-level cache.
+_BLOCK = 16
 # One kind of array, so that no kernel is compiled twice: pandas hands out read-only ones.
 _PLAIN: list[Literal["C", "W"]] = ["C", "W"]
 
@@ -116,6 +109,21 @@ def _largest_order(bars: int) -> int:
     return min(round(12 * (bars / 100.0) ** (1 / 4.0)), (bars - 3) // 3)
 
 
+class ScanInputs(kernel.ScanInputs):
+    """What depends on one ticker alone, as the kernel for one pair reads it, and in `four` as four in step read it.
+
+    `four` is None where every pair goes through the kernel for one pair: too few bars, or no compiled code.
+    """
+
+    four: lanes.LaneInputs | None = None
+
+
+def _prepare(levels: Floats) -> ScanInputs:
+    bars = levels.shape[1]
+    lags = max(_largest_lag(bars), 1)
+    return ScanInputs(*kernel.prepare(np.require(levels, np.float64, _PLAIN), lags, max(_largest_order(bars), 1)))
+
+
 def prepare(levels: Floats) -> ScanInputs:
     """Compute what depends on one ticker alone, once for a window.
 
@@ -129,9 +137,34 @@ def prepare(levels: Floats) -> ScanInputs:
     ScanInputs
         For `scan_chunk`. Immutable in use: any number of threads may read it.
     """
-    bars = levels.shape[1]
-    lags = max(_largest_lag(bars), 1)
-    return kernel.prepare(np.require(levels, np.float64, _PLAIN), lags, max(_largest_order(bars), 1))
+    inputs = _prepare(levels)
+    if levels.shape[1] >= MIN_BARS and not numba_config.DISABLE_JIT:  # type: ignore[attr-defined]
+        inputs.four = _lane_inputs(inputs)
+    return inputs
+
+
+def _lane_inputs(one: ScanInputs) -> lanes.LaneInputs:
+    """The facts of `one` in the order in which four pairs in step read them."""
+    tickers, bars = one.z.shape
+    lags = one.lags
+    wide = lanes.STEP * (-(-bars // lanes.STEP) + 2)
+    z, e = np.zeros((tickers, wide)), np.zeros((tickers, wide))
+    z[:, :bars], e[:, :bars] = one.z, one.e
+    last = np.arange(bars - 1, bars - lags - 2, -1)
+    facts = [one.z[:, last], one.z[:, : lags + 1], one.e[:, last], one.e[:, : 2 * lags + 2], one.diff_diff]
+    facts += [one.level_diff, np.column_stack([one.total, one.level_sum, one.level_square])]
+    facts.append(np.zeros((tickers, -sum(fact.shape[1] for fact in facts) % 4)))
+    stretches, points = lanes.transform_size(bars, lags)
+    cosine, sine, back = lanes.turning_tables(lags, points)
+    kept, around = np.zeros((2, tickers * 2 * points * stretches))
+    lanes.transform(e.ravel(), wide, bars, lags, stretches, points, cosine, sine, kept, around)
+    table = np.concatenate(facts, axis=1)
+    lag_weight = np.exp(2.0 * np.arange(-lags, 1) / (bars - lags - 1))
+    order_weight = np.exp(8.0 * np.arange(-one.order_max, 1) / (bars - one.order_max))
+    return lanes.LaneInputs(
+        z.ravel(), e.ravel(), table.ravel(), kept, around, back, lag_weight, order_weight, bars, wide, table.shape[1],
+        lags, one.order_max, stretches, points,
+    )  # fmt: skip
 
 
 def scan_chunk(
@@ -153,18 +186,38 @@ def scan_chunk(
     ScanResult
         Statistics equal to statsmodels'. `var_order` is the AIC order p itself (0 occurs: levels without memory).
     """
-    pairs = len(i)
+    pairs, book = len(i), var_order == "book"
     values = np.full((8, pairs), np.nan)
     orders = np.full((3, pairs), -1, np.int64)
     codes = np.full(pairs, kernel.TOO_FEW_BARS, np.int8)
     fallback = np.zeros(pairs, np.bool_)
-    if inputs.z.shape[1] >= MIN_BARS:
+    if pairs and inputs.z.shape[1] >= MIN_BARS:
         first, second = np.require(i, np.int64, _PLAIN), np.require(j, np.int64, _PLAIN)
-        kernel.scan_pairs(inputs, first, second, var_order == "book", values, orders, codes, fallback)
+        stats = np.empty((4, pairs))
+        todo = np.arange(pairs)
+        if inputs.four is not None:
+            codes[:] = kernel.TESTED
+            todo = _scan_in_step(inputs.four, first, second, book, stats, orders)
+            orders[:, todo] = -1
+        if todo.size:
+            kernel.test_pairs(inputs, first, second, todo, book, stats, orders, codes, fallback)
+        kernel.fill_values(stats, orders, codes, inputs.z.shape[1], book, values)
     stat12, p12, stat21, p21, trace0, trace1, eig0, eig1 = values
     return ScanResult(
         stat12, p12, orders[0], stat21, p21, orders[1], orders[2], trace0, trace1, eig0, eig1, codes, fallback
     )
+
+
+def _scan_in_step(
+    four: lanes.LaneInputs, first: Integers, second: Integers, book: bool, stats: Floats, orders: Integers
+) -> Integers:
+    """Fill stats and orders of the pairs whose decisions are clear; places of the pairs that are left."""
+    # By blocks of second tickers, which stay in the cache; no pair's numbers depend on the order.
+    order = np.lexsort((first, second // _BLOCK))
+    clear, found, chosen = np.zeros(order.size, np.bool_), np.empty_like(stats), np.empty_like(orders)
+    lanes.test_lanes(four, lanes.make_work(four), first[order], second[order], book, found, chosen, clear)
+    stats[:, order], orders[:, order] = found, chosen
+    return np.sort(order[~clear])
 
 
 #: 5% value of the Dickey-Fuller t of a series about its mean (MacKinnon 2010, table 1, one series, constant).
@@ -262,7 +315,7 @@ def engle_granger(y: npt.ArrayLike, x: npt.ArrayLike) -> EngleGranger:
     ----------
     Engle and Granger (1987), Econometrica 55; MacKinnon (1994), Journal of Business & Economic Statistics 12.
     """
-    inputs = prepare(_two_series(y, x))
+    inputs = _prepare(_two_series(y, x))
     code, stat, lag = kernel.engle_granger_pair(inputs, 0, 1)
     _raise_refused(code)
     return EngleGranger(float(stat), float(kernel.mackinnon_pvalue(stat)), int(lag))
@@ -305,7 +358,7 @@ def johansen(y: npt.ArrayLike, x: npt.ArrayLike, k_ar_diff: int = 1) -> Johansen
             f"k_ar_diff is {k_ar_diff}; with {bars} bars it must be from 1 to {largest}. Zero is not offered, because "
             "statsmodels, which this function equals, uses y[t] for y[t-1] there (its issue 7459)."
         )
-    inputs = prepare(pair)
+    inputs = _prepare(pair)
     code, *_ = kernel.engle_granger_pair(inputs, 0, 1)
     if code != kernel.SINGULAR:
         _raise_refused(code)
@@ -325,7 +378,7 @@ def var_order(y: npt.ArrayLike, x: npt.ArrayLike) -> int:
     Equal to `statsmodels.tsa.api.VAR(levels).select_order().aic`: orders 0 to round(12 (n/100)^(1/4)), on one sample.
     Parameters and errors as `engle_granger`.
     """
-    inputs = prepare(_two_series(y, x))
+    inputs = _prepare(_two_series(y, x))
     code, *_ = kernel.engle_granger_pair(inputs, 0, 1)
     if code != kernel.SINGULAR:
         _raise_refused(code)

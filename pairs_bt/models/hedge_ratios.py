@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pairs_bt.kernels.cointegration import TESTED, johansen_design
 from pairs_bt.kernels.hedge_ratios import rolling_lines
 from pairs_bt.kernels.kalman import hedge_paths
+from pairs_bt.kernels.scan.cointegration import TESTED, johansen_design
 from pairs_bt.models import cointegration
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pairs_bt.errors import DataError
-from pairs_bt.kernels import cointegration as kernel
+from pairs_bt.kernels.scan import cointegration as kernel
 from pairs_bt.models import cointegration as ct
 from tests.twins import cointegration as twin
 

@@ -768,50 +768,64 @@ def _scan_design(inputs: ScanInputs, i: int, j: int, book: bool, stats: np.ndarr
 
 
 @_loop
-def scan_pairs(
+def test_pairs(
     inputs: ScanInputs,
     first: np.ndarray,
     second: np.ndarray,
+    todo: np.ndarray,
     book: bool,
-    values: np.ndarray,
+    stats: np.ndarray,
     orders: np.ndarray,
     codes: np.ndarray,
     fallback: np.ndarray,
 ) -> None:
-    """Fill what can be tested; the rest of the outputs keeps what it holds (NaN, -1).
+    """Fill stats, orders, codes and fallback of the pairs at the places `todo`; the others keep what they hold.
 
-    Rows of values: stat 12, p 12, stat 21, p 21, trace0, trace1, max_eig0, max_eig1.
-    Rows of orders: lag 12, lag 21, VAR order.
+    Rows of stats: Engle-Granger 12 and 21, larger and smaller squared canonical correlation.
+    Rows of orders: lag 12, lag 21, VAR order; untouched where a pair cannot be tested.
     """
     w = make_work(inputs.lags)
-    stats = np.empty(4)
+    found = np.empty(4)
     chosen = np.zeros(3, np.int64)
-    n = inputs.z.shape[1]
-    for pair in range(first.size):
+    for pair in todo:
         i, j = first[pair], second[pair]
         codes[pair] = _refusal(inputs, i, j)
         fallback[pair] = False
         if codes[pair] != TESTED:
             continue
-        if not _scan_moments(inputs, w, i, j, book, stats, chosen):
+        if not _scan_moments(inputs, w, i, j, book, found, chosen):
             fallback[pair] = True
-            if not _scan_design(inputs, i, j, book, stats, chosen):
+            if not _scan_design(inputs, i, j, book, found, chosen):
                 codes[pair] = SINGULAR
                 continue
-        rows = n - 1 - _k_ar_diff(chosen[2], book)
-        larger, smaller = stats[2], stats[3]
-        if not (math.isfinite(stats[0]) and math.isfinite(stats[1]) and larger < 1.0 and smaller >= 0.0):
+        if not (math.isfinite(found[0]) and math.isfinite(found[1]) and found[2] < 1.0 and found[3] >= 0.0):
             codes[pair] = SINGULAR
             continue
+        for at in range(4):
+            stats[at, pair] = found[at]
+        for at in range(3):
+            orders[at, pair] = chosen[at]
+
+
+@_loop
+def fill_values(
+    stats: np.ndarray, orders: np.ndarray, codes: np.ndarray, n: int, book: bool, values: np.ndarray
+) -> None:
+    """Fill the values of the pairs that were tested, over n bars; the rest keeps what it holds (NaN).
+
+    Rows of values: stat 12, p 12, stat 21, p 21, trace0, trace1, max_eig0, max_eig1.
+    """
+    for pair in range(codes.size):
+        if codes[pair] != TESTED:
+            continue
+        rows = n - 1 - _k_ar_diff(orders[2, pair], book)
         # max-eigenvalue_r = -T log(1 - lambda_r); the trace sums those from r on.
-        eig0, eig1 = -rows * math.log1p(-larger), -rows * math.log1p(-smaller)
-        values[0, pair] = stats[0]
-        values[1, pair] = mackinnon_pvalue(stats[0])
-        values[2, pair] = stats[1]
-        values[3, pair] = mackinnon_pvalue(stats[1])
+        eig0, eig1 = -rows * math.log1p(-stats[2, pair]), -rows * math.log1p(-stats[3, pair])
+        values[0, pair] = stats[0, pair]
+        values[1, pair] = mackinnon_pvalue(stats[0, pair])
+        values[2, pair] = stats[1, pair]
+        values[3, pair] = mackinnon_pvalue(stats[1, pair])
         values[4, pair] = eig0 + eig1
         values[5, pair] = eig1
         values[6, pair] = eig0
         values[7, pair] = eig1
-        for at in range(3):
-            orders[at, pair] = chosen[at]
