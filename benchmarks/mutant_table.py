@@ -170,12 +170,12 @@ MUTANTS: list[Mutant] = [
         ("(train == train[:, :1]).all(axis=1)", "(train[:, :2] == train[:, :1]).all(axis=1)",
          "test_a_ticker_that_stood_still_for_two_days_is_not_constant"),
     ]),
-    *_rows("distance-", "pairs_bt/kernels/pair_distance.py", "tests/models/test_distance.py", [
+    *_rows("distance-", "pairs_bt/kernels/scan/pair_distance.py", "tests/models/test_distance.py", [
         ("np.sqrt(spread / (bars - 1))", "np.sqrt(spread / bars)", "test_measures_are_pandas"),
         ("out[p, DISTANCE] = square", "out[p, DISTANCE] = spread", "test_measures_are_pandas"),
         ("middle = 0.5 * (bars - 1)", "middle = 0.5 * bars", "test_measures_are_pandas"),
     ]),
-    *_rows("ranking-", "pairs_bt/models/pair_distance.py", "tests/models/test_distance.py", [
+    *_rows("ranking-", "pairs_bt/models/scan/pair_distance.py", "tests/models/test_distance.py", [
         ("else -measures[:, kernel.RETURN_CORRELATION]", "else measures[:, kernel.RETURN_CORRELATION]",
          "test_the_ranking_puts_the_nearest_first"),
         ("index[:, 1:] / index[:, :-1] - 1.0", "index[:, 1:] - index[:, :-1]", "test_measures_are_pandas"),

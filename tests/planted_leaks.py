@@ -24,6 +24,7 @@ from pairs_bt.backtest.windows import Window
 from pairs_bt.config.schema import Config, Filter, Windows
 from pairs_bt.engine import pipeline
 from pairs_bt.models.mean_reversion import half_life
+from pairs_bt.models.scan.partial_cointegration import changes_of
 from pairs_bt.runs import build
 
 Patch = pytest.MonkeyPatch
@@ -189,6 +190,13 @@ def scanned_over_the_trade_window(patch: Patch) -> None:
     patch.setattr(study.WindowContext, "train", property(lambda self: self.levels.raw))
 
 
+def partial_cointegration_over_the_trade_window(patch: Patch) -> None:
+    def leaky(self: study.WindowContext) -> np.ndarray:
+        return changes_of(self.levels.raw[self.codes == 0])
+
+    patch.setattr(study.WindowContext, "partial_inputs", property(leaky))
+
+
 def filled_at_the_signals_close(patch: Patch) -> None:
     original = window_tasks.trade_pairs
 
@@ -286,6 +294,12 @@ LEAKS = (
         ("filter.smooth={transition_cov=0.05,observation_cov=1.0}",),
     ),
     Leak("RTS smoother for the hedge filter", "hedge ratio", smoothed_hedge_ratio),
+    Leak(
+        "partial cointegration fitted over the trade window",
+        "scan",
+        partial_cointegration_over_the_trade_window,
+        ("selection.tests=['engle_granger','partial']", "selection.combine=any"),
+    ),
     Leak("fill at the signal's own close", "fills", filled_at_the_signals_close),
     Leak("the same, stamped a bar earlier", "fills", filled_at_the_signals_close_and_stamped_a_bar_earlier),
     Leak("fill at yesterday's price", "fills", filled_at_yesterdays_price),

@@ -305,9 +305,11 @@ def _rules_between_keys(model: type[BaseModel], tables: dict[str, Any]) -> list[
     if isinstance(start, date) and isinstance(end, date) and end <= start:
         problems.append(f"data.end = {end}: must be after data.start = {start}.")
     tests = get("selection", "tests")
-    if get("selection", "multiplicity") in ("bh", "by") and "engle_granger" not in tests:
+    with_pvalues = [name for name in ("engle_granger", "partial") if isinstance(tests, (list, tuple)) and name in tests]
+    if get("selection", "multiplicity") in ("bh", "by") and not with_pvalues:
         problems.append(
-            "selection.multiplicity: needs p-values, which only 'engle_granger' gives; add it to selection.tests."
+            "selection.multiplicity: needs p-values, which 'engle_granger' and 'partial' give; add one to "
+            "selection.tests."
         )
     if tests in ([], ()) and get("universe", "pairs") == "all" and get("selection", "method") == "cointegration":
         problems.append(

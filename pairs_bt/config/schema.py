@@ -132,7 +132,7 @@ class Windows(Table):
     entry_within: Period = "3M"
 
 
-Test = Literal["engle_granger", "johansen"]
+Test = Literal["engle_granger", "johansen", "partial"]
 
 
 class Selection(Table):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pairs_bt.errors import DataError
-from pairs_bt.models.pair_distance import MEASURES, measure_pairs, pair_measures, prepare, ranking
+from pairs_bt.models.scan.pair_distance import MEASURES, measure_pairs, pair_measures, prepare, ranking
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Loops over all pairs of a universe, beside the tests of cointegration."""
