@@ -15,7 +15,7 @@ from pairs_bt.backtest.hedge_rules import FilterPath, Variant, variants
 from pairs_bt.backtest.held_ratios import HeldRatios, held_ratios
 from pairs_bt.backtest.ledger import BLOCK, LedgerResult, trade_pairs
 from pairs_bt.backtest.selection import ScanColumns, eligibility_reasons, y_is_first
-from pairs_bt.backtest.signals import SignalSet, filter_pairs, make_signals
+from pairs_bt.backtest.signals import SignalSet, filter_pairs, make_signals, score_centre
 from pairs_bt.backtest.study import Study, WindowContext
 from pairs_bt.config.schema import Selection, reads, slot_parts
 from pairs_bt.kernels import ledger as kernel
@@ -186,6 +186,7 @@ def pair_paths(study: Study, k: int, candidates: Candidates, lo: int, hi: int) -
     "signal.interest",
     "signal.stop",
     "signal.z",
+    "signal.s_score",
     "execution.cost_bps",
     "execution.spread",
     but=("hedge.variants", "hedge.rehedge"),
@@ -194,9 +195,10 @@ def rule_signals(
     study: Study, k: int, path: FilterPath, rule: str, candidates: Candidates, lo: int, hi: int
 ) -> SignalSet:
     """Signals of the candidates `lo` to `hi` of window `k` under one hedge rule."""
-    context = study.context(k)
-    y, x = candidates.y[lo:hi], candidates.x[lo:hi]
-    return make_signals(path, rule, context.levels, y, x, context.window.n_train, study.config)
+    context, config = study.context(k), study.config
+    y, x, n_train = candidates.y[lo:hi], candidates.x[lo:hi], context.window.n_train
+    centre = score_centre(rule, context.levels, candidates.y, candidates.x, n_train, config)
+    return make_signals(path, rule, context.levels, y, x, n_train, config, centre)
 
 
 def rule_effectiveness(

@@ -100,6 +100,11 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
             "every pair has its own (columns entry_z and exit_z of half_lives.parquet). Run it with a number, such as "
             "--set signal.entry=2, to explore it."
         )
+    if config.signal.exit_short not in (None, config.signal.exit):
+        raise ConfigError(
+            f"signal.exit_short = {config.signal.exit_short}: the explorer moves one exit level for long and "
+            "short trades alike. Run it without signal.exit_short to explore it."
+        )
     lowest = config.model_copy(update={"signal": config.signal.model_copy(update={"entry": _LOWEST_ENTRY})})
     study = prepare(lowest, check_prices(run.prices))
     found = _candidates(run, study)
