@@ -178,8 +178,10 @@ def _signals(
             pairs["moments"].append(change_moments(study.context(k), part.y, part.x).ravel())
         if rows.size:
             path = pair_paths(study, k, part, 0, rows.size)
+            # a centred s-score reads all candidates, those that the page leaves out too
+            every = Candidates(*(np.concatenate([leg[rows], np.delete(leg, rows)]) for leg in (whole.y, whole.x)))
             for name in names:
-                signals = rule_signals(study, k, path, name, part, 0, rows.size)
+                signals = rule_signals(study, k, path, name, every, 0, rows.size)
                 context = study.context(k)
                 spread = whole_spreads(path, name, context.levels, part.y, part.x, context.window.n_train, study.config)
                 columns[name].append(_rule_columns(study, k, name, part, signals, spread))
