@@ -28,7 +28,7 @@ ggr: $(VENV)/.installed-test
 	$(BIN)/python -m pip download --quiet --no-deps universal-portfolios --dest build/universal-portfolios
 	UNIVERSAL_PORTFOLIOS="$$(ls -d "$$PWD"/build/universal-portfolios/*.whl | tail -n 1)" && \
 	export UNIVERSAL_PORTFOLIOS && $(BIN)/python -m pytest -n 0 tests/models/test_distance.py && \
-	$(BIN)/python benchmarks/ggr.py
+	$(BIN)/python benchmarks/published/ggr.py
 
 # SCOREBOARD=--quick takes two or three minutes instead of ten.
 scoreboard: $(VENV)/.installed-test

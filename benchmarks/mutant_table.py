@@ -145,12 +145,13 @@ MUTANTS: list[Mutant] = [
          "test_a_pair_that_fails_both_tests_is_refused_by_the_first"),
         ("np.lexsort((-scan.trace0", "np.lexsort((scan.trace0",
          "test_ties_of_the_pvalue_go_to_the_larger_trace_and_then_to_the_universe"),
-        ('single.get("engle_granger", np.zeros(passed.size))', "engle_granger_pvalue(scan, options)",
+        ('single.get("engle_granger", single.get("partial", np.zeros(passed.size)))',
+         "engle_granger_pvalue(scan, options)",
          "test_without_engle_granger_the_trace_alone_ranks"),
-        ('single.get("engle_granger", np.zeros(passed.size))',
+        ('single.get("engle_granger", single.get("partial", np.zeros(passed.size)))',
          'single.get("engle_granger", johansen_pvalue(scan, options))',
          "test_without_engle_granger_the_trace_alone_ranks"),
-        ("~(self.eg_stat_21 < self.eg_stat_12)", "self.eg_stat_12 < self.eg_stat_21",
+        ("~(eg_stat_21 < eg_stat_12)", "eg_stat_12 < eg_stat_21",
          "test_equal_evidence_both_ways_leaves_y_as_the_universe_names_it"),
         ('candidates[np.argsort(key, kind="stable")]', 'candidates[np.argsort(key[::-1], kind="stable")[::-1]]',
          "test_ties_of_a_measure_keep_the_order_of_the_universe"),
@@ -170,12 +171,12 @@ MUTANTS: list[Mutant] = [
         ("(train == train[:, :1]).all(axis=1)", "(train[:, :2] == train[:, :1]).all(axis=1)",
          "test_a_ticker_that_stood_still_for_two_days_is_not_constant"),
     ]),
-    *_rows("distance-", "pairs_bt/kernels/pair_distance.py", "tests/models/test_distance.py", [
+    *_rows("distance-", "pairs_bt/kernels/scan/pair_distance.py", "tests/models/test_distance.py", [
         ("np.sqrt(spread / (bars - 1))", "np.sqrt(spread / bars)", "test_measures_are_pandas"),
         ("out[p, DISTANCE] = square", "out[p, DISTANCE] = spread", "test_measures_are_pandas"),
         ("middle = 0.5 * (bars - 1)", "middle = 0.5 * bars", "test_measures_are_pandas"),
     ]),
-    *_rows("ranking-", "pairs_bt/models/pair_distance.py", "tests/models/test_distance.py", [
+    *_rows("ranking-", "pairs_bt/models/scan/pair_distance.py", "tests/models/test_distance.py", [
         ("else -measures[:, kernel.RETURN_CORRELATION]", "else measures[:, kernel.RETURN_CORRELATION]",
          "test_the_ranking_puts_the_nearest_first"),
         ("index[:, 1:] / index[:, :-1] - 1.0", "index[:, 1:] - index[:, :-1]", "test_measures_are_pandas"),
@@ -253,7 +254,7 @@ MUTANTS: list[Mutant] = [
         ("t + rules.lag < bars - 1", "t + rules.lag <= bars - 1",
          "= trade_rows fills no entry on the last bar of a closed window, and a bar from which an entry would come due "
          "there can be followed by no other that is filled."),
-        ("if gain >= -leave:", "if gain > -leave:", "test_a_z_score_of_the_exit_or_the_stop_itself_leaves"),
+        ("if gain >= -(leave", "if gain > -(leave", "test_a_z_score_of_the_exit_or_the_stop_itself_leaves"),
         ("elif gain <= -rules.stop:", "elif gain < -rules.stop:",
          "test_a_z_score_of_the_exit_or_the_stop_itself_leaves"),
         ("s.pnl <= -rules.stop_loss", "s.pnl < -rules.stop_loss", "test_a_loss_of_the_stop_loss_itself_leaves"),

@@ -104,7 +104,7 @@ def library(frame: pd.DataFrame) -> None:
     from typing import get_args
 
     from pairs_bt.models.kalman_mle import NoiseModel, fit_noise
-    from pairs_bt.models.pair_distance import pair_measures
+    from pairs_bt.models.scan.pair_distance import pair_measures
 
     pair_measures(frame)
     for model in get_args(NoiseModel):

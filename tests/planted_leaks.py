@@ -24,6 +24,8 @@ from pairs_bt.backtest.windows import Window
 from pairs_bt.config.schema import Config, Filter, Windows
 from pairs_bt.engine import pipeline
 from pairs_bt.models.mean_reversion import half_life
+from pairs_bt.models.ornstein_uhlenbeck.residual import ResidualFit
+from pairs_bt.models.scan.partial_cointegration import changes_of
 from pairs_bt.runs import build
 
 Patch = pytest.MonkeyPatch
@@ -189,6 +191,42 @@ def scanned_over_the_trade_window(patch: Patch) -> None:
     patch.setattr(study.WindowContext, "train", property(lambda self: self.levels.raw))
 
 
+def partial_cointegration_over_the_trade_window(patch: Patch) -> None:
+    def leaky(self: study.WindowContext) -> np.ndarray:
+        return changes_of(self.levels.raw[self.codes == 0])
+
+    patch.setattr(study.WindowContext, "partial_inputs", property(leaky))
+
+
+def residuals_of_tomorrow(patch: Patch) -> None:
+    original = special_signals.fit_residuals
+
+    def leaky(y: np.ndarray, x: np.ndarray, window: int, first: int = 0) -> ResidualFit:
+        made = original(y, x, window, first)
+        return replace(made, mean=np.concatenate([made.mean[:, 1:], made.mean[:, -1:]], axis=1))
+
+    patch.setattr(special_signals, "fit_residuals", leaky)
+
+
+def slopes_of_tomorrow(patch: Patch) -> None:
+    original = signals.HEDGE_RULES["residual"]
+
+    def leaky(path: FilterPath, n_train: int) -> np.ndarray:
+        ratio = original(path, n_train)
+        return np.concatenate([ratio[:, 1:], ratio[:, -1:]], axis=1)
+
+    patch.setitem(signals.HEDGE_RULES, "residual", leaky)
+
+
+def scores_centred_by_all_bars(patch: Patch) -> None:
+    original = signals.mean_of_means
+
+    def leaky(fit: ResidualFit) -> np.ndarray:
+        return np.full_like(original(fit), original(fit).mean())
+
+    patch.setattr(signals, "mean_of_means", leaky)
+
+
 def filled_at_the_signals_close(patch: Patch) -> None:
     original = window_tasks.trade_pairs
 
@@ -286,6 +324,20 @@ LEAKS = (
         ("filter.smooth={transition_cov=0.05,observation_cov=1.0}",),
     ),
     Leak("RTS smoother for the hedge filter", "hedge ratio", smoothed_hedge_ratio),
+    Leak(
+        "partial cointegration fitted over the trade window",
+        "scan",
+        partial_cointegration_over_the_trade_window,
+        ("selection.tests=['engle_granger','partial']", "selection.combine=any"),
+    ),
+    Leak("residuals of tomorrow", "z-score", residuals_of_tomorrow, ("hedge.variants=['residual']",)),
+    Leak("slopes of tomorrow", "hedge ratio", slopes_of_tomorrow, ("hedge.variants=['residual']",)),
+    Leak(
+        "s-scores centred by all bars",
+        "z-score",
+        scores_centred_by_all_bars,
+        ("hedge.variants=['residual']", "signal.s_score=centred"),
+    ),
     Leak("fill at the signal's own close", "fills", filled_at_the_signals_close),
     Leak("the same, stamped a bar earlier", "fills", filled_at_the_signals_close_and_stamped_a_bar_earlier),
     Leak("fill at yesterday's price", "fills", filled_at_yesterdays_price),

@@ -117,7 +117,8 @@ def _causes(made: StudyRun, trades: pd.DataFrame) -> Break | None:
     crossed = (trades["exit_reason"] == "exit_level").to_numpy()
     decided = pd.Series(made.study.dates[np.where(crossed, bars, 0)])
     z = _z_at(made, trades, decided)
-    wrong = crossed & ~(bet * z >= -levels["exit_z"])
+    leave = levels["exit_z"] if signal.exit_short is None else np.where(bet < 0, signal.exit_short, levels["exit_z"])
+    wrong = crossed & ~(bet * z >= -leave)
     if wrong.any():
         rule = "z-score at the close that ended it, on the side held"
         return _first(
@@ -125,7 +126,7 @@ def _causes(made: StudyRun, trades: pd.DataFrame) -> Break | None:
             wrong,
             "fills",
             rule,
-            f"at least {-levels['exit_z'][np.argmax(wrong)]:g}",
+            f"at least {-leave[np.argmax(wrong)]:g}",
             [repr(float(v)) for v in bet * z],
         )
     return None

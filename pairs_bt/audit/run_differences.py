@@ -10,6 +10,8 @@ import pandas as pd
 
 from pairs_bt.backtest.entry_levels import COLUMNS as LEVELS
 from pairs_bt.backtest.study import Study
+from pairs_bt.models.scan.pair_distance import MEASURES
+from pairs_bt.models.scan.partial_cointegration import COLUMNS as PARTIAL
 from pairs_bt.results import Run
 
 # In the order in which they are made, which is the order in which they are compared: the first that differs is
@@ -21,6 +23,8 @@ STAGES = (
 
 _PAIR = ["test_end", "y", "x", "variant"]
 _SCAN = ["s1", "s2", "eg_stat_12", "eg_pvalue_12", "eg_stat_21", "eg_pvalue_21", "var_order", "trace0", "trace1"]
+# Of the scans that were asked for more.
+_MORE = (*PARTIAL, *MEASURES)
 _CHOICE = ["y", "x", "selected", "reason"]
 _ENTRY = [
     *_PAIR, "side", "signal_date", "entry_date", "hedge_ratio", "units_y", "units_x", "entry_y", "entry_x", "capital",
@@ -107,7 +111,8 @@ def _parts(full: StudyRun, other: StudyRun, bar: int) -> Iterator[_Part]:
     yield from _contexts(full, other, begun, bar)
     ends = [pd.Timestamp(full.study.windows[k].test_end) for k in begun]
     tests = [_rows(made.run.tests, made.run.tests["test_end"].isin(ends)) for made in (full, other)]
-    yield _part("scan", "tests", [t[["test_end", *_SCAN]] for t in tests], ["test_end"])
+    scans = [t[["test_end", *_SCAN, *(name for name in _MORE if name in t)]] for t in tests]
+    yield _part("scan", "tests", scans, ["test_end"])
     keys = ["test_end", "s1", "s2"]
     yield _part("candidates", "tests", [t[[*keys, *_CHOICE]] for t in tests], keys)
     spreads = [_known_spreads(made.run, date) for made in (full, other)]

@@ -16,6 +16,7 @@ from pairs_bt.backtest.study import Study
 from pairs_bt.backtest.window_tasks import Candidates
 from pairs_bt.config.schema import Config, Selection
 from pairs_bt.engine.pipeline import TRADE_CHUNK, orient_pairs, scan_window, serial, trade_window
+from pairs_bt.models.scan.partial_cointegration import COLUMNS as PARTIAL
 from pairs_bt.results import Run
 from pairs_bt.stats.performance import annual_return, mean_trade_bp, sharpe
 
@@ -208,6 +209,8 @@ def _columns(tests: Any) -> ScanColumns:
     place = np.arange(len(tests))
     reason = np.where(made, "", "not tested").astype(object)
     columns = {name: tests[name].to_numpy() for name in _SCAN_COLUMNS}
+    if PARTIAL[0] in tests:
+        columns["partial"] = tests[list(PARTIAL)].to_numpy()
     return ScanColumns(i=place, j=place, reason=reason, **columns)
 
 

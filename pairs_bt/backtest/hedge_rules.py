@@ -25,6 +25,7 @@ from pairs_bt.config.schema import Band, Hedge
 from pairs_bt.models import hedge_ratios as formula
 from pairs_bt.models.kalman_mle import PairNoise
 from pairs_bt.models.kalman_reverting import reverting_ratios
+from pairs_bt.models.ornstein_uhlenbeck.residual import fit_residuals
 from pairs_bt.models.reverting_spread import PairSpreads
 
 
@@ -46,6 +47,8 @@ class PairPrices:
         Daily simple returns of the market over the train window; rule `beta` only.
     rolling_window : int
         Bars of `rolling_ols`.
+    residual_window : int
+        Returns of `residual`.
     var_order : {'theory', 'book'}
         Lagged differences of `johansen`.
     delta, observation_cov : float
@@ -59,6 +62,7 @@ class PairPrices:
     log_space: bool = False
     market: np.ndarray | None = None
     rolling_window: int = 126
+    residual_window: int = 60
     var_order: Literal["theory", "book"] = "theory"
     delta: float = 1e-3
     observation_cov: float = 2.0
@@ -313,6 +317,19 @@ def kalman_reverting(path: FilterPath, n_train: int) -> np.ndarray:
     it no better than a constant one, the ratio is that of `ols`.
     """
     return reverting_ratios(path.y, path.x, n_train).forecast
+
+
+@hedge_rule("residual")
+def residual(path: FilterPath, n_train: int) -> np.ndarray:
+    """Take the slope of the last `residual_window` returns of y on those of x, in dollars: a new ratio every bar.
+
+    Bars of the train window with fewer returns before them have the first slope there is.
+    """
+    source, window = path.priced, path.priced.residual_window
+    slope = fit_residuals(source.prices[source.iy], source.prices[source.ix], window).slope
+    if window < n_train:
+        slope[:, :window] = slope[:, window : window + 1]
+    return from_dollars(slope, path, None)
 
 
 def intercept(path: FilterPath, rule: str, n_train: int) -> np.ndarray:

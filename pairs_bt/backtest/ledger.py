@@ -132,10 +132,10 @@ def trade_pairs(
     trades = np.empty(pairs * (bars // 2 + 1), dtype=kernel.TRADE)
     fills = np.empty(pairs * (2 * bars + 4) if rehedge == "never" else pairs * (3 * bars + 4), dtype=kernel.FILL)
     daily = np.zeros((pairs, bars, kernel.N_DAILY))
-    levels = levels_or_fixed(signals.levels, pairs, config)
+    levels, short = levels_or_fixed(signals.levels, pairs, config), config.signal.exit_short
     n_trades, n_fills = kernel.trade_rows(
         market.prices, quotes, iy, ix, signals.share_ratio, held, signals.spread, signals.z, levels.entry_z,
-        levels.exit_z, stop_bars,
+        levels.exit_z, levels.exit_z if short is None else np.full(pairs, short), stop_bars,
         np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate, market.day_gap, rules,
         np.zeros(0, np.int8) if refused is None else refused, trades, fills, daily,
     )  # fmt: skip

@@ -12,7 +12,9 @@ from pairs_bt.config.schema import PairGroups, Selection, Universe, reads
 from pairs_bt.data.reference_tables import read_table
 from pairs_bt.errors import ConfigError
 from pairs_bt.models.johansen_pvalues import last_pvalues, trace_pvalues
-from pairs_bt.models.pair_distance import MEASURES, ranking
+from pairs_bt.models.scan.pair_distance import MEASURES, ranking
+from pairs_bt.models.scan.partial_cointegration import CHOSEN_Y
+from pairs_bt.models.scan.partial_cointegration import COLUMNS as PARTIAL
 
 # What a ticker's train window lacks; index into STANDING.
 STANDING = ("", "incomplete", "constant", "not a member")
@@ -35,7 +37,9 @@ class ScanColumns:
     reason : numpy.ndarray
         Text: why the pair was not tested, '' where it was.
     measures : numpy.ndarray, shape (pairs, 5), or (0, 5) where they were not asked for
-        How alike the two prices are (`pairs_bt.models.pair_distance.MEASURES`); NaN where the pair was not tested.
+        How alike the two prices are (`pairs_bt.models.scan.pair_distance.MEASURES`); NaN where the pair was not tested.
+    partial : numpy.ndarray, shape (pairs, 6), or (0, 6) where the test was not asked for
+        Partial cointegration (`pairs_bt.models.scan.partial_cointegration.COLUMNS`) of the pair with y on the left.
     """
 
     i: np.ndarray
@@ -49,6 +53,7 @@ class ScanColumns:
     trace1: np.ndarray
     reason: np.ndarray
     measures: np.ndarray = field(default_factory=lambda: np.empty((0, len(MEASURES))))
+    partial: np.ndarray = field(default_factory=lambda: np.empty((0, len(PARTIAL))))
 
     @property
     def tested(self) -> np.ndarray:
@@ -58,8 +63,13 @@ class ScanColumns:
     @property
     def y_is_first(self) -> np.ndarray:
         """Where s1 is y: the series on the left of the better Engle-Granger regression."""
-        # Compared by statistic, which is exact where both p-values are 0 or 1.
-        return ~(self.eg_stat_21 < self.eg_stat_12)
+        return y_is_first(self.eg_stat_12, self.eg_stat_21)
+
+
+def y_is_first(eg_stat_12: np.ndarray, eg_stat_21: np.ndarray) -> np.ndarray:
+    """Where s1 is y: the regression with it on the left has the better Engle-Granger statistic, or the same."""
+    # Compared by statistic, which is exact where both p-values are 0 or 1.
+    return np.asarray(~(eg_stat_21 < eg_stat_12))
 
 
 @dataclass(frozen=True)
@@ -171,9 +181,10 @@ def eligibility_reasons(codes: np.ndarray, tickers: list[str], i: np.ndarray, j:
 def select_pairs(scan: ScanColumns, options: Selection) -> Choice:
     """Apply the rules of `[selection]` to one window's scan.
 
-    Each test gives a pair one p-value (:func:`engle_granger_pvalue`, :func:`johansen_pvalue`), the tests together
-    give one (:func:`pair_pvalue`), and a pair passes where that is at most `alpha`. Best first: by the Engle-Granger
-    p-value (by trace0 when it is not among the tests), ties by trace0, then by the order of the universe.
+    Each test gives a pair one p-value (:func:`engle_granger_pvalue`, :func:`johansen_pvalue`,
+    :func:`partial_pvalue`), the tests together give one (:func:`pair_pvalue`), and a pair passes where that is at
+    most `alpha`. Best first: by the Engle-Granger p-value (where it is not among the tests by that of partial
+    cointegration, or else by trace0), ties by trace0, then by the order of the universe.
 
     Without tests every pair that can be tested passes, in the order of the universe and with y as it is named there.
 
@@ -199,7 +210,7 @@ def select_pairs(scan: ScanColumns, options: Selection) -> Choice:
         for name in reversed(accepted):
             reason[failed & ~accepted[name]] = name
 
-    key = single.get("engle_granger", np.zeros(passed.size))
+    key = single.get("engle_granger", single.get("partial", np.zeros(passed.size)))
     candidates = np.flatnonzero(passed)
     ranked = candidates[np.lexsort((-scan.trace0[candidates], key[candidates]))]
     return _best(ranked, passed, scan, options, reason)
@@ -260,7 +271,17 @@ def johansen_pvalue(scan: ScanColumns, options: Selection) -> np.ndarray:
     return np.where(one <= options.alpha, 1.0, none)
 
 
-_PVALUES = {"engle_granger": engle_granger_pvalue, "johansen": johansen_pvalue}
+def partial_pvalue(scan: ScanColumns, options: Selection) -> np.ndarray:
+    """The p-value of partial cointegration, under the null that the residual is a random walk.
+
+    Of one regression, that with y on the left; but Engle-Granger chose y, so under ``two_way = "bonferroni"`` it is
+    larger by what that costs (`CHOSEN_Y`, simulated; twice would be a bound). NaN where the pair was not tested.
+    """
+    pvalue = scan.partial[:, PARTIAL.index("partial_pvalue")]
+    return np.minimum(1.0, CHOSEN_Y * pvalue) if options.two_way == "bonferroni" else pvalue
+
+
+_PVALUES = {"engle_granger": engle_granger_pvalue, "johansen": johansen_pvalue, "partial": partial_pvalue}
 
 
 def pair_pvalue(scan: ScanColumns, options: Selection) -> np.ndarray:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from threading import Lock
 
 import numpy as np
@@ -27,6 +27,7 @@ from pairs_bt.config.schema import Selection
 from pairs_bt.data.synthetic.random_walks import CHANCE_STREAMS, FloatArray, stream
 from pairs_bt.data.synthetic.surrogates import flip_signs
 from pairs_bt.models import cointegration
+from pairs_bt.models.scan import partial_cointegration
 
 NULL = "sign_flip"
 # Tests simulated, and the least and most universes that they are made in.
@@ -352,12 +353,16 @@ def _members(study: Study, options: Selection, rng: np.random.Generator) -> tupl
 def _scan(levels: FloatArray, i: np.ndarray, j: np.ndarray, log_space: bool, options: Selection) -> ScanColumns:
     # No statistic depends on a price's unit.
     own = levels - levels[:, :1]
-    inputs = cointegration.prepare(np.ascontiguousarray(own if log_space else np.exp(own)))
-    found = cointegration.scan_chunk(inputs, i, j, var_order=options.var_order)
-    return ScanColumns(
+    prices = np.ascontiguousarray(own if log_space else np.exp(own))
+    found = cointegration.scan_chunk(cointegration.prepare(prices), i, j, var_order=options.var_order)
+    made = ScanColumns(
         i, j, found.eg_stat_12, found.eg_pvalue_12, found.eg_stat_21, found.eg_pvalue_21, found.var_order,
         found.trace0, found.trace1, np.where(found.code == 0, "", "refused").astype(object),
     )  # fmt: skip
+    if "partial" not in options.tests:
+        return made
+    y, x = np.where(made.y_is_first, i, j), np.where(made.y_is_first, j, i)
+    return replace(made, partial=partial_cointegration.measure_pairs(partial_cointegration.changes_of(prices), y, x))
 
 
 def _accepted(scans: list[ScanColumns], options: Selection) -> list[np.ndarray]:

@@ -33,6 +33,7 @@ from pairs_bt.kernels.kalman_mle import KAPPA
 from pairs_bt.kernels.mean_reversion import SpreadRules, spread_signals
 from pairs_bt.models.hedge_ratios import market_returns
 from pairs_bt.models.kalman_mle import BURN, PairNoise, burn_in_bars, pair_noise
+from pairs_bt.models.ornstein_uhlenbeck.residual import fit_residuals, mean_of_means
 from pairs_bt.models.reverting_spread import pair_spreads
 
 # Prices at the train start in the scale-free spaces; a level away from 0 keeps ratios of log levels defined.
@@ -209,7 +210,10 @@ def filter_start(levels: Levels, iy: np.ndarray, ix: np.ndarray, options: Filter
             np.broadcast_to(np.array(options.hedge.initial_cov), (iy.size, 2, 2))
         )
     train = levels.filtered[:, : levels.n_train or None]
-    scale = np.nanmean(np.abs(np.ascontiguousarray(train)), axis=1)
+    size = np.abs(np.ascontiguousarray(train))
+    seen = np.isfinite(size)
+    # NaN for a ticker that has no price in the window, without numpy's warning of an empty mean
+    scale = np.where(seen, size, 0.0).sum(axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan)
     cov = np.zeros((iy.size, 2, 2))
     cov[:, 0, 0] = KAPPA * (scale[iy] / scale[ix]) ** 2
     cov[:, 1, 1] = KAPPA * scale[iy] ** 2
@@ -251,9 +255,19 @@ def standard_innovations(
 
 
 def make_signals(
-    path: FilterPath, rule: str, levels: Levels, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
+    path: FilterPath,
+    rule: str,
+    levels: Levels,
+    iy: np.ndarray,
+    ix: np.ndarray,
+    n_train: int,
+    config: Config,
+    centre: np.ndarray | None = None,
 ) -> SignalSet:
-    """Turn the filter's path into hedge ratios, spreads, half-lives and z-scores under one rule."""
+    """Turn the filter's path into hedge ratios, spreads, half-lives and z-scores under one rule.
+
+    `centre`, (bars,), is taken off the means of the s-scores (:func:`score_centre`).
+    """
     space = _space(levels, config)
     common = _common_windows(path, levels, space, iy, ix, n_train, config)
     path = _rule_path(path, rule, levels, space, iy, ix, n_train, config)
@@ -262,7 +276,7 @@ def make_signals(
     else:
         wanted = z_form(rule, config) == "innovation"
         innovation = standard_innovations(path, levels, iy, ix, config.filter) if wanted else None
-        formed = form_signals(path, rule, space, iy, ix, n_train, config, innovation, common)
+        formed = form_signals(path, rule, space, iy, ix, n_train, config, innovation, common, centre)
     if rule not in FILTER_RULES:
         # a regression without an answer is not a pair without reversion
         formed.refusal[~np.isfinite(formed.hedge[:, 0])] = NO_RATIO
@@ -277,6 +291,15 @@ def make_signals(
         formed.mean,
         formed.levels,
     )
+
+
+def score_centre(
+    rule: str, levels: Levels, iy: np.ndarray, ix: np.ndarray, n_train: int, config: Config
+) -> np.ndarray | None:
+    """Mean over all candidates (iy, ix) of what their residuals revert to, (bars,), under ``s_score = "centred"``."""
+    if config.signal.s_score != "centred" or z_form(rule, config) != "s_score":
+        return None
+    return mean_of_means(fit_residuals(levels.raw[iy], levels.raw[ix], config.hedge.residual_window, n_train - 1))
 
 
 def _rule_path(
@@ -342,7 +365,8 @@ def _pair_prices(
         market = market_returns(levels.raw[:, :n_train], rows)
     return PairPrices(
         levels.raw, space.unit, iy, ix, log_space=space.log, market=market,
-        rolling_window=config.hedge.rolling_window, var_order=config.selection.var_order,
+        rolling_window=config.hedge.rolling_window, residual_window=config.hedge.residual_window,
+        var_order=config.selection.var_order,
         delta=config.filter.hedge.delta, observation_cov=config.filter.hedge.observation_cov,
     )  # fmt: skip
 

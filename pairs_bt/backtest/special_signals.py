@@ -13,6 +13,8 @@ and the others besides:
                              Ornstein-Uhlenbeck process fitted to the train window
     z = "formation"          the gap between two prices indexed to 1, over the standard deviation that it had in the
                              train window (Gatev, Goetzmann and Rouwenhorst 2006, section 2.2)
+    z = "s_score"            the residual of the last returns, added up, from its mean, over its stationary deviation
+                             (rule `residual`, of which ``z = "auto"`` means it)
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from pairs_bt.kernels.mean_reversion import (
     half_lives,
     rolling_zscores_and_means,
 )
+from pairs_bt.models.ornstein_uhlenbeck.residual import ResidualFit, fit_residuals
 
 # Why no level of a pair is worth a trade; index into `pairs_bt.backtest.signals.REFUSALS`.
 NO_LEVEL = 6
@@ -93,6 +96,8 @@ def z_form(rule: str, config: Config) -> str:
         return config.signal.z
     if config.signal.window != "own":
         return "rolling"
+    if rule == "residual":
+        return "s_score"
     return "model" if rule == "dynamic" and config.filter.model == "reverting_spread" else "rolling"
 
 
@@ -114,6 +119,7 @@ def form_signals(
     config: Config,
     innovation: np.ndarray | None = None,
     common: np.ndarray | None = None,
+    centre: np.ndarray | None = None,
 ) -> Formed:
     """Make the signals of many pairs under one rule.
 
@@ -135,15 +141,15 @@ def form_signals(
         Standardised innovations of the filter; needed for ``signal.z = "innovation"``.
     common : numpy.ndarray of int, shape (pairs,), optional
         Bars of the rolling z-score in place of the rule's own.
+    centre : numpy.ndarray, shape (bars,), optional
+        Taken off the means of the s-scores.
     """
     ratio = HEDGE_RULES[rule](path, n_train) * (space.unit[iy] / space.unit[ix])[:, None]
     spread = form_spread(path, rule, ratio, space, iy, ix, n_train, config)
-    form = z_form(rule, config)
-    if form == "model" and path.spreads is not None:
-        life = path.spreads.half_life
-    else:
-        life = np.empty(iy.size)
-        half_lives(spread, n_train, life)
+    form, scored = z_form(rule, config), None
+    if form == "s_score":
+        scored = fit_residuals(space.raw[iy], space.raw[ix], config.hedge.residual_window, n_train - 1)
+    life = _half_lives(form, path, spread, scored, n_train)
     share = ratio * (space.raw[iy] / space.raw[ix]) if space.log else ratio
     refusal = _refused_ratios(share[:, n_train - 1], space.raw[iy, n_train - 1], space.raw[ix, n_train - 1], config)
     levels = None
@@ -169,6 +175,8 @@ def form_signals(
         refusal[(refusal == 0) & ~np.isfinite(deviation)] = NO_REVERSION
         mean[refusal == 0] = fit[refusal == 0, ornstein_uhlenbeck.MEAN][:, None]
         z = (spread[:, n_train:] - mean) / deviation[:, None]
+    elif scored is not None:
+        z, mean = _scores(scored, spread, space, iy, refusal, n_train, config, centre)
     elif form == "innovation":
         if innovation is None:
             raise ValueError('signal.z = "innovation" needs the innovations of the filter')
@@ -181,6 +189,36 @@ def form_signals(
     hedge = np.ascontiguousarray(ratio[:, trade])
     held = np.ascontiguousarray(share[:, trade]) if space.log else hedge
     return Formed(hedge, held, np.ascontiguousarray(spread[:, trade]), z, life, window, refusal, mean, levels)
+
+
+def _half_lives(form: str, path: FilterPath, spread: np.ndarray, fit: ResidualFit | None, n_train: int) -> np.ndarray:
+    """Half-lives on the train window, (pairs,), of what z measures: of the residual as it is at the train end."""
+    if fit is not None:
+        return np.asarray(np.nan_to_num(np.log(2.0) / fit.reversion[:, n_train - 1], nan=np.inf))
+    if form == "model" and path.spreads is not None:
+        return path.spreads.half_life
+    life = np.empty(spread.shape[0])
+    half_lives(spread, n_train, life)
+    return life
+
+
+def _scores(
+    fit: ResidualFit,
+    spread: np.ndarray,
+    space: Space,
+    iy: np.ndarray,
+    refusal: np.ndarray,
+    n_train: int,
+    config: Config,
+    centre: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """S-scores of the trade bars, and the spread at which they are 0; NaN where the pair is refused."""
+    z = fit.scores(config.hedge.residual_window, centre)[:, n_train:]
+    away = (fit.mean if centre is None else fit.mean - centre)[:, n_train:]
+    # the residual is a share of y's price
+    mean = spread[:, n_train:] + (away if space.log else away * space.raw[iy, n_train:])
+    able = (refusal == 0)[:, None]
+    return np.where(able, z, np.nan), np.where(able & np.isfinite(z), mean, np.nan)
 
 
 def _first_bar(path: FilterPath, rule: str) -> int:
@@ -266,7 +304,8 @@ def _windows(
         # without a half-life the z-score takes the whole train window
         life = np.where(reverts, life, np.inf)
         reverts = np.ones_like(reverts)
-    refusal = np.where(reverts, 0, NO_REVERSION)
+    # an s-score asks anew at every bar whether the residual reverts
+    refusal = np.where(reverts | (form == "s_score"), 0, NO_REVERSION)
     if form != "rolling":
         return life, np.zeros(life.size, dtype=np.int64), refusal
     bars = np.rint(np.minimum(config.signal.window_half_lives * np.where(reverts, life, 0.0), float(n_train)))

@@ -26,8 +26,9 @@ from pairs_bt.errors import ConfigError, DataError
 from pairs_bt.models.cointegration import ScanInputs
 from pairs_bt.models.cointegration import prepare as prepare_scan
 from pairs_bt.models.hedge_ratios import market_returns, returns_betas
-from pairs_bt.models.pair_distance import MeasureInputs
-from pairs_bt.models.pair_distance import prepare as prepare_measures
+from pairs_bt.models.scan.pair_distance import MeasureInputs
+from pairs_bt.models.scan.pair_distance import prepare as prepare_measures
+from pairs_bt.models.scan.partial_cointegration import changes_of
 from pairs_bt.stats.bar_frequency import check_testable, resolve_bars_a_year
 
 _CONTEXTS_KEPT = 4
@@ -65,9 +66,17 @@ class WindowContext:
     @cached_property
     def scan_inputs(self) -> ScanInputs:
         """What the tests need of each ticker that takes part, in order: made once for all chunks of pairs."""
+        return prepare_scan(self._test_levels())
+
+    @cached_property
+    def partial_inputs(self) -> np.ndarray:
+        """Changes of the same series, as the test of partial cointegration reads them."""
+        return changes_of(self._test_levels())
+
+    def _test_levels(self) -> np.ndarray:
         able = self.train[self.codes == 0]
         # Statistics of levels do not change with units; logs are another relation, the one the spread is formed in.
-        return prepare_scan(to_space(able, "log") if self.log_space else able)
+        return to_space(able, "log") if self.log_space else able
 
     @cached_property
     def quoted(self) -> np.ndarray:

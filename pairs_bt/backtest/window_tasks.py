@@ -14,13 +14,14 @@ import numpy as np
 from pairs_bt.backtest.hedge_rules import FilterPath, Variant, variants
 from pairs_bt.backtest.held_ratios import HeldRatios, held_ratios
 from pairs_bt.backtest.ledger import BLOCK, LedgerResult, trade_pairs
-from pairs_bt.backtest.selection import ScanColumns, eligibility_reasons
-from pairs_bt.backtest.signals import SignalSet, filter_pairs, make_signals
+from pairs_bt.backtest.selection import ScanColumns, eligibility_reasons, y_is_first
+from pairs_bt.backtest.signals import SignalSet, filter_pairs, make_signals, score_centre
 from pairs_bt.backtest.study import Study, WindowContext
 from pairs_bt.config.schema import Selection, reads, slot_parts
 from pairs_bt.kernels import ledger as kernel
-from pairs_bt.models import cointegration, pair_distance
+from pairs_bt.models import cointegration
 from pairs_bt.models.hedge_effectiveness import measure
+from pairs_bt.models.scan import pair_distance, partial_cointegration
 
 
 @cache
@@ -102,11 +103,17 @@ def scan_task(study: Study, k: int, lo: int, hi: int) -> ScanColumns:
         for code, text in cointegration.REASONS.items():
             if code:
                 reason[todo[found.code == code]] = text
-    measures = np.full((i.size if wants_measures(study.config.selection) else 0, len(pair_distance.MEASURES)), np.nan)
+    options, tested = study.config.selection, np.flatnonzero(reason == "")
+    first, second = place[i[tested]], place[j[tested]]
+    measures = np.full((i.size if wants_measures(options) else 0, len(pair_distance.MEASURES)), np.nan)
     if measures.size:
-        found_in = np.flatnonzero(reason == "")
-        measures[found_in] = pair_distance.measure_pairs(context.measure_inputs, place[i[found_in]], place[j[found_in]])
-    return ScanColumns(i=i, j=j, var_order=order, reason=reason, measures=measures, **columns)
+        measures[tested] = pair_distance.measure_pairs(context.measure_inputs, first, second)
+    partial = np.full((i.size if "partial" in options.tests else 0, len(partial_cointegration.COLUMNS)), np.nan)
+    if partial.size:
+        own = y_is_first(columns["eg_stat_12"][tested], columns["eg_stat_21"][tested])
+        y, x = np.where(own, first, second), np.where(own, second, first)
+        partial[tested] = partial_cointegration.measure_pairs(context.partial_inputs, y, x)
+    return ScanColumns(i=i, j=j, var_order=order, reason=reason, measures=measures, partial=partial, **columns)
 
 
 def wants_measures(options: Selection) -> bool:
@@ -182,6 +189,7 @@ def pair_paths(study: Study, k: int, candidates: Candidates, lo: int, hi: int) -
     "signal.interest",
     "signal.stop",
     "signal.z",
+    "signal.s_score",
     "execution.cost_bps",
     "execution.spread",
     but=("hedge.variants", "hedge.rehedge"),
@@ -190,9 +198,10 @@ def rule_signals(
     study: Study, k: int, path: FilterPath, rule: str, candidates: Candidates, lo: int, hi: int
 ) -> SignalSet:
     """Signals of the candidates `lo` to `hi` of window `k` under one hedge rule."""
-    context = study.context(k)
-    y, x = candidates.y[lo:hi], candidates.x[lo:hi]
-    return make_signals(path, rule, context.levels, y, x, context.window.n_train, study.config)
+    context, config = study.context(k), study.config
+    y, x, n_train = candidates.y[lo:hi], candidates.x[lo:hi], context.window.n_train
+    centre = score_centre(rule, context.levels, candidates.y, candidates.x, n_train, config)
+    return make_signals(path, rule, context.levels, y, x, n_train, config, centre)
 
 
 def rule_effectiveness(

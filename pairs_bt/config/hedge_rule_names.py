@@ -53,6 +53,7 @@ _TRAITS: dict[str, RuleTraits] = {
     "beta": RuleTraits(reads_market=True),
     "kalman_changes": RuleTraits(moves=True, rebuilt=True),
     "kalman_reverting": RuleTraits(moves=True, intercept=True),
+    "residual": RuleTraits(moves=True, rebuilt=True),
 }
 BUILT_IN = tuple(_TRAITS)
 

@@ -300,14 +300,21 @@ def _rules_between_keys(model: type[BaseModel], tables: dict[str, Any]) -> list[
         )
     if number(entry) and number(stop) and stop <= entry:
         problems.append(f"signal.stop = {stop}: must be beyond signal.entry = {entry}, or every entry is a stop.")
+    if number(entry) and number(get("signal", "exit_short")) and entry <= get("signal", "exit_short"):
+        problems.append(
+            f"signal.entry = {entry}: must be above signal.exit_short = {get('signal', 'exit_short')}, or a short "
+            "trade would close as it opens."
+        )
     problems += _optimal_rules(get, model)
     start, end = get("data", "start"), get("data", "end")
     if isinstance(start, date) and isinstance(end, date) and end <= start:
         problems.append(f"data.end = {end}: must be after data.start = {start}.")
     tests = get("selection", "tests")
-    if get("selection", "multiplicity") in ("bh", "by") and "engle_granger" not in tests:
+    with_pvalues = [name for name in ("engle_granger", "partial") if isinstance(tests, (list, tuple)) and name in tests]
+    if get("selection", "multiplicity") in ("bh", "by") and not with_pvalues:
         problems.append(
-            "selection.multiplicity: needs p-values, which only 'engle_granger' gives; add it to selection.tests."
+            "selection.multiplicity: needs p-values, which 'engle_granger' and 'partial' give; add one to "
+            "selection.tests."
         )
     if tests in ([], ()) and get("universe", "pairs") == "all" and get("selection", "method") == "cointegration":
         problems.append(
@@ -333,6 +340,17 @@ def _optimal_rules(get: Any, model: type[BaseModel]) -> list[str]:
             f"signal.exit = {leave}: signal.entry = 'optimal' finds the exit of every pair with its entry. Leave "
             "signal.exit out, or give signal.entry as a number."
         )
+    if get("signal", "exit_short") is not None:
+        problems.append(
+            f"signal.exit_short = {get('signal', 'exit_short')}: signal.entry = 'optimal' finds every pair's exit. "
+            "Leave signal.exit_short out, or give signal.entry as a number."
+        )
+    rules = get("hedge", "variants")
+    if z == "auto" and isinstance(rules, (list, tuple)) and "residual" in rules and get("signal", "window") == "own":
+        problems.append(
+            "signal.z = 'auto': under hedge.variants 'residual' it is the s-score, for which signal.entry = 'optimal' "
+            "finds no level. Take signal.z = 'rolling' or 'stationary', or give signal.entry as a number."
+        )
     if z in _FORMS:
         problems.append(
             f"signal.z = {z!r}: signal.entry = 'optimal' finds levels of the spread, and this z-score is no distance "
@@ -350,6 +368,7 @@ def _optimal_rules(get: Any, model: type[BaseModel]) -> list[str]:
 _FORMS = {
     "innovation": (FILTER_RULES, "it is the filter's surprise, so the ratio must come from the filter"),
     "formation": (("dollar", "one_to_one"), "it is the gap between two indexed prices, one unit against one"),
+    "s_score": (("residual",), "it is measured on the residual of that rule's regression"),
 }
 
 

@@ -132,7 +132,7 @@ class Windows(Table):
     entry_within: Period = "3M"
 
 
-Test = Literal["engle_granger", "johansen"]
+Test = Literal["engle_granger", "johansen", "partial"]
 
 
 class Selection(Table):
@@ -209,6 +209,7 @@ class Hedge(Table):
     variants: Annotated[tuple[Rule, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = RULES
     rehedge: Annotated[tuple[Rehedge, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("never",)
     rolling_window: Annotated[int, Field(ge=3, le=10_000)] = 126
+    residual_window: Annotated[int, Field(ge=20, le=10_000)] = 60
     average_window: Annotated[int, Field(ge=1, le=10_000)] | None = None
     market: str = ""
     reject_negative: bool = True
@@ -230,7 +231,9 @@ class Signal(Table):
     optimal: Literal["return", "sharpe", "two_sided"] = "return"
     interest: Annotated[float, Field(gt=0, le=1)] = 0.01
     exit: float = 0.0
-    z: Literal["auto", "rolling", "stationary", "innovation", "formation"] = "auto"
+    exit_short: float | None = None
+    z: Literal["auto", "rolling", "stationary", "innovation", "formation", "s_score"] = "auto"
+    s_score: Literal["own", "centred"] = "own"
     half_life: Literal["reject", "ignore", "book"] = "reject"
     window_half_lives: Annotated[float, Field(ge=1, le=1000)] = 8.0
     window: Literal["own", "longest"] | Annotated[int, Field(ge=2, le=10_000)] = "own"

@@ -199,7 +199,7 @@ def count_refused(study: Study, result: WindowResult, refusals: Refusals | None)
 
 
 @reads(
-    "data", "universe", "windows", "filter.price_space", "selection.var_order", "selection.method",
+    "data", "universe", "windows", "filter.price_space", "selection.tests", "selection.var_order", "selection.method",
     "selection.heuristics",
 )  # fmt: skip
 def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:

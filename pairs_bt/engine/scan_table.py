@@ -15,7 +15,8 @@ import pandas as pd
 from pairs_bt.backtest.selection import Choice, ScanColumns
 from pairs_bt.backtest.study import Study
 from pairs_bt.backtest.table_columns import TESTS, frame, texts
-from pairs_bt.models.pair_distance import MEASURES
+from pairs_bt.models.scan.pair_distance import MEASURES
+from pairs_bt.models.scan.partial_cointegration import COLUMNS as PARTIAL
 
 # Rows made at once: a row group of the table on disk. It does not depend on how a window was cut into tasks.
 ROWS = 262_144
@@ -38,6 +39,7 @@ class ScanTable:
         Statistics and p-values.
     var_order : numpy.ndarray of int32
     measures : numpy.ndarray, shape (pairs, 5) or (0, 5)
+    partial : numpy.ndarray, shape (pairs, 6) or (0, 6)
     selected : numpy.ndarray of bool
     reason : numpy.ndarray of int32
         Positions in `reasons`.
@@ -58,6 +60,7 @@ class ScanTable:
     floats: dict[str, np.ndarray]
     var_order: np.ndarray
     measures: np.ndarray
+    partial: np.ndarray
     selected: np.ndarray
     reason: np.ndarray
     reasons: tuple[str, ...]
@@ -90,9 +93,12 @@ class ScanTable:
             "selected": self.selected[at],
             "reason": texts(self.reasons).take(self.reason[at]),
         }
-        if not self.measures.shape[0]:
-            return frame(columns, TESTS)
-        return frame(columns | dict(zip(MEASURES, self.measures[at].T, strict=True)), (*TESTS, *MEASURES))
+        names = list(TESTS)
+        for more, values in ((PARTIAL, self.partial), (MEASURES, self.measures)):
+            if values.shape[0]:
+                columns |= dict(zip(more, values[at].T, strict=True))
+                names += more
+        return frame(columns, names)
 
 
 def scan_table(study: Study, k: int, scan: ScanColumns, choice: Choice, *, keep: str = "all") -> ScanTable:
@@ -118,6 +124,7 @@ def scan_table(study: Study, k: int, scan: ScanColumns, choice: Choice, *, keep:
         floats={name: getattr(scan, name)[rows] for name in _FLOATS},
         var_order=scan.var_order[rows].astype(np.int32),
         measures=scan.measures[rows] if scan.measures.shape[0] else scan.measures,
+        partial=scan.partial[rows] if scan.partial.shape[0] else scan.partial,
         selected=choice.selected[rows],
         reason=codes[rows].astype(np.int32),
         reasons=reasons,

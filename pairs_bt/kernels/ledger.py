@@ -70,6 +70,7 @@ def trade_rows(
     z,
     entry,
     leave,
+    leave_short,
     time_stop,
     moments,
     borrow_rate,
@@ -85,11 +86,11 @@ def trade_rows(
     `prices` (tickers, bars) are raw, carried forward over short gaps, and `quotes` says where they are a day's own:
     on a bar on which a leg has none nothing is decided, an entry that is due is cancelled, and an exit waits. `beta`,
     `ratio`, `spread`, `z` (rows, bars): the signal's share ratio, the ratio to hold, the spread and its z-score;
-    `entry` and `leave` (rows,): the z-scores at which a pair is entered (NaN: never) and left; `time_stop` (rows,) in
-    bars; `moments` (rows, 3): variances of the daily changes of y and x and their covariance over the train window;
-    `borrow_rate` (tickers,) per calendar day; `day_gap` (bars,) calendar days since the last
-    bar; `skip` flags the trades, by their number, that a limit of the portfolio refuses; `daily` (rows, bars,
-    N_DAILY) must be zero.
+    `entry`, `leave` and `leave_short` (rows,): the z-scores at which a pair is entered (NaN: never), and at which one
+    that is long or short is left; `time_stop` (rows,) in bars; `moments` (rows, 3): variances of the daily changes of
+    y and x and their covariance over the train window; `borrow_rate` (tickers,) per calendar day; `day_gap` (bars,)
+    calendar days since the last bar; `skip` flags the trades, by their number, that a limit of the portfolio refuses;
+    `daily` (rows, bars, N_DAILY) must be zero.
     """
     bars = prices.shape[1]
     state = np.zeros(1, STATE)
@@ -116,7 +117,7 @@ def trade_rows(
             if not priced:
                 s.dead = 1
             why[t] = _decide(s, t, bars, z[row, t] if quoted else np.nan, beta[row, t], entry[row], leave[row],
-                             time_stop[row], rules)  # fmt: skip
+                             leave_short[row], time_stop[row], rules)  # fmt: skip
             target[t] = s.want
             due = target[t - rules.lag] if t >= rules.lag else 0
             last = rules.closed and t == bars - 1
@@ -228,7 +229,7 @@ def _cancel(s, t, target, lag):
 
 
 @njit(cache=True, nogil=True)
-def _decide(s, t, bars, z, beta, entry, leave, time_stop, rules):
+def _decide(s, t, bars, z, beta, entry, leave, leave_short, time_stop, rules):
     """Read the signal at a close: set the wanted bet and return the reason if a trade is to end."""
     if np.isnan(z):
         return OPEN
@@ -245,7 +246,7 @@ def _decide(s, t, bars, z, beta, entry, leave, time_stop, rules):
     gain = s.want * z
     # until the wanted trade is filled, the shares held may be those of the trade before it
     filled = s.bet != 0 and s.entry_bar - rules.lag == s.want_bar
-    if gain >= -leave:
+    if gain >= -(leave if s.want > 0 else leave_short):
         reason = EXIT_LEVEL
     elif gain <= -rules.stop:
         reason = STOP

@@ -219,8 +219,8 @@ def test_doubling_the_capital_doubles_every_dollar(seed):
 @PROPERTY
 @given(SEEDS)
 def test_the_opposite_signals_earn_the_opposite(seed):
-    # a loss of the long leg or a loss that stops a trade is no longer the same on both sides
-    case = random_case(seed, execution={"delisting_loss": 0.0}, signal={"stop_loss": None})
+    # a loss of the long leg, one that stops a trade, or an exit of short trades is not the same on both sides
+    case = random_case(seed, execution={"delisting_loss": 0.0}, signal={"stop_loss": None, "exit_short": None})
     opposite = replace(case, signals=replace(case.signals, z=-case.signals.z))
     one, other = case.run(trade_pairs), opposite.run(trade_pairs)
     assert np.array_equal(one.trades["exit_bar"], other.trades["exit_bar"])

@@ -273,7 +273,7 @@ def test_formed_space_is_documented_by_its_fields() -> None:
 
 def test_pairs_by_distance_are_the_nearest_and_the_run_says_that_no_test_decides(prices) -> None:
     from pairs_bt.cli.terminal.console import false_positive_line
-    from pairs_bt.models.pair_distance import pair_measures
+    from pairs_bt.models.scan.pair_distance import pair_measures
 
     config = config_with("selection.method=distance", "selection.max_pairs=3", "comparison.draws=100")
     made = run(config, prices=prices)
@@ -295,7 +295,7 @@ def test_pairs_by_distance_are_the_nearest_and_the_run_says_that_no_test_decides
 
 
 def test_heuristics_are_columns_and_change_no_choice(prices) -> None:
-    from pairs_bt.models.pair_distance import MEASURES
+    from pairs_bt.models.scan.pair_distance import MEASURES
 
     config = config_with("comparison.draws=100")
     plain, wider = run(config, prices=prices), run(config.with_changes("selection.heuristics=true"), prices=prices)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pairs_bt.errors import DataError
-from pairs_bt.models.pair_distance import MEASURES, measure_pairs, pair_measures, prepare, ranking
+from pairs_bt.models.scan.pair_distance import MEASURES, measure_pairs, pair_measures, prepare, ranking
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_the_rules_of_gatev_goetzmann_and_rouwenhorst_earn_what_another_program_
     import importlib.util
     from pathlib import Path
 
-    place = Path(__file__).resolve().parents[2] / "benchmarks" / "ggr.py"
+    place = Path(__file__).resolve().parents[2] / "benchmarks" / "published" / "ggr.py"
     spec = importlib.util.spec_from_file_location("ggr", place)
     assert spec is not None
     assert spec.loader is not None

@@ -20,7 +20,8 @@ from pairs_bt.config.writer import _toml_text
 from pairs_bt.kernels.ledger import FILL_KINDS
 from pairs_bt.kernels.ledger import REASONS as EXITS
 from pairs_bt.models import cointegration
-from pairs_bt.models.pair_distance import MEASURES
+from pairs_bt.models.scan.pair_distance import MEASURES
+from pairs_bt.models.scan.partial_cointegration import COLUMNS as PARTIAL
 from pairs_bt.runs.summary import summarise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,8 +124,9 @@ def test_the_folder_page_lists_every_column(heading: str, columns: tuple[str, ..
 
 def test_the_folder_page_lists_the_columns_of_tests_and_of_the_summary() -> None:
     text = sections("run_folder.md")
-    plain, measures, _ = first_cells(text["tests"])
+    plain, partial, measures, _ = first_cells(text["tests"])
     assert plain == list(tables.TESTS)
+    assert partial == list(PARTIAL)
     assert measures == list(MEASURES)
     made = summarise(
         Config(), tables.empty(tables.RETURNS), tables.empty(tables.TRADES), tables.empty(tables.RETURNS)
@@ -136,8 +138,8 @@ def test_the_folder_page_lists_every_value_of_the_reasons() -> None:
     text = sections("run_folder.md")
     refused = {reason for reason in cointegration.REASONS.values() if reason}
     standing = {f"{name}: TICKER" for name in STANDING if name}
-    chosen = {"engle_granger", "johansen", "no test passed", "multiplicity", "max_pairs"}
-    assert set(first_cells(text["tests"])[2]) == refused | standing | chosen
+    chosen = {"engle_granger", "johansen", "partial", "no test passed", "multiplicity", "max_pairs"}
+    assert set(first_cells(text["tests"])[3]) == refused | standing | chosen
     assert set(first_cells(text["half_lives"])[1]) == {name for name in REFUSALS if name}
     assert set(first_cells(text["trades"])[1]) == set(EXITS)
     kinds = next(line for line in text["fills"].splitlines() if line.startswith("| `kind`"))

@@ -158,7 +158,8 @@ class Row:
             return
         why = ""
         has_shares = p is self.held
-        if p.bet * z >= -rules.exit:
+        leave = rules.exit if p.bet > 0 or rules.exit_short is None else rules.exit_short
+        if p.bet * z >= -leave:
             why = "exit_level"
         elif rules.stop is not None and p.bet * z <= -rules.stop:
             why = "stop"

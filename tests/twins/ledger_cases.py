@@ -96,6 +96,8 @@ def random_tables(rng):
         "stop": maybe(entry + rng.uniform(0.3, 2.0)), "stop_loss": maybe(rng.uniform(0.01, 0.1)),
         "time_stop": maybe(rng.uniform(0.3, 2.0)),
     }  # fmt: skip
+    if int(1e6 * entry) % 3 == 0:
+        signal["exit_short"] = min(signal["exit"] + 0.3, entry - 0.05)
     costs = rng.random() < 0.7
     execution = {
         "lag": int(rng.integers(4)), "cost_bps": 20.0 * costs, "spread": 0.05 * costs,

@@ -1,1 +1,1 @@
-"""Kernels of the scan: one pair at a time, and four pairs in step."""
+"""Loops of the scan: cointegration by scalar code and in lanes of four pairs, partial cointegration, distances."""

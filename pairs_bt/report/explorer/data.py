@@ -100,6 +100,11 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
             "every pair has its own (columns entry_z and exit_z of half_lives.parquet). Run it with a number, such as "
             "--set signal.entry=2, to explore it."
         )
+    if config.signal.exit_short not in (None, config.signal.exit):
+        raise ConfigError(
+            f"signal.exit_short = {config.signal.exit_short}: the explorer moves one exit level for long and "
+            "short trades alike. Run it without signal.exit_short to explore it."
+        )
     lowest = config.model_copy(update={"signal": config.signal.model_copy(update={"entry": _LOWEST_ENTRY})})
     study = prepare(lowest, check_prices(run.prices))
     found = _candidates(run, study)
@@ -173,8 +178,10 @@ def _signals(
             pairs["moments"].append(change_moments(study.context(k), part.y, part.x).ravel())
         if rows.size:
             path = pair_paths(study, k, part, 0, rows.size)
+            # a centred s-score reads all candidates, those that the page leaves out too
+            every = Candidates(*(np.concatenate([leg[rows], np.delete(leg, rows)]) for leg in (whole.y, whole.x)))
             for name in names:
-                signals = rule_signals(study, k, path, name, part, 0, rows.size)
+                signals = rule_signals(study, k, path, name, every, 0, rows.size)
                 context = study.context(k)
                 spread = whole_spreads(path, name, context.levels, part.y, part.x, context.window.n_train, study.config)
                 columns[name].append(_rule_columns(study, k, name, part, signals, spread))

@@ -19,6 +19,7 @@ MAX_LEFT_OUT = 40
 REASONS = {
     "engle_granger": "Engle-Granger: no cointegration",
     "johansen": "Johansen: not rank one",
+    "partial": "partial cointegration: a random walk",
     "no test passed": "no test passed",
     "multiplicity": "passed alone, but not among so many tests",
     "max_pairs": "passed, but beyond selection.max_pairs",

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pairs_bt.errors import DataError
-from pairs_bt.kernels import pair_distance as kernel
+from pairs_bt.kernels.scan import pair_distance as kernel
 
 #: Columns of the measures, in the order of the kernel.
 MEASURES = ("distance", "drift", "spread_volatility", "price_correlation", "return_correlation")

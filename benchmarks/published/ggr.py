@@ -1,6 +1,6 @@
 """Distance pairs as in Gatev, Goetzmann and Rouwenhorst (2006), on two public sets of price relatives.
 
-    python benchmarks/ggr.py [WHEEL or FOLDER]
+    python benchmarks/published/ggr.py [WHEEL or FOLDER]
 
 The sets `nyse_o` (36 stocks, 5,651 days from July 1962) and `nyse_n` (23 stocks, 6,431 days to 2010) travel inside the
 wheel of `universal-portfolios`, which wants pandas below 3 and so cannot be installed beside this package: only its two
@@ -34,6 +34,8 @@ from pairs_bt import Config, run
 
 MONTH, FORMATION, TRADING, PAIRS = 21, 252, 126, 20
 SETS = ("nyse_o", "nyse_n")
+# From the abstract.
+PAPER = "The paper, all US stocks of CRSP from 1962 to 2002: excess returns of up to 11% a year, 0.9% a month.\n"
 # An independent program, one day's wait: per cent a month.
 REFERENCE = {"nyse_o": 0.31, "nyse_n": 0.23}
 
@@ -107,6 +109,7 @@ def main(arguments: list[str]) -> None:
             command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "universal-portfolios", "-d", folder]
             subprocess.run(command, check=True)
             source = next(Path(folder).glob("*.whl"))
+        print(PAPER)
         print(f"{'set':8} {'prices indexed':32} {'wait':>4} {'% a month':>10} {'t':>6} {'months':>7} {'reference':>10}")
         for name in SETS:
             prices = read_set(source, name)

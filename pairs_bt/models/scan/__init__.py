@@ -1,0 +1,1 @@
+"""What a scan of all pairs measures beside Engle-Granger and Johansen."""
