@@ -513,13 +513,13 @@ function summarise(data, result) {
 // many days that the result has, which cosines measure (Mueller 2007), as they do for the run's Sharpe intervals.
 function chanceOf(data, { net, excess }, m) {
 	const { terms, times } = data.head.chance, n = net.length, cash = new Float64Array(n);
-	data.cosines ??= Float64Array.from({ length: 4 * n }, (_, k) => Math.cos((PI * k) / (2 * n)));
+	const table = (data.cosines ??= Float64Array.from({ length: 4 * n }, (_, k) => Math.cos((PI * k) / (2 * n))));
 	let square = 0;
 	for (let j = 1; j <= terms; j++) {
 		let sum = 0;
 		for (let i = 0, k = j; i < n; i++, k += 2 * j) {
 			if (k >= 4 * n) k -= 4 * n;
-			sum += excess[i] * data.cosines[k];
+			sum += excess[i] * table[k];
 		}
 		square += sum * sum;
 	}
