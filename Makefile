@@ -50,7 +50,7 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs site
 
 clean:
-	rm -rf $(VENV) build dist site jupyter_execute docs/api docs/notebooks .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site jupyter_execute docs/api docs/gallery docs/notebooks .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -89,6 +89,14 @@ def measure_start() -> dict[str, float]:
     return {"help_s": statistics.median(helps), "demo_cold_s": cold}
 
 
+def measure_frames() -> dict:
+    """Frame times of the demo's explorer in a browser, or why there are none."""
+    import explore_frames
+
+    _say("explorer: frames")
+    return explore_frames.measure_demo()
+
+
 def _wall(command: list[str], **environment: str) -> float:
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=os.environ | environment, cwd=ROOT)
@@ -219,6 +227,10 @@ def text(report: dict, *, markdown: bool) -> str:
             f"`pairs-bt --help`: {report['start']['help_s']:.2f} s. The demo with every kernel to be compiled: "
             f"{report['start']['demo_cold_s']:.0f} s.\n"
         )
+    if "frames" in report:
+        import explore_frames
+
+        parts.append(explore_frames.words(report["frames"]) + "\n")
     return "\n".join(part for part in parts if part)
 
 
@@ -239,6 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
         report["runs"] = measure_runs(quick=options.quick)
         if not options.quick:
             report["start"] = measure_start()
+            report["frames"] = measure_frames()
     if options.growth:
         report["growth"] = measure_growth()
     print(text(report, markdown=options.markdown))

@@ -59,3 +59,14 @@ def test_a_wrong_stage_disagrees(stages, monkeypatch) -> None:
     loop = stages.references.day_loop
     monkeypatch.setattr(stages.references, "day_loop", lambda frame, **options: loop(frame, **options | {"cost": 0.0}))
     assert not stages.bench_ledger(made, repeats=2, reference_pairs=10).agrees
+
+
+def test_frames_are_measured_or_skipped_in_words(monkeypatch, tmp_path) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+    import explore_frames
+
+    monkeypatch.setattr(explore_frames.shutil, "which", lambda name: None)
+    said = explore_frames.words(explore_frames.measure(tmp_path / "none.html"))
+    assert said == "The explorer's frames were not timed: there is no Chromium on the path."
+    frames = {"fastest": 9.0, "median": 12.0, "slowest_of_95%": 15.0}
+    assert "takes 12.0 ms" in explore_frames.words({"usable_ms": 800.0, "frame_ms": frames})

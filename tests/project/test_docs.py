@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pairs_bt import load_run, run
 from pairs_bt.backtest import table_columns as tables
 from pairs_bt.backtest.selection import STANDING
 from pairs_bt.backtest.signals import REFUSALS
+from pairs_bt.cli.commands import cli
 from pairs_bt.config.schema import Config
 from pairs_bt.config.writer import _toml_text
 from pairs_bt.kernels.ledger import FILL_KINDS
@@ -251,3 +253,42 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
     )
     missing = [name for name in named if not (ROOT / name).exists()]
     assert not missing
+
+
+# --------------------------------------------------------------------------------------------------------- guides
+
+
+GUIDES = sorted((DOCS / "guides").glob("*.md"))
+
+
+def guide_commands() -> list[tuple[str, str]]:
+    lines = [(path.stem, line.strip()) for path in GUIDES for line in path.read_text(encoding="utf-8").splitlines()]
+    # indented commands, and those within a sentence or a table
+    out = [(name, line) for name, line in lines if line.startswith("pairs-bt ")]
+    for path in GUIDES:
+        text = path.read_text(encoding="utf-8")
+        out += [(path.stem, f"pairs-bt run {part}") for part in re.findall(r"`(--set [^`]+)`", text)]
+        out += [(path.stem, part) for part in re.findall(r"`(pairs-bt [^`]+)`", text)]
+    return out
+
+
+def test_the_guides_have_commands_for_most_of_the_program() -> None:
+    assert {line.split()[1] for _, line in guide_commands()} >= {
+        "scan", "run", "pair", "audit", "hedge", "explore", "compare", "sweep", "validate",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "line"), guide_commands())
+def test_the_commands_of_the_guides_are_understood(name: str, line: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("prices.csv", "today.csv", "inventory.csv", "wanted.csv"):
+        (tmp_path / file).write_text("y,x\n", encoding="utf-8")
+    for folder in ("prices", "cheap", "dear"):
+        (tmp_path / "runs" / folder).mkdir(parents=True)
+    first, *words = shlex.split(line)[1:]
+    command = cli.commands[first]
+    # an unknown option, or an argument too few or too many, is an error here
+    context = command.make_context(first, list(words))
+    changes = context.params.get("overrides", ())
+    assert bool(changes) == ("--set" in words), name
+    Config.load(None, list(changes))

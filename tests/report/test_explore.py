@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 import pairs_bt
 from pairs_bt import Config
@@ -20,6 +21,7 @@ from pairs_bt.report.explorer import page as explore
 from pairs_bt.report.explorer.data import explore_block, pack, unpack
 from pairs_bt.report.explorer.page import fitting_block, render_explorer
 from pairs_bt.stats.backtest_overfitting import deflated_best
+from pairs_bt.stats.bootstrap import mean_error
 from tests.browser import chromium
 from tests.cli_tools import call
 
@@ -245,6 +247,51 @@ def test_the_deflated_sharpe_counts_what_was_looked_at(page, config, hostile_pri
     for name, value in found[3].items():
         mine = deflated_sharpe(tried[f"2 {name}"], trials=best.effective, trial_variance=best.trial_variance)
         assert value == pytest.approx(mine, rel=1e-7)
+
+
+def chance_band(net: np.ndarray, excess: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Growth of 1 without an edge, low and high of 95 in 100, from the error of the mean that the intervals use."""
+    n, terms = excess.size, excess.size // block
+    days = np.arange(1, n + 1)
+    reach = scipy.stats.t(terms).ppf(0.975) * mean_error(excess, terms) * np.sqrt(n * days)
+    middle = np.cumsum(net - excess) - excess.var(ddof=1) * days / 2
+    return np.exp(middle - reach), np.exp(middle + reach)
+
+
+def test_the_band_of_chance_is_that_of_the_runs_interval(page, config, hostile_prices) -> None:
+    page.evaluate(f"{APP}.reset()")
+    settings = {"entry": 1.5, "exit": 0.2}
+    run = pairs_bt.run(with_settings(config, settings), prices=hostile_prices)
+    found = page.evaluate(
+        f"""(set) => {{
+          const app = {APP};
+          Object.assign(app.set, set);
+          app.update(true);
+          return app.results.map((r) => [r.variant.name, Array.from(r.net, (_, i) => r.summary.chance(i))]);
+        }}""",
+        settings,
+    )
+    for name, band in found:
+        net, excess = run.net[name].to_numpy(), run.excess[name].to_numpy()
+        mine = np.transpose(chance_band(net, excess, run.config.comparison.block))
+        np.testing.assert_allclose(np.array(band), mine, rtol=1e-7)
+    assert [name for name, _ in found] == list(run.labels)
+    assert "95 times in 100" in page.locator("#x-equity").inner_text()
+
+
+def test_the_band_of_chance_holds_what_has_no_edge() -> None:
+    # noise of a memory of some days, without a mean: inside on 95 of 100 last days, and on days before
+    rng = np.random.default_rng(95)
+    inside = []
+    for _ in range(400):
+        shocks = rng.standard_t(5, 2700)
+        net = 0.002 * np.convolve(shocks, 0.8 ** np.arange(20), "valid")
+        low, high = chance_band(net, net, 126)
+        growth = np.cumprod(1 + net)
+        inside.append([(low <= growth)[t] and (growth <= high)[t] for t in (600, 1500, -1)])
+    share = np.mean(inside, axis=0)
+    # three standard errors of a share of 400
+    assert (abs(share - 0.95) < 3 * (0.95 * 0.05 / 400) ** 0.5).all(), share
 
 
 def test_every_control_by_keyboard(page) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from pairs_bt.backtest.hedge_rules import Variant, variants
 from pairs_bt.backtest.portfolio.limits import limited
@@ -118,7 +119,7 @@ def explore_block(run: RunData, *, most: int | None = None) -> Block:
     arrays["price"] = study.filled[used]
     arrays["missing"] = np.flatnonzero(np.isfinite(study.filled[used]) & ~study.quotes[used]).astype(np.int32)
     head = _head(run, study, found, [study.tickers[k] for k in used], sum(c.y.size for c in found))
-    head["rules"] = [_rule_head(rule.name, run.config) for rule in rules]
+    head["rules"] = [_rule_head(rule.name, run.config) | {"columns": list(rule.columns)} for rule in rules]
     for number, rule in enumerate(rules):
         arrays |= {f"{name}{number}": values for name, values in rule.columns.items()}
     return Block(pack(head, arrays), int(arrays["pair_y"].size), sum(c.y.size for c in found))
@@ -279,6 +280,7 @@ def _head(run: RunData, study: Study, found: list[Candidates], tickers: list[str
         "summary": _summary(run),
         "candidates": candidates,
         "notices": _notices(run),
+        "chance": _chance(run),
         "texts": TEXTS,
         "windows": [
             {"end": w.label, "first": w.first, "split": w.split, "stop": w.stop, "entry": w.entry_stop,
@@ -371,6 +373,13 @@ def _summary(run: RunData) -> dict[str, dict[str, float | None]]:
         str(name): {key: _plain(row[key]) for key in ("net_sharpe", "net_annual_return", "trades") if key in row}
         for name, row in table.to_dict("index").items()
     }
+
+
+def _chance(run: RunData) -> dict[str, float] | None:
+    """What the band of chance needs, as the run's Sharpe intervals do: cosines, and deviations to either side."""
+    block = run.config.comparison.block
+    terms = len(run.net) // block
+    return {"terms": terms, "times": float(stdtrit(terms, 0.975))} if terms >= 2 else None
 
 
 def _plain(value: Any) -> float | None:

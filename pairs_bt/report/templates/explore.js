@@ -2,14 +2,15 @@
 // `trade` is the twin of the ledger's kernel: each close marks what is held, reads the signal, fills, re-hedges.
 
 const OPEN = 0, EXIT_LEVEL = 1, STOP = 2, STOP_LOSS = 3, TIME_STOP = 4, DELISTED = 5, WINDOW_END = 6;
-const { abs, ceil, floor, max, min, round: nearest, sqrt } = Math, finite = Number.isFinite;
+const { PI, abs, ceil, exp, floor, max, min, round: nearest, sqrt } = Math, finite = Number.isFinite;
 const clamp = (v, low, high) => min(max(v, low), high);
-const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, i8: BigInt64Array, i1: Int8Array };
+const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, i1: Int8Array };
 
 // ---- data
 
 async function unpack(text) {
-	const packed = Uint8Array.from(atob(text.trim()), (c) => c.charCodeAt(0));
+	const letters = atob(text), packed = new Uint8Array(letters.length);
+	for (let i = 0; i < packed.length; i++) packed[i] = letters.charCodeAt(i);
 	const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
 	const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
 	const size = new DataView(bytes.buffer).getUint32(0, true);
@@ -18,13 +19,11 @@ async function unpack(text) {
 	let at = 4 + size;
 	for (const { name, type, size: count, split } of head.arrays) {
 		const width = Number(type[1]), body = bytes.slice(at, at + count * width);
-		at += body.length;
-		if (split) {
-			const joined = new Uint8Array(body.length);
+		if (split)
 			for (let b = 0; b < width; b++)
-				for (let i = 0, from = b * count; i < count; i++) joined[i * width + b] = body[from + i];
-			arrays[name] = new KINDS[type](joined.buffer);
-		} else arrays[name] = new KINDS[type](body.buffer);
+				for (let i = b; i < body.length; i += width) body[i] = bytes[at++];
+		else at += body.length;
+		arrays[name] = new KINDS[type](body.buffer);
 	}
 	return { head, arrays };
 }
@@ -34,25 +33,24 @@ class Data {
 	constructor({ head, arrays }) {
 		this.head = head;
 		this.arrays = arrays;
-		const days = arrays.day, windows = head.windows, count = arrays.pair_window.length;
+		const days = arrays.day, windows = head.windows, { price } = arrays;
 		this.days = days;
 		this.gap = Float64Array.from(days, (d, i) => (i ? d - days[i - 1] : 0));
 		this.first = min(...windows.map((w) => w.split));
 		this.last = max(...windows.map((w) => w.stop));
 		this.size = this.last - this.first;
-		this.quoted = Uint8Array.from(arrays.price, (p) => (finite(p) ? 1 : 0));
+		this.quoted = Uint8Array.from(price, finite);
 		for (const k of arrays.missing) this.quoted[k] = 0;
-		this.pairs = Array.from({ length: count }, (_, p) => {
-			const k = arrays.pair_window[p], w = windows[k];
-			return { p, w, y: Number(arrays.pair_y[p]), x: Number(arrays.pair_x[p]), bars: w.stop - w.split };
-		});
-		for (const pair of this.pairs) {
-			pair.name = head.tickers[pair.y] + "/" + head.tickers[pair.x];
+		windows.forEach((w, k) => Object.assign(w, { k, pairs: [] }));
+		this.pairs = Array.from(arrays.pair_window, (k, p) => {
+			const w = windows[k], y = arrays.pair_y[p], x = arrays.pair_x[p], bars = w.stop - w.split;
 			// the first bar without a price: a pair that has one is not opened after it
-			const { split } = pair.w;
-			pair.dead = 0;
-			while (pair.dead < pair.bars && finite(this.price(pair.y, split + pair.dead) + this.price(pair.x, split + pair.dead))) pair.dead++;
-		}
+			let dead = 0;
+			while (dead < bars && finite(this.price(y, w.split + dead) + this.price(x, w.split + dead))) dead++;
+			const pair = { p, w, y, x, bars, dead, name: head.tickers[y] + "/" + head.tickers[x] };
+			w.pairs.push(pair);
+			return pair;
+		});
 		this.rules = head.rules.map((rule, r) => this.place(rule, r));
 		this.ruleOf = new Map(this.rules.map((rule) => [rule.name, rule]));
 		this.spreads = new Map();
@@ -60,8 +58,7 @@ class Data {
 
 	place(rule, r) {
 		const own = {};
-		for (const name of ["life", "bars", "refusal", "z", "hedge", "shift", "spread", "lead", "deviation"])
-			own[name] = this.arrays[name + r];
+		for (const name of rule.columns) own[name] = this.arrays[name + r];
 		const count = this.pairs.length;
 		const out = { ...rule, ...own, at: new Int32Array(count), row: new Int32Array(count), leadAt: new Int32Array(count) };
 		let at = 0, row = 0, lead = 0;
@@ -145,12 +142,7 @@ class Data {
 // ---- the ledger
 
 // Daily sums of one cohort: net dollars, and cash tied up at the close.
-class Sums {
-	constructor(size) {
-		this.net = new Float64Array(size);
-		this.value = new Float64Array(size);
-	}
-}
+const sums = (size) => ({ net: new Float64Array(size), value: new Float64Array(size) });
 
 // First bar from `t` on, before `stop`, on which z is beyond the entry level; `stop` where there is none.
 function nextSignal(z, at, t, stop, entry) {
@@ -167,7 +159,7 @@ function trade(data, rule, pair, set, variant, out, work) {
 	const capital = fixed.capital / fixed.slots / w.parts;
 	const least = fixed.stop_loss === null ? -Infinity : -fixed.stop_loss * capital;
 	const most = set.time_stop === null ? Infinity : set.time_stop * rule.life[p];
-	const rate = set.cost / 1e4, half = fixed.half_spread;
+	const rate = set.cost / 1e4, { half_spread: half, short_rebate: rebate } = fixed;
 	const borrowed = (ticker) => (data.head.borrow[ticker] ?? set.borrow) / 1e4 / 365;
 	const rateY = borrowed(pair.y), rateX = borrowed(pair.x), spread = fixed.claim ? data.spread(rule, pair) : null;
 	const neutral = fixed.sizing === "dollar_neutral";
@@ -176,26 +168,28 @@ function trade(data, rule, pair, set, variant, out, work) {
 		const share = data.share(rule, pair, t);
 		return neutral ? (share < 0 ? -1 : 1) * (price[oy + t] / price[ox + t]) : share;
 	};
-	const { target, why, day, fills } = work, made = [], stopEntry = w.entry - w.split, isHeld = !rule.moving && !fixed.log;
+	const { target, why, fills } = work, { net, value } = work.day, made = [], stopEntry = w.entry - w.split;
+	const isHeld = !rule.moving && !fixed.log;
 	const start = nextSignal(z, oz, 0, stopEntry, entry);
 	if (start === stopEntry) return made;
 	target.fill(0, 0, start);
-	day.net.fill(0, 0, n);
-	day.value.fill(0, 0, n);
+	net.fill(0, 0, n);
+	value.fill(0, 0, n);
 	let want = 0, wantBar = 0, bet = 0, entryBar = 0, blocked = 0, dead = 0, leaving = OPEN;
 	let ny = 0, nx = 0, ratio = 0, lastY = 0, lastX = 0, worth = 0, lastSpread = 0, now = null;
 	let quiet = -1;
 
-	const fill = (t, ticker, shares, at) => {
+	// What changes with every bar is no part of these, so that it can stay in registers.
+	const fill = (one, t, ticker, shares, at) => {
 		const cost = rate * (abs(shares) * at) + half * abs(shares);
-		day.net[t] -= cost;
-		now.net -= cost;
-		if (fixed.netting) now.fills.push([t, ticker, shares, at]);
+		net[t] -= cost;
+		one.net -= cost;
+		if (fixed.netting) one.fills.push([t, ticker, shares, at]);
 	};
-	const cancel = (t) => {
+	const cancel = (t, wanted) => {
 		let k = t - lag;
 		while (k <= t && target[k]) target[k++] = 0;
-		if (k > t) want = 0;
+		return k > t ? 0 : wanted;
 	};
 
 	for (let t = start; t < n; t++) {
@@ -225,7 +219,7 @@ function trade(data, rule, pair, set, variant, out, work) {
 			}
 			lastY = py;
 			lastX = px;
-			day.net[t] += gross - borrow;
+			net[t] += gross - borrow;
 			now.net += gross - borrow;
 		}
 		if (!priced || t > pair.dead) dead = 1;
@@ -259,15 +253,15 @@ function trade(data, rule, pair, set, variant, out, work) {
 		// fill what was decided `lag` closes ago
 		const due = t >= lag ? target[t - lag] : 0, last = w.closed && t === n - 1;
 		if (bet) {
-			if (leaving && due) cancel(t);
+			if (leaving && due) want = cancel(t, want);
 			else if (!leaving && !due) leaving = why[t - lag];
 			let reason = OPEN;
 			if (!priced) reason = DELISTED;
 			else if (leaving && (isQuoted || last)) reason = leaving;
 			else if (last) reason = WINDOW_END;
 			if (reason) {
-				fill(t, pair.y, -ny, lastY);
-				fill(t, pair.x, -nx, lastX);
+				fill(now, t, pair.y, -ny, lastY);
+				fill(now, t, pair.x, -nx, lastX);
 				Object.assign(now, { exitBar: t, reason });
 				if (reason === DELISTED) want = 0;
 				bet = ny = nx = 0;
@@ -279,15 +273,15 @@ function trade(data, rule, pair, set, variant, out, work) {
 					const change = -ny * wanted - nx;
 					nx += change;
 					ratio = wanted;
-					fill(t, pair.x, change, lastX);
+					fill(now, t, pair.x, change, lastX);
 				}
 			}
 		} else if (due && !last) {
-			const share = data.share(rule, pair, t), held = ratioAt(t), value = abs(held) * x;
+			const share = data.share(rule, pair, t), held = ratioAt(t), leg = abs(held) * x;
 			const fine = finite(share) && finite(held) && !(fixed.reject_negative && share <= 0)
-				&& max(y, value) <= fixed.max_leg_share * (y + value);
+				&& max(y, leg) <= fixed.max_leg_share * (y + leg);
 			if (!dead && isQuoted && fine) {
-				let u = capital / (y + value);
+				let u = capital / (y + leg);
 				if (fixed.sizing === "volatility") {
 					const [vy, vx, c] = data.arrays.moments.subarray(3 * p, 3 * p + 3);
 					const variance = vy - 2 * held * c + held * held * vx;
@@ -308,11 +302,11 @@ function trade(data, rule, pair, set, variant, out, work) {
 				}
 				now = { pair, variant, side, signalBar: t - lag, entryBar: t, exitBar: -1, reason: OPEN, ratio: held, capital, net: 0, fills: [] };
 				made.push(now);
-				fill(t, pair.y, ny, y);
-				fill(t, pair.x, nx, x);
-			} else cancel(t);
+				fill(now, t, pair.y, ny, y);
+				fill(now, t, pair.x, nx, x);
+			} else want = cancel(t, want);
 		}
-		if (bet) day.value[t] = tiedUp(ny * lastY, fixed) + tiedUp(nx * lastX, fixed);
+		if (bet) value[t] = tiedUp(ny * lastY, rebate) + tiedUp(nx * lastX, rebate);
 		else if (!want && t >= stopEntry && t > quiet + lag) break;
 	}
 	if (!made.length) return made;
@@ -320,8 +314,8 @@ function trade(data, rule, pair, set, variant, out, work) {
 	if (fixed.drop && (end.reason === OPEN || end.reason === WINDOW_END)) return [];
 	const stopBar = end.exitBar < 0 ? n : end.exitBar + 1;
 	for (let t = made[0].entryBar; t < stopBar; t++) {
-		out.net[t] += day.net[t];
-		out.value[t] += day.value[t];
+		out.net[t] += net[t];
+		out.value[t] += value[t];
 	}
 	if (fixed.netting) for (const one of made) for (const f of one.fills) fills.push([one, f]);
 	return made;
@@ -333,20 +327,17 @@ const within = (w, from, to) => (!from || w.end >= from) && (!to || w.end <= to)
 function tradeVariant(data, set, variant) {
 	const { fixed, windows } = data.head, rule = data.ruleOf.get(variant.rule), size = data.size, first = data.first;
 	const longest = max(...windows.map((w) => w.stop - w.split));
-	const work = { target: new Int8Array(longest), why: new Int8Array(longest), day: new Sums(longest), fills: [] }, cohort = new Sums(longest);
-	const total = new Sums(size), capital = new Float64Array(size);
-	const byWindow = new Map(windows.map((w) => [w, []]));
-	for (const pair of data.pairs) byWindow.get(pair.w).push(pair);
+	const work = { target: new Int8Array(longest), why: new Int8Array(longest), day: sums(longest), fills: [] }, cohort = sums(longest);
+	const total = sums(size), capital = new Float64Array(size);
 	const trades = [], slot = fixed.capital / fixed.slots;
-	windows.forEach((w) => {
-		if (!within(w, set.from, set.to)) return;
-		const own = [];
+	for (const w of windows) {
+		if (!within(w, set.from, set.to)) continue;
+		const before = trades.length;
 		cohort.net.fill(0);
 		cohort.value.fill(0);
-		for (const pair of byWindow.get(w)) {
-			if (set.out?.has(pair.name) || data.refusal(rule, pair, set.entry)) continue;
-			own.push(...trade(data, rule, pair, set, variant, cohort, work));
-		}
+		for (const pair of w.pairs)
+			if (!set.out.has(pair.name) && !data.refusal(rule, pair, set.entry))
+				for (const one of trade(data, rule, pair, set, variant, cohort, work)) trades.push(one);
 		const birth = w.split - first, scale = fixed.compounding ? scaleAt(data, birth, total, capital) : 1;
 		for (let t = 0, i = birth; i < w.stop - first; t++, i++) {
 			total.net[i] += scale * cohort.net[t];
@@ -354,13 +345,12 @@ function tradeVariant(data, set, variant) {
 			capital[i] += scale * slot;
 		}
 		if (scale !== 1)
-			for (const one of own) {
+			for (const one of trades.slice(before)) {
 				one.capital *= scale;
 				one.net *= scale;
 				for (const f of one.fills) f[2] *= scale;
 			}
-		trades.push(...own);
-	});
+	}
 	const saved = fixed.netting ? netted(data, set, work.fills) : null;
 	const out = { variant, trades, net: new Float64Array(size), excess: new Float64Array(size) };
 	const interest = interestOn(data, capital, total.value);
@@ -375,11 +365,14 @@ function tradeVariant(data, set, variant) {
 const growth = (data, i) => (data.head.fixed.cash_rate * data.gap[data.first + i]) / 365;
 
 // Cash that a leg ties up: a long its value, a short less than none by what a rebate is paid on.
-const tiedUp = (value, fixed) => (value < 0 ? fixed.short_rebate * value : value);
+const tiedUp = (value, rebate) => (value < 0 ? rebate * value : value);
 
 // Interest on the committed capital less the cash that the close before left tied up.
 function interestOn(data, capital, value) {
-	return capital.map((c, i) => (c - (i ? value[i - 1] : 0)) * growth(data, i));
+	const out = new Float64Array(capital.length);
+	if (data.head.fixed.cash_rate)
+		for (let i = 0; i < out.length; i++) out[i] = (capital[i] - (i ? value[i - 1] : 0)) * growth(data, i);
+	return out;
 }
 
 function scaleAt(data, birth, total, capital) {
@@ -391,19 +384,17 @@ function scaleAt(data, birth, total, capital) {
 
 // Dollars that opposite orders in one ticker at one close save.
 function netted(data, set, fills) {
-	const orders = new Map(), out = new Float64Array(data.size);
+	const orders = [], out = new Float64Array(data.size), { fixed, tickers } = data.head;
 	for (const [one, [t, ticker, shares, price]] of fills) {
-		const day = one.pair.w.split + t;
-		const key = day * data.head.tickers.length + ticker, unit = (set.cost / 1e4) * price + data.head.fixed.half_spread;
-		const order = orders.get(key) ?? { day, shares: 0, charged: 0, unit };
+		const day = one.pair.w.split + t, unit = (set.cost / 1e4) * price + fixed.half_spread;
+		const order = (orders[day * tickers.length + ticker] ??= { day, shares: 0, charged: 0, unit });
 		order.shares += shares;
 		order.charged += abs(shares) * unit;
-		orders.set(key, order);
 	}
-	for (const { day, shares, charged, unit } of orders.values()) {
+	orders.forEach(({ day, shares, charged, unit }) => {
 		const saving = charged - abs(shares) * unit;
 		if (saving > 1e-12 * charged) out[day - data.first] += saving;
-	}
+	});
 	return out;
 }
 
@@ -415,65 +406,42 @@ const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 function moments(values) {
 	const n = values.length, m = mean(values);
 	let s2 = 0, s3 = 0, s4 = 0;
-	for (const v of values) s2 += (v - m) ** 2;
-	if (n < 2 || values.every((v) => v === values[0])) return { n, mean: m, sd: 0, sharpe: NaN, skew: NaN, kurtosis: NaN };
-	const spread = sqrt(s2 / n);
+	for (const v of values) s2 += (v - m) * (v - m);
+	const spread = sqrt(s2 / n), sd = sqrt(s2 / (n - 1));
+	if (n < 2 || values.every((v) => v === values[0])) return { n, mean: m, sd: 0, sharpe: NaN };
 	for (const v of values) {
-		const d = (v - m) / spread;
-		s3 += d * d * d;
-		s4 += d * d * d * d;
+		const d = (v - m) / spread, cube = d * d * d;
+		s3 += cube;
+		s4 += cube * d;
 	}
-	const sd = sqrt(s2 / (n - 1));
 	return { n, mean: m, sd, sharpe: m / sd, skew: s3 / n, kurtosis: s4 / n };
 }
 
-// Complementary error function: its series near zero, its continued fraction (Lentz) beyond.
-function erfc(x) {
-	if (x < 0) return 2 - erfc(-x);
-	if (x < 2.5) {
-		let term = x, sum = x;
-		for (let k = 1; abs(term) > 1e-17 * abs(sum); k++) {
-			term *= (-x * x) / k;
-			sum += term / (2 * k + 1);
-			if (k > 200) break;
-		}
-		return 1 - (2 / sqrt(Math.PI)) * sum;
-	}
-	let f = x, c = x, d = 0;
-	for (let k = 1; k < 300; k++) {
-		d = 1 / (x + (k / 2) * d);
-		c = x + k / 2 / c;
-		f *= c * d;
-		if (abs(c * d - 1) < 1e-16) break;
-	}
-	return Math.exp(-x * x) / sqrt(Math.PI) / f;
+// Distribution of the normal: its series (Marsaglia 2004).
+function normal(x) {
+	if (abs(x) > 9) return x > 0 ? 1 : 0;
+	let sum = x, term = x;
+	for (let k = 3; sum + term !== sum; k += 2) sum += term *= (x * x) / k;
+	return 0.5 + (sum * exp(-0.5 * x * x)) / sqrt(2 * PI);
 }
-
-const normal = (x) => 0.5 * erfc(-x / Math.SQRT2);
 
 // Quantile of the normal, by halving; from the left tail, where nothing is lost to rounding.
 function quantile(p) {
 	if (p > 0.5) return -quantile(1 - p);
-	let low = -40, high = 0;
-	for (let k = 0; k < 70; k++) {
+	let low = -9, high = 0;
+	for (let k = 0; k < 60; k++) {
 		const middle = (low + high) / 2;
 		normal(middle) < p ? (low = middle) : (high = middle);
 	}
 	return low;
 }
 
-// Probability that the true daily Sharpe ratio is above `benchmark` (Bailey and Lopez de Prado 2012).
-function probabilistic(m, benchmark) {
-	const variance = 1 - m.skew * m.sharpe + ((m.kurtosis - 1) / 4) * m.sharpe ** 2;
-	return variance > 0 ? normal(((m.sharpe - benchmark) * sqrt(m.n - 1)) / sqrt(variance)) : NaN;
-}
-
-// Best daily Sharpe ratio that `trials` independent strategies without skill would show (2014).
-function expectedMaximum(trials, variance) {
+// Best daily Sharpe ratio that `trials` independent strategies without skill would show (Bailey and Lopez de Prado 2014).
+function expectedMaximum(trials, deviation) {
 	if (!(trials > 1)) return 0;
 	const gamma = 0.5772156649015329;
 	const best = (1 - gamma) * quantile(1 - 1 / trials) + gamma * quantile(1 - 1 / (trials * Math.E));
-	return sqrt(variance) * max(best, 0);
+	return deviation * max(best, 0);
 }
 
 // Everything that was looked at: a trial is one variant under one setting.
@@ -490,6 +458,7 @@ class Trials {
 		const key = setting + " " + name;
 		if (this.seen.has(key) || Number.isNaN(m.sharpe)) return;
 		this.seen.add(key);
+		this.known = null;
 		this.sharpes.push(m.sharpe);
 		this.total ??= new Float64Array(excess.length);
 		const spread = m.sd * sqrt((m.n - 1) / m.n);
@@ -506,45 +475,58 @@ class Trials {
 		return r + (1 - r) * count;
 	}
 
-	get variance() {
-		const n = this.sharpes.length, m = mean(this.sharpes);
-		return n > 1 ? this.sharpes.reduce((a, s) => a + (s - m) ** 2, 0) / (n - 1) : 0;
+	get best() {
+		return (this.known ??= expectedMaximum(this.effective, moments(this.sharpes).sd));
 	}
 
-	deflated(m) {
-		return Number.isNaN(m.sharpe) ? NaN : probabilistic(m, expectedMaximum(this.effective, this.variance));
+	// Probability that the true Sharpe ratio is above that (2012); NaN where nothing moves.
+	deflated({ n, sharpe, skew, kurtosis }) {
+		const variance = 1 - skew * sharpe + ((kurtosis - 1) / 4) * sharpe ** 2;
+		return variance > 0 ? normal(((sharpe - this.best) * sqrt(n - 1)) / sqrt(variance)) : NaN;
 	}
-}
-
-function wealth(net) {
-	const out = new Float64Array(net.length), fall = new Float64Array(net.length);
-	let value = 1, peak = 1;
-	for (let i = 0; i < net.length; i++) {
-		value *= max(1 + net[i], 0);
-		if (value > peak) peak = value;
-		out[i] = value;
-		fall[i] = value / peak - 1;
-	}
-	return { equity: out, drawdown: fall };
 }
 
 function summarise(data, result) {
-	const { year } = data.head, n = result.net.length, { equity, drawdown } = wealth(result.net);
+	const { year } = data.head, { net } = result, n = net.length, equity = new Float64Array(n), drawdown = new Float64Array(n);
+	let end = 1, peak = 1, depth = 0;
+	for (let i = 0; i < n; i++) {
+		end *= max(1 + net[i], 0);
+		if (end > peak) peak = end;
+		equity[i] = end;
+		drawdown[i] = end / peak - 1;
+		if (drawdown[i] < depth) depth = drawdown[i];
+	}
 	const m = moments(result.excess), { trades } = result, count = trades.length;
 	const closed = trades.filter((one) => one.reason !== OPEN), bp = trades.map((one) => (one.net / one.capital) * 1e4);
-	const depth = drawdown.reduce((a, d) => min(a, d), 0), end = n ? equity[n - 1] : NaN;
 	return {
-		moments: m, equity, drawdown, trades: count,
+		moments: m, equity, drawdown, depth, trades: count,
+		chance: data.head.chance && m.sd ? chanceOf(data, result, m) : null,
 		annual: n ? end ** (year / n) - 1 : NaN,
 		sharpe: m.sharpe * sqrt(year),
-		depth,
 		bp: count ? mean(bp) : NaN,
 		winning: count ? trades.filter((one) => one.net > 0).length / count : NaN,
 		returned: closed.length ? closed.filter((one) => one.reason === EXIT_LEVEL).length / closed.length : NaN,
 	};
 }
 
-const dayOf = (data, one, t) => data.days[one.pair.w.split + t];
+// Where growth of 1 without an edge would lie on day i, 95 times in 100: no mean beside cash, and the deviation over
+// many days that the result has, which cosines measure (Mueller 2007), as they do for the run's Sharpe intervals.
+function chanceOf(data, { net, excess }, m) {
+	const { terms, times } = data.head.chance, n = net.length, cash = new Float64Array(n);
+	const table = (data.cosines ??= Float64Array.from({ length: 4 * n }, (_, k) => Math.cos((PI * k) / (2 * n))));
+	let square = 0;
+	for (let j = 1; j <= terms; j++) {
+		let sum = 0;
+		for (let i = 0, k = j; i < n; i++, k += 2 * j) {
+			if (k >= 4 * n) k -= 4 * n;
+			sum += excess[i] * table[k];
+		}
+		square += sum * sum;
+	}
+	for (let i = 0, sum = 0; i < n; i++) cash[i] = sum += net[i] - excess[i];
+	const reach = times * sqrt((2 * square) / (n * terms));
+	return (i) => [-1, 1].map((side) => exp(cash[i] - 0.5 * m.sd ** 2 * (i + 1) + side * reach * sqrt(i + 1)));
+}
 
 // ---- words and numbers
 
@@ -569,16 +551,13 @@ function el(tag, attributes = {}, ...children) {
 
 const button = (label, onclick, more = {}) => el("button", { type: "button", onclick, ...more }, label);
 
+const tools = (...kids) => el("div", { class: "tools" }, ...kids);
+
 // A line in a variant's colour and dash, as the report draws it.
 function swatch(variant) {
-	const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-	const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-	for (const [name, value] of Object.entries({ viewBox: "0 0 26 8", width: 26, height: 8, class: "swatch", "aria-hidden": "true" })) svg.setAttribute(name, value);
-	path.setAttribute("d", "M1 4H25");
-	path.setAttribute("class", "v" + variant.number);
-	path.setAttribute("stroke-dasharray", variant.dash.map((d) => 1.6 * d).join(" ") || "none");
-	svg.append(path);
-	return svg;
+	const out = el("span", { "aria-hidden": "true" }), dash = variant.dash.map((d) => 1.6 * d).join(" ") || "none";
+	out.innerHTML = `<svg viewBox="0 0 26 8" width="26" height="8" class="swatch"><path d="M1 4H25" class="v${variant.number}" stroke-dasharray="${dash}"/></svg>`;
+	return out;
 }
 
 // Cells that a spreadsheet would take for formulas get an apostrophe in front.
@@ -598,7 +577,7 @@ class Chart {
 	constructor(label, hint, colors) {
 		Object.assign(this, { hint, colors });
 		this.canvas = el("canvas", { role: "img", tabindex: 0, "aria-label": label, class: "chart" });
-		this.output = el("output", { class: "values", "aria-live": "polite" });
+		this.output = el("output", { class: "values" });
 		this.box = el("div", { class: "chart-box" }, this.canvas, this.output);
 		this.at = null;
 		this.panels = [];
@@ -606,7 +585,7 @@ class Chart {
 		this.listen();
 	}
 
-	// `days` are day numbers; a panel has title, height, format, series [{name, values, from, color, dash}], levels, marks, shade.
+	// `days` are day numbers; a panel has title, height, format, series [{name, values, from, color, band}], levels, marks.
 	// At first the view begins at `start`.
 	set(days, panels, start = 0) {
 		if (days.length !== this.days?.length || days[0] !== this.days[0]) [this.view, this.ticked] = [[start, days.length - 1], null];
@@ -618,38 +597,41 @@ class Chart {
 	}
 
 	listen() {
-		const c = this.canvas;
 		let drag = null;
-		c.addEventListener("wheel", (event) => {
-			event.preventDefault();
-			this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.bar(event.offsetX));
-		}, { passive: false });
-		c.addEventListener("pointerdown", (event) => {
-			drag = { x: event.offsetX, view: [...this.view] };
-			c.setPointerCapture(event.pointerId);
-		});
-		c.addEventListener("pointermove", (event) => {
-			if (drag && abs(event.offsetX - drag.x) > 2) {
-				const moved = ((event.offsetX - drag.x) / this.width) * (drag.view[1] - drag.view[0]);
-				this.show(drag.view[0] - moved, drag.view[1] - moved);
-			}
-			this.point(nearest(this.bar(event.offsetX)));
-		});
-		for (const name of ["pointerup", "pointercancel"]) c.addEventListener(name, () => (drag = null));
-		c.addEventListener("pointerleave", () => this.point(null));
-		c.addEventListener("dblclick", () => this.show(0, this.days.length - 1));
-		c.addEventListener("keydown", (event) => {
-			const [a, b] = this.view, step = (b - a) / 8, at = this.at ?? nearest((a + b) / 2);
-			const keys = {
-				ArrowLeft: () => (event.shiftKey ? this.show(a - step, b - step) : this.point(at - 1)),
-				ArrowRight: () => (event.shiftKey ? this.show(a + step, b + step) : this.point(at + 1)),
-				"+": () => this.zoom(0.8, at), "=": () => this.zoom(0.8, at), "-": () => this.zoom(1.25, at),
-				Home: () => this.point(ceil(a)), End: () => this.point(floor(b)), 0: () => this.show(0, this.days.length - 1),
-				Escape: () => this.point(null),
-			};
-			if (!keys[event.key]) return;
-			event.preventDefault();
-			keys[event.key]();
+		const drop = () => (drag = null);
+		listen(this.canvas, {
+			wheel: (event) => {
+				event.preventDefault();
+				this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.bar(event.offsetX));
+			},
+			pointerdown: (event) => {
+				drag = { x: event.offsetX, view: [...this.view] };
+				this.canvas.setPointerCapture(event.pointerId);
+			},
+			pointermove: (event) => {
+				if (drag && abs(event.offsetX - drag.x) > 2) {
+					const moved = ((event.offsetX - drag.x) / this.width) * (drag.view[1] - drag.view[0]);
+					this.show(drag.view[0] - moved, drag.view[1] - moved);
+				}
+				this.point(nearest(this.bar(event.offsetX)));
+			},
+			pointerup: drop,
+			pointercancel: drop,
+			pointerleave: () => this.point(null),
+			dblclick: () => this.show(0, this.days.length - 1),
+			keydown: (event) => {
+				const [a, b] = this.view, step = (b - a) / 8, at = this.at ?? nearest((a + b) / 2);
+				const keys = {
+					ArrowLeft: () => (event.shiftKey ? this.show(a - step, b - step) : this.point(at - 1)),
+					ArrowRight: () => (event.shiftKey ? this.show(a + step, b + step) : this.point(at + 1)),
+					"+": () => this.zoom(0.8, at), "=": () => this.zoom(0.8, at), "-": () => this.zoom(1.25, at),
+					Home: () => this.point(ceil(a)), End: () => this.point(floor(b)), 0: () => this.show(0, this.days.length - 1),
+					Escape: () => this.point(null),
+				};
+				if (!keys[event.key]) return;
+				event.preventDefault();
+				keys[event.key]();
+			},
 		});
 	}
 
@@ -692,28 +674,21 @@ class Chart {
 		const parts = [];
 		if (this.at !== null) {
 			parts.push(iso(this.days[this.at]));
-			for (const panel of this.panels)
-				for (const s of panel.series) {
+			for (const { series, format: show = number } of this.panels)
+				for (const s of series) {
 					const v = s.values[this.at - (s.from ?? 0)];
-					if (v !== undefined && !Number.isNaN(v)) parts.push(`${s.name} ${(panel.format ?? number)(v)}`);
+					if (v !== undefined && !Number.isNaN(v)) parts.push(`${s.name} ${show(v)}` + (s.band ? ` (by chance ${s.band(this.at).map((e) => show(e)).join(" to ")})` : ""));
 				}
 		}
 		this.output.textContent = parts.length ? parts.join("; ") : this.hint;
 	}
 
 	draw() {
-		const c = this.canvas, css = c.clientWidth, ratio = devicePixelRatio || 1, gap = 24;
+		const { css } = this, gap = 24;
 		if (!css || !this.days) return;
 		const height = this.panels.reduce((a, p) => a + p.height + gap, 24);
 		this.width = css - this.left - 8;
-		if (c.width !== nearest(css * ratio) || c.height !== nearest(height * ratio)) {
-			c.width = nearest(css * ratio);
-			c.height = nearest(height * ratio);
-			c.style.height = height + "px";
-		}
-		const g = c.getContext("2d");
-		g.setTransform(ratio, 0, 0, ratio, 0, 0);
-		g.clearRect(0, 0, css, height);
+		const g = cleared(this.canvas, css, height);
 		g.font = "12px system-ui, sans-serif";
 		g.lineJoin = "round";
 		let top = 0;
@@ -750,6 +725,7 @@ class Chart {
 			const from = s.from ?? 0;
 			for (let i = max(a, from), stop = min(b, from + s.values.length - 1); i <= stop; i++) take(s.values[i - from]);
 		}
+		for (const s of panel.series) s.band?.(b).forEach(take);
 		for (const level of panel.levels ?? []) if (level.reach !== false) take(level.y);
 		if (!(high >= low)) [low, high] = [0, 1];
 		const pad = (high - low || abs(high) || 1) * 0.06;
@@ -762,10 +738,13 @@ class Chart {
 		g.fillStyle = colors.ink;
 		g.textAlign = "left";
 		g.fillText(panel.title, 0, top - 9);
-		g.save();
-		g.beginPath();
-		g.rect(this.left, top, this.width, panel.height);
-		g.clip();
+		const clip = (more) => {
+			g.save();
+			g.beginPath();
+			g.rect(this.left, top - more, this.width, panel.height + 2 * more);
+			g.clip();
+		};
+		clip(0);
 		if (panel.shade) {
 			g.fillStyle = colors.band;
 			g.fillRect(this.x(panel.shade[0]), top, this.x(panel.shade[1]) - this.x(panel.shade[0]), panel.height);
@@ -782,25 +761,33 @@ class Chart {
 			g.fillStyle = colors.muted;
 			g.fillText(panel.percent ? percent(v, max(0, digits - 2)) : number(v, digits), this.left - 6, y(v) + 4);
 		}
-		g.save();
-		g.beginPath();
-		g.rect(this.left, top - 4, this.width, panel.height + 8);
-		g.clip();
+		clip(4);
 		for (const level of panel.levels ?? []) {
 			g.strokeStyle = colors.muted;
 			g.lineWidth = 1;
 			g.setLineDash(level.dash ?? []);
 			line(g, this.left, y(level.y), this.left + this.width, y(level.y));
 		}
+		for (const s of panel.series) if (s.band) this.band(g, s, y);
 		for (const s of panel.series) this.series(g, s, y);
 		g.setLineDash([]);
 		for (const mark of panel.marks ?? []) drawMark(g, this.x(mark.bar), y(mark.value), mark.kind, colors);
 		g.restore();
-		if (panel.note) {
-			g.fillStyle = colors.muted;
-			g.textAlign = "center";
-			g.fillText(panel.note, this.left + this.width / 2, top + panel.height / 2);
-		}
+	}
+
+	band(g, { band, color }, y) {
+		const [a, b] = this.view, points = Array.from({ length: 61 }, (_, k) => nearest(a + ((b - a) * k) / 60)).map((i) => [this.x(i), ...band(i).map(y)]);
+		g.setLineDash([]);
+		g.lineWidth = 1;
+		g.fillStyle = g.strokeStyle = color;
+		g.beginPath();
+		for (const [x, low] of points) g.lineTo(x, low);
+		for (const [x, , high] of points.reverse()) g.lineTo(x, high);
+		g.globalAlpha = 0.07;
+		g.fill();
+		g.globalAlpha = 0.3;
+		g.stroke();
+		g.globalAlpha = 1;
 	}
 
 	// One line; where bars are denser than pixels, the lowest and highest of each pixel.
@@ -810,38 +797,29 @@ class Chart {
 		g.lineWidth = s.width ?? 1.5;
 		g.setLineDash(s.dash ?? []);
 		g.beginPath();
-		const dense = (b - a) / this.width > 1.5;
-		let column = null, open = false, low = 0, high = 0, end = 0;
+		const dense = (b - a) / this.width > 1.5, x0 = this.x(0), step = this.x(1) - x0;
+		let column = null, low = 0, high = 0, end = 0;
 		const flush = () => {
 			if (column === null) return;
 			g.lineTo(column, y(low));
 			if (high !== low) g.lineTo(column, y(high));
-			g.lineTo(column, y(end));
+			if (end !== high) g.lineTo(column, y(end));
 		};
 		for (let i = a; i <= b; i++) {
-			const v = s.values[i - from];
+			const v = s.values[i - from], x = x0 + i * step, pixel = dense ? floor(x + 0.5) : x;
 			if (Number.isNaN(v)) {
 				flush();
-				[column, open] = [null, false];
-				continue;
-			}
-			const x = this.x(i);
-			if (!dense) {
-				open ? g.lineTo(x, y(v)) : g.moveTo(x, y(v));
+				column = null;
+			} else if (pixel === column) {
+				if (v < low) low = v;
+				if (v > high) high = v;
 			} else {
-				const pixel = nearest(x);
-				if (pixel === column) {
-					if (v < low) low = v;
-					if (v > high) high = v;
-				} else {
-					flush();
-					if (!open) g.moveTo(pixel, y(v));
-					column = pixel;
-					low = high = v;
-				}
-				end = v;
+				if (column === null) g.moveTo(pixel, y(v));
+				flush();
+				column = pixel;
+				low = high = v;
 			}
-			open = true;
+			end = v;
 		}
 		flush();
 		g.stroke();
@@ -854,15 +832,26 @@ class Chart {
 		if (span < 1.5) return [];
 		let last = null;
 		for (let i = max(a, 0); i <= b; i++) {
-			const date = new Date(this.days[i] * 864e5), month = date.getUTCFullYear() * 12 + date.getUTCMonth(), slot = floor(month / months);
-			if (last !== null && slot !== last) {
-				const name = date.toLocaleString("en", { month: "short", timeZone: "UTC" });
-				out.push([i, months >= 12 || month % 12 === 0 ? String(date.getUTCFullYear()) : name]);
-			}
+			const date = new Date(this.days[i] * 864e5), year = date.getUTCFullYear(), month = year * 12 + date.getUTCMonth(), slot = floor(month / months);
+			if (last !== null && slot !== last)
+				out.push([i, months >= 12 || month % 12 === 0 ? year : date.toLocaleString("en", { month: "short", timeZone: "UTC" })]);
 			last = slot;
 		}
 		return out;
 	}
+}
+
+// The context of an empty canvas of this many CSS pixels.
+function cleared(c, css, high) {
+	const ratio = devicePixelRatio || 1, width = nearest(css * ratio), height = nearest(high * ratio), g = c.getContext("2d");
+	if (c.width !== width || c.height !== height) Object.assign(c, { width, height }).style.height = high + "px";
+	g.setTransform(ratio, 0, 0, ratio, 0, 0);
+	g.clearRect(0, 0, css, high);
+	return g;
+}
+
+function listen(node, handlers) {
+	for (const [name, handle] of Object.entries(handlers)) node.addEventListener(name, handle);
 }
 
 function line(g, x0, y0, x1, y1) {
@@ -878,25 +867,17 @@ function niceStep(rough) {
 }
 
 // Told apart by shape: a ring where a signal was given, triangles where a fill opened, a cross where it closed.
-function drawMark(g, x, y, kind, colors) {
+const MARKS = { signal: "M4 0A4 4 0 1 1 4-.01", buy: "M0-6L-5 4H5Z", sell: "M0 6L-5-4H5Z", close: "M-4-4L4 4M4-4L-4 4" };
+
+function drawMark(g, x, y, kind, { gain: buy, loss: sell, ink }) {
+	const path = new Path2D(MARKS[kind]);
+	g.save();
+	g.translate(x, y);
 	g.lineWidth = 1.6;
-	g.strokeStyle = g.fillStyle = kind === "buy" ? colors.gain : kind === "sell" ? colors.loss : colors.ink;
-	if (kind === "close") {
-		line(g, x - 4, y - 4, x + 4, y + 4);
-		line(g, x + 4, y - 4, x - 4, y + 4);
-		return;
-	}
-	const up = kind === "buy" ? -1 : 1;
-	g.beginPath();
-	if (kind === "signal") {
-		g.arc(x, y, 4, 0, 7);
-		g.stroke();
-		return;
-	}
-	g.moveTo(x, y + 6 * up);
-	g.lineTo(x - 5, y - 4 * up);
-	g.lineTo(x + 5, y - 4 * up);
-	g.fill();
+	g.strokeStyle = g.fillStyle = { buy, sell }[kind] ?? ink;
+	g.stroke(path);
+	if (kind !== "signal") g.fill(path);
+	g.restore();
 }
 
 // ---- the settings
@@ -911,17 +892,17 @@ function problem(set, T) {
 	return "";
 }
 
+const beyond = (v, [low, high]) => (v > high ? 1 : v < low ? -1 : 0);
+
+const isOwn = (head, shown) => head.variants.every((v) => shown.has(v.name) === v.in_run);
+
 // What of a state the address holds: differences from the run, and the pair that is open.
 function toHash(head, set, shown, view) {
 	const out = new URLSearchParams();
 	for (const { name } of head.controls) if (set[name] !== head.own[name]) out.set(name, set[name] ?? "none");
-	const own = head.variants.filter((v) => v.in_run).map((v) => v.name);
-	const on = head.variants.filter((v) => shown.has(v.name)).map((v) => v.name);
-	if (on.join() !== own.join()) out.set("on", on.join(" "));
-	if (set.from) out.set("from", set.from);
-	if (set.to) out.set("to", set.to);
-	if (set.out.size) out.set("out", [...set.out].sort().join(" "));
-	for (const [name, value] of Object.entries(view)) if (value) out.set(name, value);
+	if (!isOwn(head, shown)) out.set("on", [...shown].join(" "));
+	const others = { from: set.from, to: set.to, out: [...set.out].sort().join(" "), ...view };
+	for (const [name, value] of Object.entries(others)) if (value) out.set(name, value);
 	return out.toString();
 }
 
@@ -950,8 +931,8 @@ function changes(head, set, shown) {
 		const text = whole || !Number.isInteger(value) ? String(value) : value.toFixed(1);
 		out.push([...path.split("."), text]);
 	}
-	const on = head.variants.filter((v) => shown.has(v.name)), own = head.variants.filter((v) => v.in_run);
-	if (on.length && on.map((v) => v.name).join() !== own.map((v) => v.name).join()) {
+	const on = head.variants.filter((v) => shown.has(v.name));
+	if (on.length && !isOwn(head, shown)) {
 		const list = (values) => "[" + [...new Set(values)].join(", ") + "]";
 		out.push(["hedge", "variants", list(on.map((v) => `"${v.rule}"`))]);
 		const moving = on.filter((v) => v.moving);
@@ -975,8 +956,9 @@ const table = (caption, heads, body) =>
 
 // A table that sorts by its heads and shows as many rows as are asked for.
 class Grid {
-	constructor(caption, columns, sort) {
+	constructor([caption, ...labels], columns, sort) {
 		this.columns = columns;
+		columns.forEach((column, k) => (column.label = labels[k]));
 		this.sort = sort;
 		this.limit = 50;
 		this.rows = [];
@@ -986,10 +968,10 @@ class Grid {
 			return el("th", { scope: "col", class: column.text ? "text" : null }, name);
 		});
 		this.body = el("tbody");
-		this.filter = el("input", { type: "search", placeholder: "Filter", "aria-label": "Filter " + caption.toLowerCase(), oninput: () => this.fill((this.text = this.filter.value.toLowerCase())) });
-		this.count = el("output", { class: "muted", "aria-live": "polite" });
+		this.filter = el("input", { type: "search", placeholder: "Filter", "aria-label": "Filter " + caption, oninput: () => this.fill((this.text = this.filter.value.toLowerCase())) });
+		this.count = el("output", { class: "muted" });
 		this.more = button("Show more", () => this.fill((this.limit += 200)));
-		this.tools = el("div", { class: "tools" }, this.filter, this.count);
+		this.tools = tools(this.filter, this.count);
 		const scroll = table(caption, this.heads, this.body);
 		this.box = el("div", {}, this.tools, scroll, this.more);
 	}
@@ -1002,16 +984,17 @@ class Grid {
 	get shown() {
 		const [k, way] = this.sort, key = this.columns[k].value;
 		const rows = this.text ? this.rows.filter((row) => this.columns.some((c) => c.text && String(c.value(row)).toLowerCase().includes(this.text))) : [...this.rows];
-		const compare = (a, b) => (a === b ? 0 : a === null || Number.isNaN(a) ? 1 : b === null || Number.isNaN(b) ? -1 : (a < b ? -1 : 1) * way);
-		return rows.sort((a, b) => compare(key(a), key(b)));
+		const keys = new Map(rows.map((row) => [row, key(row)]));
+		const compare = (a, b) => (a === b ? 0 : Number.isNaN(a) ? 1 : Number.isNaN(b) ? -1 : (a < b ? -1 : 1) * way);
+		return rows.sort((a, b) => compare(keys.get(a), keys.get(b)));
 	}
 
 	fill() {
 		const rows = this.shown;
-		this.heads.forEach((head, k) => head.setAttribute("aria-sort", this.sort[0] !== k ? "none" : this.sort[1] > 0 ? "ascending" : "descending"));
+		this.heads.forEach((head, k) => (head.ariaSort = this.sort[0] !== k ? "none" : this.sort[1] > 0 ? "ascending" : "descending"));
 		this.body.replaceChildren(...rows.slice(0, this.limit).map((row) =>
 			el("tr", {}, ...this.columns.map((c) => el("td", { class: c.text ? "text" : null }, c.show ? c.show(row) : String(c.value(row)))))));
-		this.count.textContent = `${rows.length.toLocaleString("en-US")} of ${this.rows.length.toLocaleString("en-US")}`;
+		this.count.textContent = `${number(rows.length, 0)} of ${number(this.rows.length, 0)}`;
 		this.more.hidden = rows.length <= this.limit;
 	}
 
@@ -1036,7 +1019,8 @@ class App {
 		this.build();
 		this.paint();
 		matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paint() || this.draw());
-		new ResizeObserver(() => this.draw()).observe(this.main);
+		new ResizeObserver(() => this.fit()).observe(this.main);
+		this.fit();
 		// the run's own settings are the first that were looked at, whatever the address asks for
 		this.update(true);
 		this.own = new Map(this.results.map((r) => [r.variant.name, this.trials.deflated(r.summary.moments)]));
@@ -1044,8 +1028,9 @@ class App {
 			addEventListener("hashchange", () => location.hash.slice(1) !== this.text && this.restore(location.hash));
 			if (location.hash.length > 1) this.restore(location.hash);
 		}
-		this.update();
-		this.settle();
+		this.showSummary();
+		// the tables are below the fold: they come when the first picture is on the screen
+		this.resting = setTimeout(() => this.settle(), 100);
 	}
 
 	paint() {
@@ -1055,10 +1040,10 @@ class App {
 	}
 
 	build() {
-		const { head } = this, T = head.texts, section = (id, title, ...kids) => el("section", { id: "x-" + id, "aria-labelledby": "h-" + id }, el("h2", { id: "h-" + id }, title), ...kids);
+		const { head } = this, T = head.texts, section = (id, ...kids) => el("section", { id: "x-" + id, "aria-labelledby": "h-" + id }, el("h2", { id: "h-" + id }, T.titles[id]), ...kids);
 		this.inputs = {};
 		const fields = head.controls.map((control) => this.control(control));
-		this.checks = new Map(head.variants.map((v) => [v.name, el("input", { type: "checkbox", onchange: (e) => this.toggle(v.name, e.target.checked) })]));
+		this.checks = new Map(head.variants.map((v) => [v.name, el("input", { type: "checkbox", onchange: (e) => this.put(this.shown, v.name, e.target.checked) })]));
 		const variants = el("fieldset", {}, el("legend", {}, "Variants"),
 			...head.variants.map((v) => el("label", { class: "check" }, this.checks.get(v.name), swatch(v), v.label, v.in_run ? "" : el("small", {}, T.added))));
 		this.ends = ["from", "to"].map((name) => el("select", { onchange: (e) => this.change(name, e.target.value) },
@@ -1067,7 +1052,7 @@ class App {
 		this.shareText = el("textarea", { readonly: true, rows: 3, "aria-label": T.copied, hidden: true });
 		const copy = (label, make) => button(label, () => this.copy(make()));
 		const actions = el("div", { class: "actions" },
-			button("Back to the run", () => this.reset()),
+			button(T.back, () => this.reset()),
 			copy("Copy link", () => location.href.replace(/#.*/, "") + "#" + this.text),
 			copy("Copy --set", () => asOptions(changes(head, this.set, this.shown)) || T.unchanged),
 			copy("Copy TOML", () => asToml(changes(head, this.set, this.shown)) || "# " + T.unchanged), this.shareText);
@@ -1078,60 +1063,60 @@ class App {
 		this.rows = el("tbody");
 		const summary = table(T.table, T.summary.map((h, k) => el("th", { scope: "col", class: k ? null : "text" }, h)), this.rows);
 		this.equity = new Chart(T.equity_label, T.keys, this.colors);
+		this.chance = el("p", { class: "muted" });
 		this.bars = el("canvas", { class: "bars", role: "img", "aria-label": T.bars_label });
 		this.brush();
-		const windows = el("div", { class: "tools" }, el("label", {}, "Windows from ", this.ends[0]), el("label", {}, "to ", this.ends[1]),
-			button("All windows", () => this.range("", "")));
+		const windows = tools(el("label", {}, "Windows from ", this.ends[0]), el("label", {}, "to ", this.ends[1]),
+			button(T.all, () => this.range("", "")));
 
-		const day = (one, t) => (t < 0 ? "" : iso(dayOf(this.data, one, t)));
+		const day = (one, t) => (t < 0 ? "" : iso(this.data.days[one.pair.w.split + t]));
 		const open = (name, one) => button(name, () => this.open(name, one?.window, one?.variant), { class: "link" });
-		const net = { label: "Net $", value: (o) => o.net, show: (o) => number(o.net, 0) };
-		this.trades = new Grid("Trades", [
-			{ label: "Window", text: true, value: (o) => o.pair.w.end },
-			{ label: "Pair", text: true, value: (o) => o.pair.name, show: (o) => open(o.pair.name, { window: o.pair.w.end, variant: o.variant.name }) },
-			{ label: "Variant", text: true, value: (o) => o.variant.label },
-			{ label: "Side", value: (o) => o.side, show: (o) => (o.side > 0 ? "long" : "short") },
-			{ label: "Signal", text: true, value: (o) => day(o, o.signalBar) },
-			{ label: "Entry", text: true, value: (o) => day(o, o.entryBar) },
-			{ label: "Exit", text: true, value: (o) => day(o, o.exitBar) },
-			{ label: "Ended by", text: true, value: (o) => head.reasons[o.reason].replaceAll("_", " ") },
-			{ label: "Ratio", value: (o) => o.ratio, show: (o) => number(o.ratio, 3) },
+		const text = (value, show) => ({ text: true, value, show });
+		const net = { value: (o) => o.net, show: (o) => number(o.net, 0) };
+		this.trades = new Grid(T.trades, [
+			text((o) => o.pair.w.end),
+			text((o) => o.pair.name, (o) => open(o.pair.name, { window: o.pair.w.end, variant: o.variant.name })),
+			text((o) => o.variant.label),
+			{ value: (o) => o.side, show: (o) => (o.side > 0 ? "long" : "short") },
+			text((o) => day(o, o.signalBar)),
+			text((o) => day(o, o.entryBar)),
+			text((o) => day(o, o.exitBar)),
+			text((o) => head.reasons[o.reason].replaceAll("_", " ")),
+			{ value: (o) => o.ratio, show: (o) => number(o.ratio, 3) },
 			net,
-			{ label: "Net bp", value: (o) => (o.net / o.capital) * 1e4, show: (o) => number((o.net / o.capital) * 1e4, 1) },
+			{ value: (o) => (o.net / o.capital) * 1e4, show: (o) => number((o.net / o.capital) * 1e4, 1) },
 		], [9, -1]);
-		this.pairs = new Grid("Pairs", [
-			{ label: "In", plain: true, value: (o) => (this.set.out.has(o.name) ? 0 : 1), show: (o) => this.keep(o.name) },
-			{ label: "Pair", text: true, value: (o) => o.name, show: (o) => open(o.name) },
-			{ label: "Windows", value: (o) => o.windows },
-			{ label: "Trades", value: (o) => o.trades },
-			net,
+		this.pairs = new Grid(T.pairs_table, [
+			{ plain: true, value: (o) => (this.set.out.has(o.name) ? 0 : 1), show: (o) => this.keep(o.name) },
+			text((o) => o.name, (o) => open(o.name)),
+			{ value: (o) => o.windows },
+			{ value: (o) => o.trades },
+			{ ...net },
 		], [4, -1]);
 		const save = (grid, name) => grid.tools.append(button("CSV", () => this.save(name, grid.csv())));
 		save(this.trades, "trades.csv");
 		save(this.pairs, "pairs.csv");
 		const only = (keep) => () => {
-			const names = this.pairs.shown.map((o) => o.name);
-			for (const o of this.pairs.rows) if (names.includes(o.name)) keep ? this.set.out.delete(o.name) : this.set.out.add(o.name);
-			this.update();
+			for (const { name } of this.pairs.shown) this.put(this.set.out, name, !keep);
 		};
-		this.pairs.tools.append(button("All listed in", only(true)), button("All listed out", only(false)));
+		this.pairs.tools.append(button(T.all_in, only(true)), button(T.all_out, only(false)));
 		this.pairChart = new Chart(T.pair_label, T.keys, this.colors);
 		this.pairWindow = el("select", { onchange: (e) => this.open(this.view.pair, e.target.value, this.view.variant) });
 		this.pairVariant = el("select", { onchange: (e) => this.open(this.view.pair, this.view.window, e.target.value) });
 		this.pairTitle = el("h2", { id: "h-pair", tabindex: -1 });
 		this.pairNote = el("p", { class: "muted" });
 		this.pairBox = el("section", { id: "x-pair", "aria-labelledby": "h-pair", hidden: true }, this.pairTitle,
-			el("div", { class: "tools" }, el("label", {}, "Window ", this.pairWindow), el("label", {}, "Variant ", this.pairVariant),
-				button("Close the pair", () => this.open(null))), this.pairNote, this.pairChart.box);
-		const daily = button("CSV of daily returns", () => this.save("daily.csv", this.dailyCsv()));
+			tools(el("label", {}, "Window ", this.pairWindow), el("label", {}, "Variant ", this.pairVariant),
+				button(T.close, () => this.open(null))), this.pairNote, this.pairChart.box);
+		const daily = button(T.daily, () => this.save("daily.csv", this.dailyCsv()));
 		const notices = head.notices.map((text) => el("p", { class: "warning" }, text));
 		this.main = el("main", {},
-			section("cost", "What trying costs", this.cost, summary),
-			section("equity", "Equity", this.equity.box, daily),
-			section("windows", "Windows", el("p", { class: "muted" }, T.windows), this.bars, windows),
+			section("cost", this.cost, summary),
+			section("equity", this.equity.box, this.chance, daily),
+			section("windows", el("p", { class: "muted" }, T.windows), this.bars, windows),
 			this.pairBox,
-			section("trades", "Trades", this.trades.box),
-			section("pairs", "Pairs", el("p", { class: "muted" }, T.pairs), this.pairs.box));
+			section("trades", this.trades.box),
+			section("pairs", el("p", { class: "muted" }, T.pairs), this.pairs.box));
 		this.root.replaceChildren(el("div", { class: "explorer" },
 			el("header", {}, el("p", { class: "eyebrow" }, "pairs_bt: " + head.title), el("h1", {}, T.heading), ...notices),
 			el("div", { class: "columns" }, controls, this.main)));
@@ -1149,10 +1134,12 @@ class App {
 
 	keep(name) {
 		return el("input", { type: "checkbox", "aria-label": "Trade " + name, ...(this.set.out.has(name) ? {} : { checked: true }),
-			onchange: (e) => {
-				e.target.checked ? this.set.out.delete(name) : this.set.out.add(name);
-				this.update();
-			} });
+			onchange: (e) => this.put(this.set.out, name, !e.target.checked) });
+	}
+
+	put(names, name, inside) {
+		inside ? names.add(name) : names.delete(name);
+		this.update();
 	}
 
 	change(name, value) {
@@ -1161,13 +1148,8 @@ class App {
 	}
 
 	range(from, to) {
-		Object.assign(this.set, { from, to });
-		this.update();
-	}
-
-	toggle(name, on) {
-		on ? this.shown.add(name) : this.shown.delete(name);
-		this.update();
+		this.set.from = from;
+		this.change("to", to);
 	}
 
 	reset() {
@@ -1219,7 +1201,7 @@ class App {
 		for (const [name, { slider, box, top, step }] of Object.entries(this.inputs)) {
 			const value = this.set[name];
 			slider.value = value ?? top + step;
-			slider.setAttribute("aria-valuetext", value === null ? "none" : number(value, 2));
+			slider.ariaValueText = value === null ? "none" : number(value);
 			if (document.activeElement !== box) box.value = value ?? "";
 		}
 		for (const [name, box] of this.checks) box.checked = this.shown.has(name);
@@ -1228,26 +1210,39 @@ class App {
 	}
 
 	showSummary() {
-		const { head, trials } = this, year = sqrt(head.year);
-		const luck = expectedMaximum(trials.effective, trials.variance) * year;
-		const settings = trials.settings.size;
+		const { head, trials } = this, luck = trials.best * sqrt(head.year), settings = trials.settings.size;
 		this.cost.textContent = filled(head.texts.looked, settings + (settings === 1 ? " setting" : " settings"), trials.sharpes.length, number(trials.effective, 1), number(luck));
-		this.rows.replaceChildren(...this.results.map((r) => {
-			const s = r.summary, own = head.summary[r.variant.name]?.net_sharpe;
-			const cells = [percent(s.annual), number(s.sharpe), percent(trials.deflated(s.moments), 0), number(own ?? NaN), percent(this.own?.get(r.variant.name) ?? NaN, 0),
-				percent(s.depth), number(s.trades, 0), number(s.bp, 1), percent(s.winning, 0), percent(s.returned, 0)];
-			return el("tr", {}, el("th", { scope: "row" }, swatch(r.variant), r.variant.label), ...cells.map((text) => el("td", {}, text)));
-		}));
+		const listed = this.results.map((r) => r.variant.name).join();
+		if (listed !== this.listed)
+			this.rows.replaceChildren(...this.results.map(({ variant }) =>
+				el("tr", {}, el("th", { scope: "row" }, swatch(variant), variant.label), ...head.texts.summary.slice(1).map(() => el("td", {}, "")))));
+		this.listed = listed;
+		this.results.forEach(({ summary: s, variant: { name } }, k) => {
+			const cells = [percent(s.annual), number(s.sharpe), percent(trials.deflated(s.moments), 0), number(head.summary[name]?.net_sharpe),
+				percent(this.own?.get(name), 0), percent(s.depth), number(s.trades, 0), number(s.bp, 1), percent(s.winning, 0), percent(s.returned, 0)];
+			cells.forEach((text, c) => {
+				const cell = this.rows.children[k].children[c + 1].firstChild;
+				if (cell.data !== text) cell.data = text;
+			});
+		});
+	}
+
+	// Widths are read here alone: to read one in a frame makes the browser lay the page out twice.
+	fit() {
+		this.css = this.equity.css = this.pairChart.css = this.main.clientWidth;
+		this.draw();
 	}
 
 	draw() {
 		if (!this.results) return;
 		const { data, head } = this, days = data.days.subarray(data.first, data.last);
-		const lines = (key) => this.results.map((r) => ({ name: r.variant.label, values: r.summary[key], ...this.lines.get(r.variant.name) }));
+		const lines = (key, band) => this.results.map((r) => ({ name: r.variant.label, values: r.summary[key], band: r.summary[band], ...this.lines.get(r.variant.name) }));
 		this.equity.set(days, [
-			{ title: head.texts.equity, height: 230, series: lines("equity"), levels: [{ y: 1 }], format: (v) => number(v, 3) },
+			{ title: head.texts.equity, height: 230, series: lines("equity", "chance"), levels: [{ y: 1 }], format: (v) => number(v, 3) },
 			{ title: "Drawdown", height: 100, series: lines("drawdown"), percent: true, format: percent, top: 0 },
 		]);
+		const last = data.size - 1, ended = (side) => this.results.filter(({ summary: s }) => s.chance && beyond(s.equity[last], s.chance(last)) === side).map((r) => r.variant.label).join(", ") || "none";
+		this.chance.textContent = head.chance ? filled(head.texts.chance, ended(1), ended(-1)) : head.texts.no_chance;
 		this.drawBars();
 		this.drawPair();
 	}
@@ -1255,15 +1250,11 @@ class App {
 	// ---- windows
 
 	drawBars() {
-		const c = this.bars, css = c.clientWidth, ratio = devicePixelRatio || 1, height = 90, g = c.getContext("2d"), sums = this.head.windows.map(() => 0);
-		if (!css) return;
-		if (c.width !== nearest(css * ratio)) [c.width, c.height] = [nearest(css * ratio), height * ratio];
-		for (const r of this.results) for (const one of r.trades) sums[this.head.windows.indexOf(one.pair.w)] += one.net;
-		const most = max(...sums.map(abs), 1e-9), wide = css / sums.length;
-		g.setTransform(ratio, 0, 0, ratio, 0, 0);
-		g.clearRect(0, 0, css, height);
+		const { css } = this, height = 90, g = cleared(this.bars, css, height), dollars = this.head.windows.map(() => 0);
+		for (const r of this.results) for (const one of r.trades) dollars[one.pair.w.k] += one.net;
+		const most = max(...dollars.map(abs), 1e-9), wide = css / dollars.length;
 		const range = this.dragged ?? [this.set.from, this.set.to];
-		sums.forEach((sum, k) => {
+		dollars.forEach((sum, k) => {
 			const inside = within(this.head.windows[k], ...range);
 			g.fillStyle = inside ? this.colors.band : "transparent";
 			g.fillRect(k * wide, 0, wide + 0.5, height);
@@ -1281,19 +1272,21 @@ class App {
 		const c = this.bars, { windows } = this.head;
 		const at = (event) => windows[clamp(floor((event.offsetX / c.clientWidth) * windows.length), 0, windows.length - 1)].end;
 		let start = null;
-		c.addEventListener("pointerdown", (event) => {
-			start = at(event);
-			c.setPointerCapture(event.pointerId);
-		});
-		c.addEventListener("pointermove", (event) => {
-			if (start === null) return;
-			const end = at(event);
-			this.dragged = start < end ? [start, end] : [end, start];
-			this.drawBars();
-		});
-		c.addEventListener("pointerup", () => {
-			if (this.dragged) this.range(...this.dragged);
-			start = this.dragged = null;
+		listen(c, {
+			pointerdown: (event) => {
+				start = at(event);
+				c.setPointerCapture(event.pointerId);
+			},
+			pointermove: (event) => {
+				if (start === null) return;
+				const end = at(event);
+				this.dragged = start < end ? [start, end] : [end, start];
+				this.drawBars();
+			},
+			pointerup: () => {
+				if (this.dragged) this.range(...this.dragged);
+				start = this.dragged = null;
+			},
 		});
 	}
 
@@ -1324,31 +1317,28 @@ class App {
 		choose(this.pairWindow, found.map((p) => [p.w.end, p.w.end]), pair.w.end);
 		choose(this.pairVariant, this.results.map((r) => [r.variant.name, r.variant.label]), result.variant.name);
 		const y = head.tickers[pair.y], x = head.tickers[pair.x], { w } = pair, rule = data.ruleOf.get(result.variant.rule), refused = data.refusal(rule, pair, this.set.entry), train = w.split - w.first;
-		const own = result.trades.filter((one) => one.pair === pair), hard = rule.refusal[pair.p] !== 0;
+		const own = result.trades.filter((one) => one.pair === pair);
 		this.pairTitle.textContent = `${pair.name}, window of ${w.end}`;
 		this.pairNote.textContent = (refused ? filled(T.refused, refused) : `${own.length} trade${own.length === 1 ? "" : "s"}, net $${number(own.reduce((a, o) => a + o.net, 0), 0)}. `)
 			+ filled(T.legend, number(rule.life[pair.p], 1), filled(T[rule.form], rule.bars[pair.p]));
 		const indexed = (ticker) => Float64Array.from({ length: train + pair.bars }, (_, i) => (100 * data.price(ticker, w.first + i)) / data.price(ticker, w.first));
-		const { ink, muted } = this.colors, style = { ...this.lines.get(result.variant.name), dash: [] }, shade = [0, train - 0.5], none = { values: [], name: "" };
-		const at = rule.at[pair.p], long = hard ? null : data.longSpread(rule, pair), z = hard ? null : rule.z.subarray(at, at + pair.bars);
-		const marks = own.flatMap((one) => {
-			const out = [[one.signalBar, "signal"], [one.entryBar, one.side > 0 ? "buy" : "sell"]];
-			return one.exitBar >= 0 ? [...out, [one.exitBar, "close"]] : out;
-		});
-		const on = (values) => (values ? marks.map(([t, kind]) => ({ bar: train + t, kind, value: values(t) })) : []);
-		const { entry, exit, stop } = this.set, dash = [4, 3];
-		const levels = [entry, -entry, ...(stop === null ? [] : [stop, -stop])].map((y) => ({ y, dash, reach: abs(y) === entry })).concat([exit, -exit].map((y) => ({ y, dash: [1, 3] })));
-		const note = hard ? filled(T.refused, refused) : "";
-		this.pairChart.set(data.days.subarray(w.first, w.stop), [
-			{ title: filled(T.prices, y, x), height: 130, shade,
-				series: [{ name: y, values: indexed(pair.y), color: ink }, { name: x, values: indexed(pair.x), color: ink, dash: [2, 2] }] },
-			{ title: head.fixed.log ? T.log_ratio : T.ratio, height: 80, shade, note, format: (v) => number(v, 4),
-				series: [hard ? none : { name: "ratio", from: train, values: Float64Array.from({ length: pair.bars }, (_, t) => data.hedge(rule, pair, t)), ...style }] },
-			{ title: T.spread, height: 110, shade, note,
-				series: hard ? [none] : [{ name: "spread", from: train - long.lead, values: long.spread, ...style }, { name: "mean", from: train, values: data.meanOf(rule, pair), color: muted, dash: [2, 2] }],
-				marks: on(long && ((t) => long.spread[long.lead + t])) },
-			{ title: T.z, height: 130, shade, note, levels, series: hard ? [none] : [{ name: "z", from: train, values: z, ...style }], marks: on(z && ((t) => z[t])) },
-		], max(train - pair.bars, 0));
+		const { ink, muted } = this.colors, style = { ...this.lines.get(result.variant.name), dash: [] }, shade = [0, train - 0.5];
+		const panels = [{ title: filled(T.prices, y, x), height: 130, shade,
+			series: [{ name: y, values: indexed(pair.y), color: ink }, { name: x, values: indexed(pair.x), color: ink, dash: [2, 2] }] }];
+		if (!rule.refusal[pair.p]) {
+			const at = rule.at[pair.p], z = rule.z.subarray(at, at + pair.bars), { lead, spread } = data.longSpread(rule, pair);
+			const marks = own.flatMap((one) => [[one.signalBar, "signal"], [one.entryBar, one.side > 0 ? "buy" : "sell"], [one.exitBar, "close"]]).filter(([t]) => t >= 0);
+			const on = (values) => marks.map(([t, kind]) => ({ bar: train + t, kind, value: values[t] }));
+			const { entry, exit, stop } = this.set, dash = [4, 3];
+			const levels = [entry, -entry, ...(stop === null ? [] : [stop, -stop])].map((y) => ({ y, dash, reach: abs(y) === entry })).concat([exit, -exit].map((y) => ({ y, dash: [1, 3] })));
+			panels.push(
+				{ title: head.fixed.log ? T.log_ratio : T.ratio, height: 80, shade, format: (v) => number(v, 4),
+					series: [{ name: "ratio", from: train, values: Float64Array.from(z, (_, t) => data.hedge(rule, pair, t)), ...style }] },
+				{ title: T.spread, height: 110, shade, marks: on(spread.subarray(lead)),
+					series: [{ name: "spread", from: train - lead, values: spread, ...style }, { name: "mean", from: train, values: data.meanOf(rule, pair), color: muted, dash: [2, 2] }] },
+				{ title: T.z, height: 130, shade, levels, series: [{ name: "z", from: train, values: z, ...style }], marks: on(z) });
+		}
+		this.pairChart.set(data.days.subarray(w.first, w.stop), panels, max(train - pair.bars, 0));
 	}
 
 	// ---- when the hand rests
@@ -1358,10 +1348,10 @@ class App {
 		this.trades.rows = this.results.flatMap((r) => r.trades);
 		this.trades.fill();
 		const byPair = new Map();
-		for (const pair of this.data.pairs) {
-			const row = byPair.get(pair.name) ?? { name: pair.name, windows: 0, trades: 0, net: 0 };
+		for (const { name } of this.data.pairs) {
+			const row = byPair.get(name) ?? { name, windows: 0, trades: 0, net: 0 };
 			row.windows += 1;
-			byPair.set(pair.name, row);
+			byPair.set(name, row);
 		}
 		for (const one of this.trades.rows) {
 			const row = byPair.get(one.pair.name);
