@@ -82,7 +82,7 @@ MUTANTS: list[Mutant] = [
         (" * (_CHI2_95 / LAST_95)", "", "test_the_published_critical_values"),
     ]),
     *_rows("reversion-", "pairs_bt/kernels/mean_reversion.py", _REVERSION, [
-        ("if square[j] > w * noise * noise else", "if square[j] > 0.0 else",
+        ("if square[j] > noise * (mean * mean) else", "if square[j] > 0.0 else",
          "test_the_rounding_of_a_constant_window_is_no_deviation"),
         ("if not sxx > n * (n * EPS * mean_lag) ** 2:", "if not sxx > 0.0:",
          "= The first bar is taken off every bar, so a constant leaves exact zeros, and a row that moves has its first "
@@ -97,7 +97,7 @@ MUTANTS: list[Mutant] = [
         ("abs(ratio) * x) > rules.max_leg_share", "abs(ratio) * x) >= rules.max_leg_share",
          "test_a_leg_may_have_its_largest_share_and_no_more"),
         ("    if slope >= 0.0:", "    if slope > 0.0:", "test_no_reversion_is_infinite_and_no_variation_is_nan"),
-        ("np.sqrt(square[j] / (w - 1))", "np.sqrt(square[j] / w)", "test_zscore_equals_pandas_and_the_exact_twin"),
+        ("freedom = inverse[w - 1]", "freedom = inverse[w]", "test_zscore_equals_pandas_and_the_exact_twin"),
         ("reversion(spread[i, : n_train - 1], spread[i, 1:n_train])",
          "reversion(spread[i, :n_train], spread[i, 1 : n_train + 1])",
          "test_half_lives_of_rows_equal_the_single_one_bit_for_bit"),

@@ -162,7 +162,7 @@ def _jumps(bars: int, work: Floats) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _lanes(y: Floats, x: Floats, first_cov: Floats, still: bool, work: Floats, values: Floats) -> None:
+def _lanes(y: Floats, x: Floats, first_cov: Floats, still: bool | np.bool_, work: Floats, values: Floats) -> None:
     """`path`'s likelihood at the LANES pairs (phi, g) in ``work``, which move through time together.
 
     The steps are those of `_advance` with fewer divisions: everything is in units of k = 1 - phi, one quotient

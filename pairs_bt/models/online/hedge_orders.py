@@ -106,27 +106,33 @@ def hedge_orders(
     held = {position.ticker: position.shares for position in given}
     notes = []
     for name, book in books.items():
-        price = float(prices[market.place[name]])
-        now = held.get(name, 0.0)
-        trade = book.exact - now
+        price, now = float(prices[market.place[name]]), held.get(name, 0.0)
         if now != 0.0 and name in waiting:
             # what is held may be the hedge of a position that cannot be judged today: selling it would bare that one
+            trade = 0.0
             notes.append(
                 f"{name}: no order. The {now:g} shares held may hedge {', '.join(waiting[name])}, which cannot be "
                 "judged on this bar, so they stay as they are"
             )
-            trade = 0.0
-        if lot > 0.0:
-            trade = lot * float(np.rint(trade / lot)) + 0.0  # no minus sign before a 0
-        if trade != 0.0 and abs(trade) * price < smallest:
-            notes.append(f"{name}: an order of {trade:g} shares is below the smallest order, and left out")
-            trade = 0.0
+        else:
+            trade, note = _trade(book.exact - now, price, lot, smallest)
+            notes += [f"{name}: {note}"] if note else []
         # one position has one ratio; a sum over several has none
         ratio, error = book.hedged[0] if len(book.hedged) == 1 else (np.nan, np.nan)
         rows.append((name, now, now + trade, trade, price, trade * price, ratio, error))
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"ticker": "str"})
     table.attrs = {"unhedged": unhedged, "notes": notes, "instruments": list(hedges)}
     return table
+
+
+def _trade(exact: float, price: float, lot: float, smallest: float) -> tuple[float, str]:
+    """Shares of an order in whole lots, and why there is none where it is too small."""
+    trade = exact
+    if lot > 0.0:
+        trade = lot * float(np.rint(trade / lot)) + 0.0  # no minus sign before a 0
+    if trade != 0.0 and abs(trade) * price < smallest:
+        return 0.0, f"an order of {trade:g} shares is below the smallest order, and left out"
+    return trade, ""
 
 
 def _check_instruments(market: _Market, hedges: Mapping[str, None], given: Sequence[Position]) -> None:
