@@ -444,8 +444,8 @@ _text(
     "row numbers before the dates",
     "dates",
     "refused",
-    "'0'",
-    "first column must hold the dates",
+    "row number",
+    "index=False",
     edit=lambda t: good_frame().reset_index().to_csv(),
 )
 _frame(
@@ -591,6 +591,15 @@ _frame(
     "mix fields",
     "frame.drop(columns=['A High', 'A Low'])",
     edit=lambda f: f.assign(**{"A High": f["A"] + 1, "A Low": f["A"] - 1}),
+)
+_frame(
+    "volume beside prices",
+    "tickers",
+    "refused",
+    "mix fields with prices",
+    "'Volume'",
+    "frame.drop(columns=['Volume'])",
+    edit=lambda f: f.assign(Volume=1000 * np.arange(1, len(f) + 1)),
 )
 _frame(
     "fields in no order",

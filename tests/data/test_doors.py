@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import re
 import shutil
 import sys
 import zipfile
@@ -190,6 +191,84 @@ def test_mixed_columns_are_refused_by_name_and_order() -> None:
 def test_real_tickers_that_are_words_stay_tickers() -> None:
     frame = closes().set_axis(["LOW", "OPEN", "LOW US Equity"], axis=1)
     assert list(read_prices(frame).prices.columns) == ["LOW", "OPEN", "LOW US Equity"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Volume",
+        "volume",
+        "VOLUME",
+        "Vol.",
+        "Adj Close",
+        "Close",
+        "CLOSE",
+        "Open",
+        "High",
+        "Low",
+        "low",
+        "vwap",
+        "Turnover",
+        "Dividends",
+        "Stock Splits",
+        "OpenInt",
+        "Returns",
+        "Change %",
+        "Year",
+        "Unnamed: 0",
+        "index",
+        "KO Volume",
+        "KO_Close",
+        "Volume KO",
+        "SPY_volume",
+        "SPY Adj Close",
+        "KO High",
+    ],
+)
+def test_a_field_beside_prices_is_no_ticker(name: str, tmp_path: Path) -> None:
+    wide = closes().assign(**{name: 1000.0 + np.arange(60) % 7})
+    wide.to_csv(tmp_path / "p.csv")
+    for source in (wide, tmp_path / "p.csv", wide[[name, "KO", "PEP"]]):
+        with pytest.raises(DataError, match=rf"column {re.escape(repr(name))}, beside 'KO'.*frame\.drop\(columns="):
+            read_prices(source)
+
+
+def test_fields_of_several_tickers_without_a_close_are_refused() -> None:
+    frames = {"KO Open": closes()["KO"], "KO High": closes()["KO"], "PEP Open": closes()["PEP"]}
+    with pytest.raises(DataError, match=r"'KO Open'.*field open of 'KO'"):
+        read_prices(pd.DataFrame(frames))
+    with pytest.raises(DataError, match=r"field volume of 'KO'"):
+        read_prices(closes().add_suffix("_Volume"))
+    assert read_prices(closes().add_suffix("_Close")).prices.shape == (60, 3)
+
+
+def test_a_row_number_before_the_dates_is_named(tmp_path: Path) -> None:
+    closes().reset_index().to_csv(tmp_path / "p.csv")
+    with pytest.raises(DataError, match=r"begin with the column '', which is a row number.*index=False"):
+        read_prices(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["KO", "PEP", "LOW"],
+        ["KO", "LOW", "OPEN"],
+        ["HIGH", "BTC", "ETH"],
+        ["DAY", "KO", "PEP"],
+        ["High Yield", "Low Vol", "Investment Grade"],
+        ["Gold Price", "Silver", "Platinum"],
+        ["US Value", "US", "US Growth"],
+    ],
+)
+def test_names_that_only_resemble_fields_stay_tickers(names: list[str]) -> None:
+    assert list(read_prices(closes().set_axis(names, axis=1)).prices.columns) == names
+
+
+def test_bars_in_capitals_are_fields() -> None:
+    with pytest.raises(DataError, match="mix fields with prices"):
+        read_prices(bars()["KO"][["Open", "High", "Low"]].rename(columns=str.upper))
+    with pytest.raises(DataError, match="bars of one ticker"):
+        read_prices(bars()["KO"].rename(columns=str.upper))
 
 
 # ------------------------------------------------------------------------------------------------- folders

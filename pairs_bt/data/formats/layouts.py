@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pairs_bt.data.formats.column_names import field_of, is_date, is_ticker, pick, split_joined
 from pairs_bt.data.formats.number_parsing import Note, shown
+from pairs_bt.data.formats.stray_columns import refuse_fields_beside_prices
 from pairs_bt.data.formats.wide_table import LONG, numbers_of
 from pairs_bt.data.sources import Columns
 from pairs_bt.errors import DataError
@@ -49,11 +50,12 @@ def settle(source: Columns, field: str | None) -> Columns:
     if long is not None:
         return long
     fields = bar_fields(source)
-    if fields:
+    if fields and ({"high", "low"} <= set(fields) or source.width - 1 < len(fields) + 2):
         _refuse_one_ticker(source, list(fields))
     joined = _joined(source, field)
     if joined is not None:
         return joined
+    refuse_fields_beside_prices(source)
     if field:
         text = (
             f"field {shown(field)} was asked for, and the table has no fields: its one price for each ticker was taken"
