@@ -491,6 +491,14 @@ _text(
     "thousands separators", "prices", "repaired", "from 1 price", rule="thousands_separator", edit=_cell('"1,234.50"')
 )
 _text(
+    "dots that may be either mark",
+    "prices",
+    "refused",
+    "'12.042'",
+    "ambiguous",
+    edit=lambda t: "date;A;B\n02.01.2018;12.042;1.295\n03.01.2018;12.050;1.301\n",
+)
+_text(
     "one comma that may be either mark",
     "prices",
     "refused",

@@ -405,6 +405,57 @@ def test_long_tables(price: str, ticker: str, tmp_path: Path) -> None:
         assert data.notes == ()
 
 
+# ------------------------------------------------------------------------------------------ dots of thousands
+
+GERMAN = "Datum;DAX;AU\n02.01.2018;12.042;1.295\n03.01.2018;12.050;1.301\n"
+
+
+def written(text: str, folder: Path) -> Path:
+    path = folder / "p.csv"
+    path.write_text(text)
+    return path
+
+
+def test_three_places_in_a_german_file_are_ambiguous(tmp_path: Path) -> None:
+    for text in (GERMAN, GERMAN.replace(";", ","), re.sub(r"(\d+)\.(\d+)\.(\d+);", r"\3-\2-\1;", GERMAN)):
+        with pytest.raises(DataError, match=r"'12\.042' is ambiguous.*its dot marks decimals or thousands"):
+            read_prices(written(text, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("more", "first"),
+    [
+        (["985", "1.001"], [12042.0, 1295.0, 985.0]),  # a price that crosses a thousand
+        (["20,37", "20,40"], [12042.0, 1295.0, 20.37]),
+        (["1.012.042", "1.013.000"], [12042.0, 1295.0, 1012042.0]),
+        (["11.98", "12.1"], [12.042, 1.295, 11.98]),
+        (["0.912", "0.913"], [12.042, 1.295, 0.912]),
+    ],
+)
+def test_other_cells_settle_what_a_dot_is(more: list[str], first: list[float], tmp_path: Path) -> None:
+    head, *rows = GERMAN.splitlines()
+    text = "\n".join([f"{head};X", *(f"{row};{cell}" for row, cell in zip(rows, more, strict=True))])
+    assert read_prices(written(text, tmp_path)).prices.iloc[0].tolist() == first
+
+
+def test_dots_of_both_kinds_are_refused(tmp_path: Path) -> None:
+    text = "d;A;B\n02.01.2018;1.012;20.5\n03.01.2018;985;21\n"
+    with pytest.raises(
+        DataError, match=r"mix decimal marks: '20.5' uses a dot, and in '1.012' the dot marks thousands"
+    ):
+        read_prices(written(text, tmp_path))
+
+
+def test_three_decimals_in_an_ordinary_file_stay_decimals(tmp_path: Path) -> None:
+    for cells in (["12.042,1.295", "12.050,1.301"], ["12.042,985", "11.98,1.301"], ["12.042,100", "12.1,99.875"]):
+        text = "\n".join(["d,A,B", *(f"2018-01-0{2 + k},{row}" for k, row in enumerate(cells))])
+        want = [float(cell) for cell in cells[0].split(",")]
+        assert read_prices(written(text, tmp_path)).prices.iloc[0].tolist() == want
+    # Settled it would turn the first row, which alone is read as 1.001, into a thousand.
+    with pytest.raises(DataError, match=r"'1\.001' is ambiguous"):
+        read_prices(written("d,A,B\n2018-01-02,12.042,1.001\n2018-01-03,12.050,985\n", tmp_path))
+
+
 # --------------------------------------------------------------------------------------------- tables in memory
 
 

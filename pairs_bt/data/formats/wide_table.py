@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,8 +39,10 @@ def to_wide(source: Columns, max_cells: int) -> tuple[WideTable, list[Note]]:
     return _read_long(source, max_cells) if source.names == LONG else _read_wide(source)
 
 
-def numbers_of(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
-    """Price columns of any type as float64."""
+def numbers_of(
+    columns: list[pa.ChunkedArray], names: list[str], european: bool = False
+) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
+    """Price columns of any type as float64; `european` as in `parse_numbers`."""
     values: list[np.ndarray | None] = []
     texts: list[int] = []
     for j, (column, name) in enumerate(zip(columns, names, strict=True)):
@@ -60,11 +63,19 @@ def numbers_of(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[n
             values.append(np.full(len(column), np.nan))
         else:
             raise DataError(f"Ticker {shown(name)}: the column holds {kind}, not prices. Write prices as numbers.")
-    parsed, bad, notes = parse_numbers([columns[j] for j in texts])
+    parsed, bad, notes = parse_numbers([columns[j] for j in texts], european)
     for j, numbers in zip(texts, parsed, strict=True):
         values[j] = numbers
     bad = [replace(cell, column=texts[cell.column]) for cell in bad]
     return [v for v in values if v is not None], bad, notes
+
+
+def _european(source: Columns, date: int) -> bool:
+    """Whether semicolons between columns, or dates with dots, say that a dot may mark thousands."""
+    if any(note.rule == "delimiter" and "';'" in note.text for note in source.notes):
+        return True
+    first = str(source.columns[date][0].as_py()) if source.rows else ""
+    return re.match(r"\s*\d{1,2}\.\d{1,2}\.\d", first) is not None
 
 
 def _read_wide(source: Columns) -> tuple[WideTable, list[Note]]:
@@ -78,7 +89,7 @@ def _read_wide(source: Columns) -> tuple[WideTable, list[Note]]:
         )
     tickers, notes = _tickers(names)
     stamps, more = parse_stamps(source.columns[at])
-    numbers, bad, marks = numbers_of(columns, tickers)
+    numbers, bad, marks = numbers_of(columns, tickers, _european(source, at))
     days, times = _to_days(stamps)
     order = np.argsort(stamps, kind="stable")
     _refuse_repeats(stamps[order], days[order])
@@ -96,7 +107,7 @@ def _read_long(source: Columns, max_cells: int) -> tuple[WideTable, list[Note]]:
     tickers, notes = _tickers([str(name) for name in labels.dictionary.to_pylist()])
     codes = labels.indices.to_numpy().astype(np.int64)
     stamps, more = parse_stamps(date)
-    (numbers,), bad, marks = numbers_of([price], ["close"])
+    (numbers,), bad, marks = numbers_of([price], ["close"], _european(source, 0))
     days, times = _to_days(stamps)
     unique, row = np.unique(days, return_inverse=True)
     if len(unique) * len(tickers) > max_cells:
