@@ -405,6 +405,48 @@ def test_long_tables(price: str, ticker: str, tmp_path: Path) -> None:
         assert data.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("ticker", "price"),
+    [("asset", "close"), ("isin", "close"), ("Name", "close"), ("security", "PX_LAST"), ("ticker", "last"),
+     ("symbol", "value"), ("instrument", "settle")],
+)  # fmt: skip
+def test_long_tables_by_other_names(ticker: str, price: str, tmp_path: Path) -> None:
+    long = closes().reset_index().melt("Date", var_name=ticker, value_name=price)
+    long.to_csv(tmp_path / "p.csv", index=False)
+    for source in (long, tmp_path / "p.csv"):
+        assert_is_closes(read_prices(source))
+
+
+def test_the_ticker_goes_before_the_name(tmp_path: Path) -> None:
+    long = closes().reset_index().melt("Date", var_name="ticker", value_name="close")
+    long.insert(1, "name", "a long name")
+    assert_is_closes(read_prices(long))
+
+
+def test_a_long_table_by_unknown_names_is_called_one(tmp_path: Path) -> None:
+    long = closes().reset_index().melt("Date", var_name="paper", value_name="quote")
+    long.to_csv(tmp_path / "p.csv", index=False)
+    for source in (long, tmp_path / "p.csv", long.assign(close=1.0, volume=2.0)):
+        with pytest.raises(DataError, match=r"long table.*Rename 'paper' to 'ticker', and 'quote'.*'close'") as caught:
+            read_prices(source)
+        assert "Keep one row" not in str(caught.value)
+
+
+def test_files_of_investing_com(tmp_path: Path) -> None:
+    for name, frame in bars().items():
+        rows = frame.iloc[::-1]
+        columns = {"Date": rows.index.strftime("%m/%d/%Y"), "Price": rows["Close"].map("{:,.2f}".format)}
+        columns |= {field: rows[field].map("{:,.2f}".format) for field in ("Open", "High", "Low")}
+        table = pd.DataFrame(columns | {"Vol.": "9.23M", "Change %": "-0.51%"})
+        table.to_csv(tmp_path / f"{name} Historical Data.csv", index=False, quoting=1, encoding="utf-8-sig")
+    data = read_prices(tmp_path)
+    assert list(data.prices.columns) == ["BRK-B", "KO", "PEP"]
+    np.testing.assert_allclose(data.prices["KO"], closes()["KO"], atol=0.0051)
+    assert "'Price' was taken out of" in field_note(data)
+    with pytest.raises(DataError, match="bars of one ticker"):
+        read_prices(tmp_path / "KO Historical Data.csv")
+
+
 # ------------------------------------------------------------------------------------------ dots of thousands
 
 GERMAN = "Datum;DAX;AU\n02.01.2018;12.042;1.295\n03.01.2018;12.050;1.301\n"

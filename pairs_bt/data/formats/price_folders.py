@@ -40,8 +40,9 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def ticker_of(file: Path) -> str:
-    """Ticker that a file's name says: the name without its endings (``KO.csv.gz`` is KO)."""
-    return _PACKED.sub("", file.name) or file.name
+    """Ticker that a file's name says: without its endings (``KO.csv.gz`` is KO) and Investing.com's two words."""
+    name = _PACKED.sub("", file.name) or file.name
+    return name.removesuffix(" Historical Data") or name
 
 
 def one_ticker(source: Columns, ticker: str, field: str | None) -> Columns | None:

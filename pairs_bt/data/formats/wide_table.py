@@ -15,11 +15,12 @@ from pairs_bt.data.quality_flags import suspect_names
 from pairs_bt.data.sources import Columns
 from pairs_bt.errors import DataError
 
-__all__ = ["WideTable", "between", "numbers_of", "refuse_bad_values", "to_wide"]
+__all__ = ["WideTable", "between", "holds_words", "numbers_of", "refuse_bad_values", "refuse_long", "to_wide"]
 
 # A price outside is a mistake: products of two of them, squared and summed, must stay finite and normal.
 MIN_PRICE, MAX_PRICE = 1e-9, 1e12
 MAX_NAME = 100
+_LOOKED_AT = 100  # cells of a column, to say what it holds
 
 LONG = ("date", "ticker", "close")  # names of a long table's columns, once its layout is settled
 
@@ -185,6 +186,42 @@ def _in_whole_units(stamps: np.ndarray) -> np.ndarray:
         if (found == stamps).all():
             return found
     return stamps
+
+
+def holds_words(column: pa.ChunkedArray) -> bool:
+    """Whether a column is of text that is no numbers, by the first of its cells that are filled."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        return False
+    cells = (str(cell).strip() for cell in column.slice(0, _LOOKED_AT).to_pylist() if cell is not None)
+    first = next((cell for cell in cells if len(cell) > 1 or cell.isalnum()), "")
+    return re.fullmatch(r"(NA|N/A|NaN|nan|null|[-+\d.,'\s$%]+([eE][-+]?\d+|[KMB%])?)?", first) is None
+
+
+def refuse_long(source: Columns) -> None:
+    """Refuse a long table whose columns are not called so: dates repeat, and a column of words tells the rows apart.
+
+    Raises
+    ------
+    DataError
+        Naming the columns to rename.
+    """
+    words = [j for j in range(source.width) if j != source.date_column and holds_words(source.columns[j])]
+    if not words:
+        return
+    try:
+        stamps, _ = parse_stamps(source.columns[source.date_column])
+    except DataError:
+        return  # said by who reads the dates
+    if len(np.unique(stamps)) == len(stamps):
+        return
+    others = [source.label(j) for j in range(source.width) if j not in (source.date_column, *words)]
+    price = f", and {shown(others[0])}, or whichever column has the prices, to 'close'" if others else ""
+    raise DataError(
+        f"Prices {shown(source.name)} look like a long table: dates repeat, and column {shown(source.label(words[0]))} "
+        "holds words that may be the tickers. A long table has the columns date, ticker and close. Rename "
+        f"{shown(source.label(words[0]))} to 'ticker'{price}: frame.rename(columns={{...}}). No row need be removed."
+    )
 
 
 def _refuse_repeats(stamps: np.ndarray, days: np.ndarray, ticker: str = "", count: int = 0) -> None:
