@@ -447,6 +447,63 @@ def test_files_of_investing_com(tmp_path: Path) -> None:
         read_prices(tmp_path / "KO Historical Data.csv")
 
 
+def within_the_day() -> pd.DataFrame:
+    days = np.repeat(closes().index[:20].to_numpy(), 3)
+    stamps = days + np.tile(np.array([9, 10, 15], "timedelta64[h]") + np.timedelta64(30, "m"), 20)
+    return closes().set_axis(pd.DatetimeIndex(stamps, name="stamp"))
+
+
+@pytest.mark.parametrize("clock", ["%H:%M", "%H:%M:%S", "%H%M%S", "%H%M"])
+def test_dates_and_times_in_two_columns(clock: str, tmp_path: Path) -> None:
+    want = within_the_day()
+    stamps = {"date": want.index.strftime("%Y-%m-%d"), "time": want.index.strftime(clock)}
+    if clock == "%H%M":
+        stamps["time"] = stamps["time"].str.lstrip("0")  # as a spreadsheet leaves 0930
+    table = pd.DataFrame(stamps).join(want.reset_index(drop=True))
+    table.to_csv(tmp_path / "p.csv", index=False)
+    (tmp_path / "long").mkdir()
+    for k, name in enumerate(want.columns):
+        lines = pd.DataFrame({f"<{n.upper()}>": v for n, v in stamps.items()}).assign(**{"<CLOSE>": table[name]})
+        lines.insert(0, "<TICKER>", name)
+        lines.to_csv(tmp_path / "long" / f"{k}.txt", index=False)
+    for source in (table, tmp_path / "p.csv", tmp_path / "long"):
+        data = read_prices(source)
+        assert list(data.prices.index) == list(want.index)
+        np.testing.assert_array_equal(data.prices[want.columns], want)
+
+
+def test_times_that_cannot_be_read_are_named_and_the_ticker_TIME_is_one() -> None:
+    table = within_the_day().reset_index(names="date").assign(time="9.30")
+    table["date"] = table["date"].dt.strftime("%Y-%m-%d")
+    with pytest.raises(DataError, match=r"column 'time', times; '9\.30' in data row 1.*HH:MM:SS"):
+        read_prices(table)
+    assert "TIME" in read_prices(closes().assign(TIME=np.arange(60) + 1000).reset_index()).prices.columns
+
+
+@pytest.mark.parametrize(("unit", "digits"), [("s", 10), ("ms", 13), ("us", 16), ("ns", 19)])
+@pytest.mark.parametrize("name", ["time", "Open time", "unix"])
+def test_time_since_1970(unit: str, digits: int, name: str, tmp_path: Path) -> None:
+    frame = closes().set_axis(closes().index.as_unit(unit).astype("int64"))
+    assert len(str(frame.index[0])) == digits
+    frame.to_csv(tmp_path / "p.csv", index_label=name)
+    assert_is_closes(read_prices(tmp_path / "p.csv"))
+    text = (tmp_path / "p.csv").read_text().replace(f"\n{frame.index[3]}", "\n2020-01-06")
+    with pytest.raises(DataError, match=r"written in two ways: .* and '2020-01-06'"):
+        read_prices(written(text, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["<DTYYYYMMDD>", "window_start", "time"])
+def test_dates_by_other_names(name: str, tmp_path: Path) -> None:
+    long = closes().reset_index().melt("Date", var_name="ticker", value_name="close").rename(columns={"Date": name})
+    form = (
+        long[name].astype("datetime64[ns]").astype("int64")
+        if name != "<DTYYYYMMDD>"
+        else long[name].dt.strftime("%Y%m%d")
+    )
+    long.assign(**{name: form})[["ticker", name, "close"]].to_csv(tmp_path / "p.csv", index=False)
+    assert_is_closes(read_prices(tmp_path / "p.csv"))
+
+
 # ------------------------------------------------------------------------------------------ dots of thousands
 
 GERMAN = "Datum;DAX;AU\n02.01.2018;12.042;1.295\n03.01.2018;12.050;1.301\n"

@@ -24,6 +24,7 @@ from pairs_bt.data.formats.column_names import (
     split_joined,
 )
 from pairs_bt.data.formats.number_parsing import Note, shown
+from pairs_bt.data.formats.split_stamps import join_times
 from pairs_bt.data.formats.stray_columns import refuse_fields_beside_prices
 from pairs_bt.data.formats.wide_table import LONG, holds_words, numbers_of, refuse_long
 from pairs_bt.data.sources import Columns
@@ -52,7 +53,7 @@ def settle(source: Columns, field: str | None) -> Columns:
     Columns
         Wide (dates and one column a ticker), or long with the names date, ticker, close; with a note on the field.
     """
-    source = _with_levels(source)
+    source = join_times(_with_levels(source))
     if any(isinstance(name, tuple) for name in source.names):
         return _one_level(source, field)
     long = as_long(source, field)
@@ -79,6 +80,8 @@ def as_long(source: Columns, field: str | None) -> Columns | None:
     """Columns date, ticker, close of a long table; None when a date, a ticker or a field has no column."""
     names = [name if isinstance(name, str) else "" for name in source.names]
     date = next((j for j, name in enumerate(names) if is_date(name)), None)
+    if date is None:
+        date = next((j for j, name in enumerate(names) if plain(name) == "time"), None)
     ticker = next((j for j, name in enumerate(names) if is_ticker(name)), None)
     if ticker is None:
         ticker = next((j for j, name in enumerate(names) if _names_tickers(source, j, plain(name))), None)

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from pairs_bt.data.formats.column_names import field_of, is_date, is_ticker, pick
 from pairs_bt.data.formats.layouts import as_long, bar_fields, constant, field_note
 from pairs_bt.data.formats.number_parsing import Note, counted, shown
+from pairs_bt.data.formats.split_stamps import join_times
 from pairs_bt.data.formats.wide_table import LONG
 from pairs_bt.data.sources import Columns, read_columns
 from pairs_bt.errors import DataError
@@ -163,6 +164,7 @@ def _piece(table: Columns, path: Path, folder: Path, field: str | None) -> Colum
             names=(*table.names, "ticker"),
             columns=(*table.columns, constant(ticker, table.rows)),
         )
+    table = join_times(table)
     return as_long(table, field) or one_ticker(table, ticker_of(path), field) or table
 
 
