@@ -504,6 +504,41 @@ def test_dates_by_other_names(name: str, tmp_path: Path) -> None:
     assert_is_closes(read_prices(tmp_path / "p.csv"))
 
 
+@pytest.mark.parametrize(
+    "title", ["Prices of my universe", "# made by me", "https://www.CryptoDataDownload.com", "A\n\nB"]
+)
+def test_a_title_above_the_table_is_shown(title: str, tmp_path: Path) -> None:
+    text = f"{title}\n{closes().to_csv()}"
+    line = len(title.split("\n")) + 1
+    with pytest.raises(
+        DataError, match=rf"first line is '{title.splitlines()[0]}'.*begins in line {line}\. Remove the lines"
+    ):
+        read_prices(written(text, tmp_path))
+
+
+def test_a_title_in_a_workbook_is_shown(tmp_path: Path) -> None:
+    with pd.ExcelWriter(tmp_path / "p.xlsx") as book:
+        closes().to_excel(book, startrow=2)
+        book.sheets["Sheet1"]["A1"] = "Prices of my universe"
+    with pytest.raises(DataError, match=r"begins with a title, 'Prices of my universe'.*Remove the lines"):
+        read_prices(tmp_path / "p.xlsx")
+
+
+def test_the_line_that_names_the_separator_is_passed_over(tmp_path: Path) -> None:
+    data = read_prices(written("sep=;\n" + closes().to_csv(sep=";"), tmp_path))
+    assert_is_closes(data)
+    assert [note.kind for note in data.notes if note.rule == "separator_line"] == ["repaired"]
+
+
+def test_json_where_a_config_stands_is_prices_that_are_no_table(tmp_path: Path) -> None:
+    closes().to_json(tmp_path / "prices.json", date_format="iso")
+    for command in ("run", "validate"):
+        said = call(command, tmp_path / "prices.json")
+        assert said.code == 3
+        assert "is not a table but JSON" in said.err
+        assert "pandas.read_json(" in said.err
+
+
 # ------------------------------------------------------------------------------------------ dots of thousands
 
 GERMAN = "Datum;DAX;AU\n02.01.2018;12.042;1.295\n03.01.2018;12.050;1.301\n"
