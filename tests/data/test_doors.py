@@ -539,6 +539,36 @@ def test_json_where_a_config_stands_is_prices_that_are_no_table(tmp_path: Path) 
         assert "pandas.read_json(" in said.err
 
 
+def test_an_error_in_a_folder_names_the_file(tmp_path: Path) -> None:
+    for name, frame in bars().items():
+        frame.to_csv(tmp_path / f"{name}.csv")
+    good = (tmp_path / "KO.csv").read_text()
+    day = str(closes().index[5].date())
+    for wrong, words in (
+        (good.replace(f"\n{day}", "\nsoon"), "'soon' where a date is expected"),
+        (good.replace(f"\n{day}", "\n06/01/2020"), "written in two ways"),
+        (re.sub(rf"\n{day},.*", f"\n{day},1,1,1,oops,1", good), "has text 'oops' as its price"),
+        (good.replace("-", "/"), "written in two ways"),
+    ):
+        (tmp_path / "KO.csv").write_text(wrong)
+        with pytest.raises(DataError, match=rf"^File 'KO\.csv' of the folder .*{words}"):
+            read_prices(tmp_path)
+    (tmp_path / "KO.csv").write_text(good)
+    for dates in ({"start": "2031-01-01"}, {"start": "2020-02-01", "end": "2020-01-01"}, {"start": "soon"}):
+        with pytest.raises(DataError, match=r"^(No prices are left|start )"):
+            read_prices(tmp_path, **dates)
+
+
+def test_a_stray_text_in_a_folder_is_named_with_the_way_out(tmp_path: Path) -> None:
+    for name, frame in bars().items():
+        frame.to_csv(tmp_path / f"{name}.csv")
+    (tmp_path / "README.txt").write_text("hello\n")
+    with pytest.raises(DataError, match=r"README\.txt'.*move it out of the folder"):
+        read_prices(tmp_path)
+    (tmp_path / "README.txt").rename(tmp_path / "_README.txt")
+    assert_is_closes(read_prices(tmp_path))
+
+
 # ------------------------------------------------------------------------------------------ dots of thousands
 
 GERMAN = "Datum;DAX;AU\n02.01.2018;12.042;1.295\n03.01.2018;12.050;1.301\n"
