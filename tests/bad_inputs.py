@@ -444,8 +444,8 @@ _text(
     "row numbers before the dates",
     "dates",
     "refused",
-    "'0'",
-    "first column must hold the dates",
+    "row number",
+    "index=False",
     edit=lambda t: good_frame().reset_index().to_csv(),
 )
 _frame(
@@ -489,6 +489,14 @@ _text("beyond float64", "prices", "refused", "'B' on 2020-01-06", "infinite", "e
 _text("1e-320", "prices", "refused", "'B' on 2020-01-06", "absurd", "between 1e-09", edit=_cell("1e-320"))
 _text(
     "thousands separators", "prices", "repaired", "from 1 price", rule="thousands_separator", edit=_cell('"1,234.50"')
+)
+_text(
+    "dots that may be either mark",
+    "prices",
+    "refused",
+    "'12.042'",
+    "ambiguous",
+    edit=lambda t: "date;A;B\n02.01.2018;12.042;1.295\n03.01.2018;12.050;1.301\n",
 )
 _text(
     "one comma that may be either mark",
@@ -591,6 +599,15 @@ _frame(
     "mix fields",
     "frame.drop(columns=['A High', 'A Low'])",
     edit=lambda f: f.assign(**{"A High": f["A"] + 1, "A Low": f["A"] - 1}),
+)
+_frame(
+    "volume beside prices",
+    "tickers",
+    "refused",
+    "mix fields with prices",
+    "'Volume'",
+    "frame.drop(columns=['Volume'])",
+    edit=lambda f: f.assign(Volume=1000 * np.arange(1, len(f) + 1)),
 )
 _frame(
     "fields in no order",

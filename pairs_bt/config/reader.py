@@ -76,6 +76,7 @@ def _forget_the_demos_prices(tables: dict[str, Any], overrides: Sequence[str], o
 # Endings of files that hold prices (:mod:`pairs_bt.data.formats.price_folders` reads them); no config has one.
 _PRICE_ENDINGS = (
     ".csv", ".tsv", ".txt", ".parquet", ".pq", ".feather", ".arrow", ".xlsx", ".xls", ".gz", ".zip", ".pkl", ".pickle",
+    ".json",  # refused by the reader of prices, with the way out
 )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from pairs_bt.errors import DataError
 __all__ = ["Position", "positions_from_csv", "read_positions"]
 
 _COLUMNS = ("ticker", "shares", "instrument", "date")
+# What brokers call the two that must be there.
+_ALSO = {"ticker": ("symbol",), "shares": ("quantity", "qty", "position")}
 _MAX_BYTES = 50_000_000
 
 
@@ -54,8 +56,8 @@ def positions_from_csv(path: Path) -> pd.DataFrame:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"it has {path.stat().st_size:,} bytes; the limit is {_MAX_BYTES:,}")
         table = pd.read_csv(
-            io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False, skipinitialspace=True,
-            encoding="utf-8-sig",
+            io.BytesIO(data := path.read_bytes()), dtype=str, keep_default_na=False, skipinitialspace=True,
+            encoding="utf-8-sig", sep=_separator(data),
         )  # fmt: skip
     except (OSError, ValueError) as error:
         text = str(error).split("\n")[0]
@@ -65,6 +67,24 @@ def positions_from_csv(path: Path) -> pd.DataFrame:
         ) from None
     table.columns = [str(name).strip() for name in table.columns]
     return table
+
+
+def _separator(data: bytes) -> str:
+    """Comma, semicolon, tab or bar, whichever the first line has most of; the comma where it has none."""
+    head = data.split(b"\n", 1)[0].decode(errors="replace")
+    return max(",;\t|", key=head.count)
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same with the names that are known for ticker and shares, where the table has not those themselves."""
+    have = {str(name).strip().lower() for name in frame.columns}
+    wanted = {}
+    for name in frame.columns:
+        low = str(name).strip().lower()
+        for target, others in _ALSO.items():
+            if low in (target, *others) and (low == target or target not in have):
+                wanted[name] = target
+    return frame.rename(columns=wanted)
 
 
 def read_positions(positions: Any, tickers: Sequence[str], last_bar: str) -> list[Position]:
@@ -122,13 +142,14 @@ def _as_table(positions: Any) -> pd.DataFrame:
             f"The positions are a {type(positions).__name__}. Pass a frame with the columns ticker and shares, or a "
             "mapping of shares by ticker."
         )
+    positions = _named(positions)
     names = [str(name) for name in positions.columns]
     lacking = [name for name in _COLUMNS[:2] if name not in names]
     if lacking or len(set(names)) < len(names):
         what = f"lack {' and '.join(lacking)}" if lacking else "have a column twice"
         raise DataError(
-            f"The positions have the columns {shown(', '.join(names))} and {what}. They need ticker and shares, and "
-            "take instrument and date."
+            f"The positions have the columns {shown(', '.join(names))} and {what}. They need ticker and shares (or "
+            "symbol and quantity), and take instrument and date: rename them."
         )
     return positions
 

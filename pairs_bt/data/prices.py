@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,11 @@ def read_prices(
         path = Path(expanded(source))
         if path.is_dir():
             columns = read_folder(path, field=field, max_bytes=max_bytes, max_cells=max_cells)
-            field = None  # taken file by file
+            try:
+                return _check(settle(columns, None), start, end, today, calendar, max_cells)  # taken file by file
+            except DataError as error:
+                dates = _day(start, "start"), _day(end, "end")
+                raise DataError(f"{_file_of(columns, error, dates, max_cells)}{error}") from None
         else:
             columns = read_columns(path, max_bytes=max_bytes, max_cells=max_cells)
     else:
@@ -193,6 +198,41 @@ def fingerprint_frame(prices: pd.DataFrame) -> str:
     digest.update(np.ascontiguousarray(stamps).tobytes())
     digest.update(values.tobytes())
     return digest.hexdigest()
+
+
+def _file_of(
+    folder: Columns, error: DataError, dates: tuple[np.datetime64 | None, np.datetime64 | None], max_cells: int
+) -> str:
+    """Name the file of a folder whose rows bring the error about: the last of the fewest first files that give it."""
+    if len(folder.files) < 2 or str(error).startswith(_NOT_OF_ONE_FILE):
+        return ""
+
+    def gives(count: int) -> bool:
+        end = folder.files[count][1] if count < len(folder.files) else folder.rows
+        part = replace(folder, columns=tuple(column.slice(0, end) for column in folder.columns))
+        try:
+            wide, _ = to_wide(settle(part, None), max_cells)
+            refuse_bad_values(between(wide, *dates))
+        except DataError as other:
+            return _kind(other) == _kind(error)
+        return False
+
+    low, high = 1, len(folder.files)
+    if not gives(high):
+        return ""
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if gives(middle) else (middle + 1, high)
+    name, first = folder.files[low - 1]
+    return f"File {shown(name, 200)} of the folder {shown(folder.name)} (its rows are {first + 1:,} and on): "
+
+
+_NOT_OF_ONE_FILE = ("No prices are left", "start ")
+
+
+def _kind(error: DataError) -> str:
+    """First words of a message without what it quotes and counts."""
+    return re.sub(r"'[^']*'|[\d,.-]+", "", str(error))[:30]
 
 
 # ----------------------------------------------------------------------------------------- memory to columns

@@ -42,6 +42,7 @@ class Columns:
     sha256: str
     taken: str = ""  # the field that a long table's prices are, once one was taken
     alone: bool = False  # whether it is one ticker's file, named by the file
+    files: tuple[tuple[str, int], ...] = ()  # of a folder: names of its files and the first row of each
 
     @property
     def rows(self) -> int:

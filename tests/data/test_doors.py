@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import re
 import shutil
 import sys
 import zipfile
@@ -192,6 +193,84 @@ def test_real_tickers_that_are_words_stay_tickers() -> None:
     assert list(read_prices(frame).prices.columns) == ["LOW", "OPEN", "LOW US Equity"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Volume",
+        "volume",
+        "VOLUME",
+        "Vol.",
+        "Adj Close",
+        "Close",
+        "CLOSE",
+        "Open",
+        "High",
+        "Low",
+        "low",
+        "vwap",
+        "Turnover",
+        "Dividends",
+        "Stock Splits",
+        "OpenInt",
+        "Returns",
+        "Change %",
+        "Year",
+        "Unnamed: 0",
+        "index",
+        "KO Volume",
+        "KO_Close",
+        "Volume KO",
+        "SPY_volume",
+        "SPY Adj Close",
+        "KO High",
+    ],
+)
+def test_a_field_beside_prices_is_no_ticker(name: str, tmp_path: Path) -> None:
+    wide = closes().assign(**{name: 1000.0 + np.arange(60) % 7})
+    wide.to_csv(tmp_path / "p.csv")
+    for source in (wide, tmp_path / "p.csv", wide[[name, "KO", "PEP"]]):
+        with pytest.raises(DataError, match=rf"column {re.escape(repr(name))}, beside 'KO'.*frame\.drop\(columns="):
+            read_prices(source)
+
+
+def test_fields_of_several_tickers_without_a_close_are_refused() -> None:
+    frames = {"KO Open": closes()["KO"], "KO High": closes()["KO"], "PEP Open": closes()["PEP"]}
+    with pytest.raises(DataError, match=r"'KO Open'.*field open of 'KO'"):
+        read_prices(pd.DataFrame(frames))
+    with pytest.raises(DataError, match=r"field volume of 'KO'"):
+        read_prices(closes().add_suffix("_Volume"))
+    assert read_prices(closes().add_suffix("_Close")).prices.shape == (60, 3)
+
+
+def test_a_row_number_before_the_dates_is_named(tmp_path: Path) -> None:
+    closes().reset_index().to_csv(tmp_path / "p.csv")
+    with pytest.raises(DataError, match=r"begin with the column '', which is a row number.*index=False"):
+        read_prices(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["KO", "PEP", "LOW"],
+        ["KO", "LOW", "OPEN"],
+        ["HIGH", "BTC", "ETH"],
+        ["DAY", "KO", "PEP"],
+        ["High Yield", "Low Vol", "Investment Grade"],
+        ["Gold Price", "Silver", "Platinum"],
+        ["US Value", "US", "US Growth"],
+    ],
+)
+def test_names_that_only_resemble_fields_stay_tickers(names: list[str]) -> None:
+    assert list(read_prices(closes().set_axis(names, axis=1)).prices.columns) == names
+
+
+def test_bars_in_capitals_are_fields() -> None:
+    with pytest.raises(DataError, match="mix fields with prices"):
+        read_prices(bars()["KO"][["Open", "High", "Low"]].rename(columns=str.upper))
+    with pytest.raises(DataError, match="bars of one ticker"):
+        read_prices(bars()["KO"].rename(columns=str.upper))
+
+
 # ------------------------------------------------------------------------------------------------- folders
 
 
@@ -324,6 +403,221 @@ def test_long_tables(price: str, ticker: str, tmp_path: Path) -> None:
         data = read_prices(source)
         assert_is_closes(data)
         assert data.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("ticker", "price"),
+    [("asset", "close"), ("isin", "close"), ("Name", "close"), ("security", "PX_LAST"), ("ticker", "last"),
+     ("symbol", "value"), ("instrument", "settle")],
+)  # fmt: skip
+def test_long_tables_by_other_names(ticker: str, price: str, tmp_path: Path) -> None:
+    long = closes().reset_index().melt("Date", var_name=ticker, value_name=price)
+    long.to_csv(tmp_path / "p.csv", index=False)
+    for source in (long, tmp_path / "p.csv"):
+        assert_is_closes(read_prices(source))
+
+
+def test_the_ticker_goes_before_the_name(tmp_path: Path) -> None:
+    long = closes().reset_index().melt("Date", var_name="ticker", value_name="close")
+    long.insert(1, "name", "a long name")
+    assert_is_closes(read_prices(long))
+
+
+def test_a_long_table_by_unknown_names_is_called_one(tmp_path: Path) -> None:
+    long = closes().reset_index().melt("Date", var_name="paper", value_name="quote")
+    long.to_csv(tmp_path / "p.csv", index=False)
+    for source in (long, tmp_path / "p.csv", long.assign(close=1.0, volume=2.0)):
+        with pytest.raises(DataError, match=r"long table.*Rename 'paper' to 'ticker', and 'quote'.*'close'") as caught:
+            read_prices(source)
+        assert "Keep one row" not in str(caught.value)
+
+
+def test_files_of_investing_com(tmp_path: Path) -> None:
+    for name, frame in bars().items():
+        rows = frame.iloc[::-1]
+        columns = {"Date": rows.index.strftime("%m/%d/%Y"), "Price": rows["Close"].map("{:,.2f}".format)}
+        columns |= {field: rows[field].map("{:,.2f}".format) for field in ("Open", "High", "Low")}
+        table = pd.DataFrame(columns | {"Vol.": "9.23M", "Change %": "-0.51%"})
+        table.to_csv(tmp_path / f"{name} Historical Data.csv", index=False, quoting=1, encoding="utf-8-sig")
+    data = read_prices(tmp_path)
+    assert list(data.prices.columns) == ["BRK-B", "KO", "PEP"]
+    np.testing.assert_allclose(data.prices["KO"], closes()["KO"], atol=0.0051)
+    assert "'Price' was taken out of" in field_note(data)
+    with pytest.raises(DataError, match="bars of one ticker"):
+        read_prices(tmp_path / "KO Historical Data.csv")
+
+
+def within_the_day() -> pd.DataFrame:
+    days = np.repeat(closes().index[:20].to_numpy(), 3)
+    stamps = days + np.tile(np.array([9, 10, 15], "timedelta64[h]") + np.timedelta64(30, "m"), 20)
+    return closes().set_axis(pd.DatetimeIndex(stamps, name="stamp"))
+
+
+@pytest.mark.parametrize("clock", ["%H:%M", "%H:%M:%S", "%H%M%S", "%H%M"])
+def test_dates_and_times_in_two_columns(clock: str, tmp_path: Path) -> None:
+    want = within_the_day()
+    stamps = {"date": want.index.strftime("%Y-%m-%d"), "time": want.index.strftime(clock)}
+    if clock == "%H%M":
+        stamps["time"] = stamps["time"].str.lstrip("0")  # as a spreadsheet leaves 0930
+    table = pd.DataFrame(stamps).join(want.reset_index(drop=True))
+    table.to_csv(tmp_path / "p.csv", index=False)
+    (tmp_path / "long").mkdir()
+    for k, name in enumerate(want.columns):
+        lines = pd.DataFrame({f"<{n.upper()}>": v for n, v in stamps.items()}).assign(**{"<CLOSE>": table[name]})
+        lines.insert(0, "<TICKER>", name)
+        lines.to_csv(tmp_path / "long" / f"{k}.txt", index=False)
+    for source in (table, tmp_path / "p.csv", tmp_path / "long"):
+        data = read_prices(source)
+        assert list(data.prices.index) == list(want.index)
+        np.testing.assert_array_equal(data.prices[want.columns], want)
+
+
+def test_times_that_cannot_be_read_are_named_and_the_ticker_TIME_is_one() -> None:
+    table = within_the_day().reset_index(names="date").assign(time="9.30")
+    table["date"] = table["date"].dt.strftime("%Y-%m-%d")
+    with pytest.raises(DataError, match=r"column 'time', times; '9\.30' in data row 1.*HH:MM:SS"):
+        read_prices(table)
+    assert "TIME" in read_prices(closes().assign(TIME=np.arange(60) + 1000).reset_index()).prices.columns
+
+
+@pytest.mark.parametrize(("unit", "digits"), [("s", 10), ("ms", 13), ("us", 16), ("ns", 19)])
+@pytest.mark.parametrize("name", ["time", "Open time", "unix"])
+def test_time_since_1970(unit: str, digits: int, name: str, tmp_path: Path) -> None:
+    frame = closes().set_axis(closes().index.as_unit(unit).astype("int64"))
+    assert len(str(frame.index[0])) == digits
+    frame.to_csv(tmp_path / "p.csv", index_label=name)
+    assert_is_closes(read_prices(tmp_path / "p.csv"))
+    text = (tmp_path / "p.csv").read_text().replace(f"\n{frame.index[3]}", "\n2020-01-06")
+    with pytest.raises(DataError, match=r"written in two ways: .* and '2020-01-06'"):
+        read_prices(written(text, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["<DTYYYYMMDD>", "window_start", "time"])
+def test_dates_by_other_names(name: str, tmp_path: Path) -> None:
+    long = closes().reset_index().melt("Date", var_name="ticker", value_name="close").rename(columns={"Date": name})
+    form = (
+        long[name].astype("datetime64[ns]").astype("int64")
+        if name != "<DTYYYYMMDD>"
+        else long[name].dt.strftime("%Y%m%d")
+    )
+    long.assign(**{name: form})[["ticker", name, "close"]].to_csv(tmp_path / "p.csv", index=False)
+    assert_is_closes(read_prices(tmp_path / "p.csv"))
+
+
+@pytest.mark.parametrize(
+    "title", ["Prices of my universe", "# made by me", "https://www.CryptoDataDownload.com", "A\n\nB"]
+)
+def test_a_title_above_the_table_is_shown(title: str, tmp_path: Path) -> None:
+    text = f"{title}\n{closes().to_csv()}"
+    line = len(title.split("\n")) + 1
+    with pytest.raises(
+        DataError, match=rf"first line is '{title.splitlines()[0]}'.*begins in line {line}\. Remove the lines"
+    ):
+        read_prices(written(text, tmp_path))
+
+
+def test_a_title_in_a_workbook_is_shown(tmp_path: Path) -> None:
+    with pd.ExcelWriter(tmp_path / "p.xlsx") as book:
+        closes().to_excel(book, startrow=2)
+        book.sheets["Sheet1"]["A1"] = "Prices of my universe"
+    with pytest.raises(DataError, match=r"begins with a title, 'Prices of my universe'.*Remove the lines"):
+        read_prices(tmp_path / "p.xlsx")
+
+
+def test_the_line_that_names_the_separator_is_passed_over(tmp_path: Path) -> None:
+    data = read_prices(written("sep=;\n" + closes().to_csv(sep=";"), tmp_path))
+    assert_is_closes(data)
+    assert [note.kind for note in data.notes if note.rule == "separator_line"] == ["repaired"]
+
+
+def test_json_where_a_config_stands_is_prices_that_are_no_table(tmp_path: Path) -> None:
+    closes().to_json(tmp_path / "prices.json", date_format="iso")
+    for command in ("run", "validate"):
+        said = call(command, tmp_path / "prices.json")
+        assert said.code == 3
+        assert "is not a table but JSON" in said.err
+        assert "pandas.read_json(" in said.err
+
+
+def test_an_error_in_a_folder_names_the_file(tmp_path: Path) -> None:
+    for name, frame in bars().items():
+        frame.to_csv(tmp_path / f"{name}.csv")
+    good = (tmp_path / "KO.csv").read_text()
+    day = str(closes().index[5].date())
+    for wrong, words in (
+        (good.replace(f"\n{day}", "\nsoon"), "'soon' where a date is expected"),
+        (good.replace(f"\n{day}", "\n06/01/2020"), "written in two ways"),
+        (re.sub(rf"\n{day},.*", f"\n{day},1,1,1,oops,1", good), "has text 'oops' as its price"),
+        (good.replace("-", "/"), "written in two ways"),
+    ):
+        (tmp_path / "KO.csv").write_text(wrong)
+        with pytest.raises(DataError, match=rf"^File 'KO\.csv' of the folder .*{words}"):
+            read_prices(tmp_path)
+    (tmp_path / "KO.csv").write_text(good)
+    for dates in ({"start": "2031-01-01"}, {"start": "2020-02-01", "end": "2020-01-01"}, {"start": "soon"}):
+        with pytest.raises(DataError, match=r"^(No prices are left|start )"):
+            read_prices(tmp_path, **dates)
+
+
+def test_a_stray_text_in_a_folder_is_named_with_the_way_out(tmp_path: Path) -> None:
+    for name, frame in bars().items():
+        frame.to_csv(tmp_path / f"{name}.csv")
+    (tmp_path / "README.txt").write_text("hello\n")
+    with pytest.raises(DataError, match=r"README\.txt'.*move it out of the folder"):
+        read_prices(tmp_path)
+    (tmp_path / "README.txt").rename(tmp_path / "_README.txt")
+    assert_is_closes(read_prices(tmp_path))
+
+
+# ------------------------------------------------------------------------------------------ dots of thousands
+
+GERMAN = "Datum;DAX;AU\n02.01.2018;12.042;1.295\n03.01.2018;12.050;1.301\n"
+
+
+def written(text: str, folder: Path) -> Path:
+    path = folder / "p.csv"
+    path.write_text(text)
+    return path
+
+
+def test_three_places_in_a_german_file_are_ambiguous(tmp_path: Path) -> None:
+    for text in (GERMAN, GERMAN.replace(";", ","), re.sub(r"(\d+)\.(\d+)\.(\d+);", r"\3-\2-\1;", GERMAN)):
+        with pytest.raises(DataError, match=r"'12\.042' is ambiguous.*its dot marks decimals or thousands"):
+            read_prices(written(text, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("more", "first"),
+    [
+        (["985", "1.001"], [12042.0, 1295.0, 985.0]),  # a price that crosses a thousand
+        (["20,37", "20,40"], [12042.0, 1295.0, 20.37]),
+        (["1.012.042", "1.013.000"], [12042.0, 1295.0, 1012042.0]),
+        (["11.98", "12.1"], [12.042, 1.295, 11.98]),
+        (["0.912", "0.913"], [12.042, 1.295, 0.912]),
+    ],
+)
+def test_other_cells_settle_what_a_dot_is(more: list[str], first: list[float], tmp_path: Path) -> None:
+    head, *rows = GERMAN.splitlines()
+    text = "\n".join([f"{head};X", *(f"{row};{cell}" for row, cell in zip(rows, more, strict=True))])
+    assert read_prices(written(text, tmp_path)).prices.iloc[0].tolist() == first
+
+
+def test_dots_of_both_kinds_are_refused(tmp_path: Path) -> None:
+    text = "d;A;B\n02.01.2018;1.012;20.5\n03.01.2018;985;21\n"
+    with pytest.raises(
+        DataError, match=r"mix decimal marks: '20.5' uses a dot, and in '1.012' the dot marks thousands"
+    ):
+        read_prices(written(text, tmp_path))
+
+
+def test_three_decimals_in_an_ordinary_file_stay_decimals(tmp_path: Path) -> None:
+    for cells in (["12.042,1.295", "12.050,1.301"], ["12.042,985", "11.98,1.301"], ["12.042,100", "12.1,99.875"]):
+        text = "\n".join(["d,A,B", *(f"2018-01-0{2 + k},{row}" for k, row in enumerate(cells))])
+        want = [float(cell) for cell in cells[0].split(",")]
+        assert read_prices(written(text, tmp_path)).prices.iloc[0].tolist() == want
+    # Settled it would turn the first row, which alone is read as 1.001, into a thousand.
+    with pytest.raises(DataError, match=r"'1\.001' is ambiguous"):
+        read_prices(written("d,A,B\n2018-01-02,12.042,1.001\n2018-01-03,12.050,985\n", tmp_path))
 
 
 # --------------------------------------------------------------------------------------------- tables in memory

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from pairs_bt.data.positions import Position, positions_from_csv, read_positions
 from pairs_bt.errors import DataError
 from pairs_bt.models.online.hedge_matrix import HedgeMatrix
 from pairs_bt.models.online.hedge_orders import COLUMNS
@@ -184,7 +186,7 @@ BAD = {
     "own instrument without a price": ("ticker,shares,instrument\nA,10,QQQ\n", "no price on"),
     "unknown instrument": ("ticker,shares,instrument\nA,10,ZZZ\n", "'ZZZ'"),
     "hedge that is hedged": ("ticker,shares,instrument\nA,10,SPY\nSPY,5,B\n", "SPY"),
-    "no columns": ("symbol,amount\nA,10\n", "lack ticker and shares"),
+    "no columns": ("name,amount\nA,10\n", "lack ticker and shares"),
     "no rows": ("ticker,shares\n", "no row"),
     "no ticker": ("ticker,shares\n,10\n", "no ticker"),
     "nothing": ("", "cannot be read"),
@@ -278,3 +280,22 @@ def test_instruments_without_positions_are_a_mistake(morning) -> None:
 def test_python_positions_that_are_none_are_refused(matrix, positions) -> None:
     with pytest.raises(DataError):
         matrix.orders(positions, instrument="SPY")
+
+
+@pytest.mark.parametrize("header", ["symbol,quantity", "Symbol;Qty", "Ticker\tShares", "ticker|shares"])
+def test_an_inventory_as_a_broker_writes_it(header: str, tmp_path: Path) -> None:
+    mark = next(mark for mark in ",;\t|" if mark in header)
+    path = tmp_path / "inventory.csv"
+    path.write_text(f"{header}\nA{mark}100\nB{mark}-250\n")
+    assert read_positions(positions_from_csv(path), NAMES, "2024-06-01") == [
+        Position("A", 100.0),
+        Position("B", -250.0),
+    ]
+
+
+def test_two_columns_for_the_shares_are_refused() -> None:
+    frame = pd.DataFrame({"symbol": ["A"], "quantity": [1], "qty": [2]})
+    with pytest.raises(DataError, match="have a column twice"):
+        read_positions(frame, NAMES, "2024-06-01")
+    with pytest.raises(DataError, match=r"lack shares.*symbol and quantity.*rename"):
+        read_positions(frame[["symbol"]].assign(count=1), NAMES, "2024-06-01")

@@ -223,6 +223,11 @@ def read_workbook(file: Path, data: bytes, max_cells: int) -> tuple[list[str], l
             f"Prices file {name}: its first sheet, {shown(titles[0])}, holds no table. Put the prices there, dates "
             "down and tickers across."
         )
+    if len(rows) > 2 and sum(map(bool, rows[0])) == 1 and sum(map(bool, rows[1])) > 1 and sum(map(bool, rows[2])) > 2:
+        raise DataError(
+            f"Prices file {name}: its first sheet, {shown(titles[0])}, begins with a title, "
+            f"{shown(next(filter(None, rows[0])))}, and the table begins below. Remove the lines above it."
+        )
     rows = [row + [""] * (width - len(row)) for row in rows]
     names = _unmerged(rows)
     columns = [pa.chunked_array([pa.array([row[j] for row in rows[1:]], pa.string())]) for j in range(width)]

@@ -8,10 +8,25 @@ from collections.abc import Iterable
 from pairs_bt.data.formats.number_parsing import shown
 from pairs_bt.errors import DataError
 
-__all__ = ["DATE_NAMES", "TICKER_NAMES", "field_of", "is_date", "is_ticker", "pick", "plain", "split_joined"]
+__all__ = [
+    "DATE_NAMES",
+    "OTHER_PRICES",
+    "OTHER_TICKER_NAMES",
+    "TICKER_NAMES",
+    "field_of",
+    "is_date",
+    "is_ticker",
+    "pick",
+    "plain",
+    "split_joined",
+]
 
-DATE_NAMES = ("date", "dates", "datetime", "timestamp", "ts event")
+DATE_NAMES = ("date", "dates", "datetime", "timestamp", "ts event", "dtyyyymmdd", "window start")
 TICKER_NAMES = ("ticker", "tickers", "symbol", "symbols", "sym")
+# What names the row's ticker where no column of the names above does.
+OTHER_TICKER_NAMES = ("asset", "isin", "security", "instrument", "name")
+# Prices of a long table without a close. Not fields of a wide one: "US Value" is an index.
+OTHER_PRICES = ("px last", "last", "settle", "settlement", "px", "prc", "value")
 
 # Spelling (see `plain`) to field. Only the first four are prices that a study may want without being told.
 _FIELDS = {
@@ -22,9 +37,13 @@ _FIELDS = {
     "close adjusted": "adj close",
     "close": "close",
     "price": "price",
-    "px last": "price",
+    "px last": "px last",
     **{name: name for name in ("open", "high", "low", "volume", "dividends", "stock splits", "capital gains")},
     "vol": "volume",
+    "turnover": "turnover",
+    "dividend": "dividends",
+    "split": "stock splits",
+    "splits": "stock splits",
     "openint": "open interest",
     "open interest": "open interest",
     "adj open": "adj open",
@@ -33,7 +52,7 @@ _FIELDS = {
     "adj volume": "adj volume",
     "vwap": "vwap",
 }
-_WANTED = ("adj close", "close", "price")
+_WANTED = ("adj close", "close", "price", *OTHER_PRICES)
 _MARKS = re.compile(r"[ _.:|/-]+")
 
 
@@ -62,7 +81,7 @@ def is_ticker(name: str) -> bool:
 
 
 def pick(found: Iterable[str], field: str | None, where: str) -> str:
-    """Field to take out of those that there are: the one asked for, else adjusted close, close, price.
+    """Field to take out of those that there are: the one asked for, else adjusted close, close, price, last, ...
 
     Raises
     ------

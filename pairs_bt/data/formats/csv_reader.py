@@ -42,6 +42,9 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer", "Fetch the real file with `git lfs pull`."),
 )
 _DELIMITERS = ",;\t|"
+_HEAD_BYTES = 1 << 20
+_TITLE_LINES = 12
+_EXCEL_HINT = re.compile(rb'\s*"?sep=.?"?[ \t]*(\r\n|\n|\r)', re.IGNORECASE)  # the first line of a CSV for Excel
 REMEDY = "Pass a CSV or Parquet file with a date column and one column of closes for each ticker."
 
 
@@ -92,7 +95,10 @@ def to_utf8(file: Path, data: bytes) -> tuple[bytes, list[Note]]:
             "perhaps the error page of a download. Download the table itself."
         )
     if start.startswith(("{", "[")):
-        raise DataError(f"Prices file {name} is not a table but JSON. {REMEDY}")
+        raise DataError(
+            f"Prices file {name} is not a table but JSON. {REMEDY} Of JSON that pandas wrote "
+            f"pandas.read_json({name}).to_parquet('prices.parquet') makes one."
+        )
     return data, notes
 
 
@@ -107,6 +113,11 @@ def _header(file: Path, data: bytes) -> tuple[str, int]:
             f"Prices file {shown(str(file), 200)} is not a table: its header cannot be read ({error}). {REMEDY}"
         ) from None
     delimiter = max(_DELIMITERS, key=lambda d: widths[d])
+    if widths[delimiter] < 2 and (table := _table_below(data)):
+        raise DataError(
+            f"Prices file {shown(str(file), 200)} begins with a title: its first line is {shown(text)}, and the table "
+            f"begins in line {table}. Remove the lines above it."
+        )
     if widths[delimiter] < 2:
         raise DataError(
             f"Prices file {shown(str(file), 200)} is not a table: its first line {shown(text)} has one "
@@ -115,9 +126,21 @@ def _header(file: Path, data: bytes) -> tuple[str, int]:
     return delimiter, widths[delimiter]
 
 
+def _table_below(data: bytes) -> int:
+    """Line in which a table begins below a title; 0 when none does: two lines of the same two or more columns."""
+    lines = [line.decode(errors="replace") for line in re.split(rb"\r\n|\n|\r", data[:_HEAD_BYTES])[:_TITLE_LINES]]
+    for k in range(1, len(lines) - 1):
+        for delimiter in _DELIMITERS:
+            if lines[k].count(delimiter) and lines[k].count(delimiter) == lines[k + 1].count(delimiter):
+                return k + 1
+    return 0
+
+
 def read_csv(file: Path, data: bytes, max_cells: int) -> tuple[list[str], list[pa.ChunkedArray], list[Note]]:
     """Names and columns of text from UTF-8 bytes; every cell stays as it was written."""
     name = shown(str(file), 200)
+    hint = _EXCEL_HINT.match(data)
+    data = data[hint.end() :] if hint else data
     delimiter, width = _header(file, data)
     check_size(name, data.count(b"\n") or data.count(b"\r"), width, max_cells)
     labels = [f"c{i}" for i in range(width)]
@@ -150,6 +173,9 @@ def read_csv(file: Path, data: bytes, max_cells: int) -> tuple[list[str], list[p
         reason = shown(str(error).split("\n")[0], 120)
         raise DataError(f"Prices file {name} is not a table: {reason}. {REMEDY}") from None
     table, notes = _without_blanks(table)
+    if hint:
+        text = f"the first line, {shown(hint.group().decode(errors='replace').strip())}, names the separator for Excel"
+        notes.append(Note("repaired", "separator_line", "", "", 1, f"{text}; it was passed over"))
     names = [str(column[0].as_py()) for column in table.columns]
     if delimiter != ",":
         text = f"columns are separated by {shown(delimiter)}, not by commas"

@@ -32,7 +32,9 @@ _LOCAL = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})" + _TIME, re.ASCII)
 _NAMED = re.compile(r"(\d{1,2})([-/ ])([A-Za-z]{3,9})\2(\d{4})" + _TIME, re.ASCII)  # 02-Jan-2008
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
            "november", "december")  # fmt: skip
-_EPOCH = re.compile(r"\d{19}", re.ASCII)  # nanoseconds since 1970, as databento writes: no date has 19 digits
+# Time since 1970 by its number of digits, from 1973 on (nanoseconds, as databento writes, from 2001).
+_EPOCHS = {"s": (9, 10), "ms": (12, 13), "us": (15, 16), "ns": (19,)}
+_EPOCH = re.compile(r"\d{9,10}|\d{12,13}|\d{15,16}|\d{19}", re.ASCII)
 _WRITE_ISO = "Write dates as YYYY-MM-DD."
 
 
@@ -74,7 +76,7 @@ def parse_stamps(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
         return parse_stamps(pc.cast(column, pa.string()))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         if len(column) and _EPOCH.fullmatch(str(column[0].as_py()).strip()):
-            return _nanoseconds(column)
+            return _since_1970(column)
         encoded = column.combine_chunks().dictionary_encode()
         codes = encoded.indices.to_numpy()
         moments, notes = _parse_unique(encoded.dictionary.to_pylist(), codes)
@@ -109,18 +111,22 @@ def _typed(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
     return stamps, [Note("repaired", "time_zone", "", "", len(column), text)]
 
 
-def _nanoseconds(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
-    other = pc.index(pc.match_substring_regex(pc.utf8_trim_whitespace(column), r"^[0-9]{19}$"), False).as_py()
+def _since_1970(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Note]]:
+    trimmed = pc.utf8_trim_whitespace(column)
+    first = str(trimmed[0].as_py())
+    unit, digits = next((unit, digits) for unit, digits in _EPOCHS.items() if len(first) in digits)
+    pattern = f"^[0-9]{{{digits[0]},{digits[-1]}}}$"
+    other = pc.index(pc.match_substring_regex(trimmed, pattern), False).as_py()
     if other >= 0:
         raise DataError(
-            f"Dates are written in two ways: {shown(str(column[0].as_py()))} and {shown(str(column[other].as_py()))}. "
+            f"Dates are written in two ways: {shown(first)} and {shown(str(column[other].as_py()))}. "
             f"One file must use one format. {_WRITE_ISO}"
         )
     try:
-        counts = pc.cast(pc.utf8_trim_whitespace(column), pa.int64())
+        counts = pc.cast(trimmed, pa.int64())
     except pa.ArrowInvalid:
         raise DataError(f"The date column holds numbers of 19 digits that are no times. {_WRITE_ISO}") from None
-    return _typed(pc.cast(counts, pa.timestamp("ns", "UTC")))
+    return _typed(pc.cast(counts, pa.timestamp(unit, "UTC")))
 
 
 def _parse_unique(texts: list[str], codes: np.ndarray) -> tuple[np.ndarray, list[Note]]:

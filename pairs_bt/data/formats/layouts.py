@@ -13,9 +13,20 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from pairs_bt.data.formats.column_names import field_of, is_date, is_ticker, pick, split_joined
+from pairs_bt.data.formats.column_names import (
+    OTHER_PRICES,
+    OTHER_TICKER_NAMES,
+    field_of,
+    is_date,
+    is_ticker,
+    pick,
+    plain,
+    split_joined,
+)
 from pairs_bt.data.formats.number_parsing import Note, shown
-from pairs_bt.data.formats.wide_table import LONG, numbers_of
+from pairs_bt.data.formats.split_stamps import join_times
+from pairs_bt.data.formats.stray_columns import refuse_fields_beside_prices
+from pairs_bt.data.formats.wide_table import LONG, holds_words, numbers_of, refuse_long
 from pairs_bt.data.sources import Columns
 from pairs_bt.errors import DataError
 
@@ -42,18 +53,21 @@ def settle(source: Columns, field: str | None) -> Columns:
     Columns
         Wide (dates and one column a ticker), or long with the names date, ticker, close; with a note on the field.
     """
-    source = _with_levels(source)
+    source = join_times(_with_levels(source))
     if any(isinstance(name, tuple) for name in source.names):
         return _one_level(source, field)
     long = as_long(source, field)
     if long is not None:
         return long
+    if source.names != LONG:
+        refuse_long(source)
     fields = bar_fields(source)
-    if fields:
+    if fields and ({"high", "low"} <= set(fields) or source.width - 1 < len(fields) + 2):
         _refuse_one_ticker(source, list(fields))
     joined = _joined(source, field)
     if joined is not None:
         return joined
+    refuse_fields_beside_prices(source)
     if field:
         text = (
             f"field {shown(field)} was asked for, and the table has no fields: its one price for each ticker was taken"
@@ -66,11 +80,17 @@ def as_long(source: Columns, field: str | None) -> Columns | None:
     """Columns date, ticker, close of a long table; None when a date, a ticker or a field has no column."""
     names = [name if isinstance(name, str) else "" for name in source.names]
     date = next((j for j, name in enumerate(names) if is_date(name)), None)
+    if date is None:
+        date = next((j for j, name in enumerate(names) if plain(name) == "time"), None)
     ticker = next((j for j, name in enumerate(names) if is_ticker(name)), None)
+    if ticker is None:
+        ticker = next((j for j, name in enumerate(names) if _names_tickers(source, j, plain(name))), None)
     fields: dict[str, int] = {}
     for j, name in enumerate(names):
         if found := field_of(name):
             fields.setdefault(found, j)
+        elif plain(name) in OTHER_PRICES:
+            fields.setdefault(plain(name), j)
     if date is None or ticker is None or not fields:
         return None
     taken = pick(fields, field, shown(source.name))
@@ -80,6 +100,11 @@ def as_long(source: Columns, field: str | None) -> Columns | None:
     return replace(source, names=LONG, columns=columns, date_column=0, notes=(*source.notes, *notes), taken=taken)
 
 
+def _names_tickers(source: Columns, j: int, name: str) -> bool:
+    """Whether a column with a name such as asset or isin holds text that is no number: a ticker may be called so."""
+    return name in OTHER_TICKER_NAMES and holds_words(source.columns[j])
+
+
 def bar_fields(source: Columns) -> dict[str, int]:
     """Positions of the fields when the table holds the bars of one ticker; empty when it does not."""
     found: dict[str, int] = {}
@@ -87,6 +112,8 @@ def bar_fields(source: Columns) -> dict[str, int]:
         if j != source.date_column and isinstance(name, str) and (field := field_of(name)):
             found.setdefault(field, j)
     closes = {"close", "adj close"} & set(found)
+    if {"price", "high", "low"} <= set(found):
+        closes.add("price")  # Investing.com calls the close so
     # No ticker is called CLOSE; LOW and OPEN are tickers, and alone they say nothing.
     return found if closes and len(found) > 1 else {}
 
@@ -96,7 +123,7 @@ def field_note(taken: str, found: list[str], label: str) -> list[Note]:
     if len(found) < 2:
         return []
     text = f"field {shown(label)} was taken out of {', '.join(found)}"
-    if taken == "close":
+    if taken in ("close", "price"):
         text += "; there is no adjusted close, so make sure that this one is adjusted"
     return [Note("taken", "field", "", "", len(found), text)]
 

@@ -18,6 +18,7 @@ from pairs_bt.errors import DataError
 __all__ = ["BadCell", "Note", "counted", "parse_numbers", "shown"]
 
 MAX_BAD_CELLS = 10_000
+_SAMPLE = 200
 
 # What a price cell may hold when there is no price (Excel, Bloomberg, FRED and pandas spellings).
 NO_PRICE = pa.array(["", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "NaN", "nan", "NAN", "NULL", "null", "None", "-", "."])
@@ -26,6 +27,10 @@ _PLAIN = r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 _DOT_GROUPED = r"^[-+]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?$"  # 1,234.50
 _COMMA_DECIMAL = r"^[-+]?([0-9]{1,3}(\.[0-9]{3})+|[0-9]+)(,[0-9]*)?$"  # 1.234,50 or 12,5
 _SAYS_DOT = r",[0-9]{3}[.,]|^[-+]?[0-9]*\.[0-9]*([eE][-+]?[0-9]+)?$"
+# What may be twelve thousand or twelve: 12.042. A dot in any other place marks decimals.
+_THREE_PLACES = r"^[-+]?[1-9][0-9]{0,2}\.[0-9]{3}$"
+_ONE_GROUP = r"^[-+]?[1-9]\.[0-9]{3}$"
+_OTHER_DOT = r",[0-9]{3}\.|^[-+]?([0-9]*\.([0-9]{0,2}|[0-9]{4,})|(0[0-9]*|[0-9]{4,})?\.[0-9]{3}|[0-9]*\.[0-9]*[eE].*)$"
 _INFINITE = r"^-?inf(inity)?$"
 _SAYS_COMMA = r"\.[0-9]{3}[.,]|^[-+]?[0-9]*,([0-9]{0,2}|[0-9]{4,})$"
 
@@ -96,17 +101,15 @@ def _first_match(columns: list[pa.ChunkedArray], pattern: str) -> str | None:
     return None
 
 
-def _comma_is_decimal(columns: list[pa.ChunkedArray]) -> bool:
+def _comma_is_decimal(columns: list[pa.ChunkedArray], european: bool) -> bool:
     """Decide which mark is the decimal one, from all cells together."""
-    with_comma = _first_match(columns, r"[0-9],|,[0-9]")
+    with_comma = _first_match(columns, r"[0-9],|,[0-9]|\.[0-9]{3}\.")
     if with_comma is None:
         return False
-    says_dot, says_comma = _first_match(columns, _SAYS_DOT), _first_match(columns, _SAYS_COMMA)
+    says_dot = _first_match(columns, _OTHER_DOT if european else _SAYS_DOT)
+    says_comma = _first_match(columns, _SAYS_COMMA) or (_crossing(columns) if european else None)
     if says_dot and says_comma:
-        raise DataError(
-            f"Prices mix decimal marks: {shown(says_dot)} uses a dot, {shown(says_comma)} a comma. Write "
-            "every price with a decimal dot and without thousands separators."
-        )
+        raise _mixed(says_dot, f"{shown(says_comma)} a comma")
     if not says_dot and not says_comma:
         raise DataError(
             f"Price {shown(with_comma)} is ambiguous: nothing in the file tells whether its comma marks "
@@ -115,13 +118,61 @@ def _comma_is_decimal(columns: list[pa.ChunkedArray]) -> bool:
     return says_comma is not None
 
 
-def parse_numbers(columns: list[pa.ChunkedArray]) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
+def _mixed(says_dot: str, other: str) -> DataError:
+    return DataError(
+        f"Prices mix decimal marks: {shown(says_dot)} uses a dot, {other}. Write every price with a decimal dot and "
+        "without thousands separators."
+    )
+
+
+def _crossing(columns: list[pa.ChunkedArray]) -> str | None:
+    """Cell like 1.012 in a column that also has one like 985: such a price has crossed a thousand."""
+    for column in columns:
+        if _first_match([column], r"^[-+]?[1-9][0-9]{2}$") and (cell := _first_match([column], _ONE_GROUP)):
+            return cell
+    return None
+
+
+def _dot_is_thousands(columns: list[pa.ChunkedArray], european: bool) -> bool:
+    """Decide what the dot of 12.042 is where no cell has a comma.
+
+    Three decimals are ordinary where columns are separated by commas and dates are not written with dots: there only
+    a column that mixes 985 and 1.012 is in doubt. It is refused and not settled, as the rows before read as decimals.
+    """
+    if not european and _first_match([column.slice(0, _SAMPLE) for column in columns], _OTHER_DOT):
+        return False  # most files: settled by their first rows
+    dotted = _first_match(columns, _THREE_PLACES)
+    if dotted is None:
+        return False
+    other = _first_match(columns, _OTHER_DOT)
+    if not european:
+        doubtful = None if other else _crossing(columns)
+        if doubtful is None:
+            return False
+        dotted = doubtful
+    elif crossing := _crossing(columns):
+        if other:
+            raise _mixed(other, f"and in {shown(crossing)} the dot marks thousands, as its column has whole hundreds")
+        return True
+    elif other:
+        return False
+    raise DataError(
+        f"Price {shown(dotted)} is ambiguous: nothing in the file tells whether its dot marks decimals or thousands. "
+        "Write prices without thousands separators (12042), or with another number of decimals than three (12.0420)."
+    )
+
+
+def parse_numbers(
+    columns: list[pa.ChunkedArray], european: bool = False
+) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
     """Read columns of text as prices.
 
     Parameters
     ----------
     columns : list of pyarrow.ChunkedArray
         String columns of equal length.
+    european : bool
+        Whether semicolons between columns, or dates with dots, say that a dot may mark thousands.
 
     Returns
     -------
@@ -134,13 +185,25 @@ def parse_numbers(columns: list[pa.ChunkedArray]) -> tuple[list[np.ndarray], lis
     """
     cells = [_stripped(column) for column in columns]
     try:
-        return [_as_float(column) for column in cells], [], []
+        values = [_as_float(column) for column in cells]
     except pa.ArrowInvalid:
-        return _parse_with_marks(cells)
+        return _parse_with_marks(cells, european)
+    if not _dot_is_thousands(cells, european):
+        return values, [], []
+    grouped = [pc.match_substring_regex(column, _THREE_PLACES) for column in cells]
+    whole = [
+        _as_float(pc.if_else(marked, pc.replace_substring(column, ".", ""), column))
+        for marked, column in zip(grouped, cells, strict=True)
+    ]
+    return whole, [], _mark_notes(False, sum(int(pc.sum(marked).as_py() or 0) for marked in grouped))
 
 
-def _parse_with_marks(cells: list[pa.ChunkedArray]) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
-    comma = _comma_is_decimal(cells)
+def _parse_with_marks(
+    cells: list[pa.ChunkedArray], european: bool
+) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
+    comma = _comma_is_decimal(cells, european)
+    if not comma and _first_match(cells, r"[0-9],|,[0-9]") is None and _dot_is_thousands(cells, european):
+        comma = True  # with a cell that is no number among them: dots are taken out in the same way
     changed = 0
     values: list[np.ndarray] = []
     bad: list[BadCell] = []

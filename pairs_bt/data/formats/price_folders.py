@@ -11,6 +11,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 from pairs_bt.data.formats.column_names import field_of, is_date, is_ticker, pick
 from pairs_bt.data.formats.layouts import as_long, bar_fields, constant, field_note
 from pairs_bt.data.formats.number_parsing import Note, counted, shown
+from pairs_bt.data.formats.split_stamps import join_times
 from pairs_bt.data.formats.wide_table import LONG
 from pairs_bt.data.sources import Columns, read_columns
 from pairs_bt.errors import DataError
@@ -40,8 +42,9 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def ticker_of(file: Path) -> str:
-    """Ticker that a file's name says: the name without its endings (``KO.csv.gz`` is KO)."""
-    return _PACKED.sub("", file.name) or file.name
+    """Ticker that a file's name says: without its endings (``KO.csv.gz`` is KO) and Investing.com's two words."""
+    name = _PACKED.sub("", file.name) or file.name
+    return name.removesuffix(" Historical Data") or name
 
 
 def one_ticker(source: Columns, ticker: str, field: str | None) -> Columns | None:
@@ -114,7 +117,7 @@ def read_folder(folder: Path, *, field: str | None, max_bytes: int, max_cells: i
         if path.is_file() and not path.stat().st_size:
             empty.append(path)
             continue
-        table = read_columns(path, max_bytes=max_bytes, max_cells=max_cells)
+        table = _read_file(path, max_bytes, max_cells)
         name = path.relative_to(folder).as_posix()
         digest.update(f"{name}\0{table.sha256}\0".encode())
         if not table.rows:
@@ -131,6 +134,18 @@ def read_folder(folder: Path, *, field: str | None, max_bytes: int, max_cells: i
         raise DataError(f"Prices folder {where} has {counted(len(files), 'file')}, and all are empty. {_AGAIN}")
     joined = _join(pieces, where)
     return replace(joined, name=folder.name, notes=_notes(pieces, empty, folder), sha256=digest.hexdigest())
+
+
+def _read_file(path: Path, max_bytes: int, max_cells: int) -> Columns:
+    try:
+        return read_columns(path, max_bytes=max_bytes, max_cells=max_cells)
+    except DataError as error:
+        if "is not a table" not in str(error):
+            raise
+        raise DataError(
+            f"{error} If the file holds no prices, such as a README, move it out of the folder, or begin its name with "
+            "'_': such files are passed over."
+        ) from None
 
 
 _AGAIN = "Download them again."
@@ -162,6 +177,7 @@ def _piece(table: Columns, path: Path, folder: Path, field: str | None) -> Colum
             names=(*table.names, "ticker"),
             columns=(*table.columns, constant(ticker, table.rows)),
         )
+    table = join_times(table)
     return as_long(table, field) or one_ticker(table, ticker_of(path), field) or table
 
 
@@ -178,7 +194,9 @@ def _join(pieces: list[Columns], where: str) -> Columns:
         _check_fields(pieces, where)
         _check_owners(pieces, where)
     columns = [_concat([piece.columns[j] for piece in pieces]) for j in range(first.width)]
-    return replace(first, columns=tuple(columns))
+    starts = accumulate((piece.rows for piece in pieces[:-1]), initial=0)
+    files = tuple((piece.name, start) for piece, start in zip(pieces, starts, strict=True))
+    return replace(first, columns=tuple(columns), files=files)
 
 
 def _check_fields(pieces: list[Columns], where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,11 +15,12 @@ from pairs_bt.data.quality_flags import suspect_names
 from pairs_bt.data.sources import Columns
 from pairs_bt.errors import DataError
 
-__all__ = ["WideTable", "between", "numbers_of", "refuse_bad_values", "to_wide"]
+__all__ = ["WideTable", "between", "holds_words", "numbers_of", "refuse_bad_values", "refuse_long", "to_wide"]
 
 # A price outside is a mistake: products of two of them, squared and summed, must stay finite and normal.
 MIN_PRICE, MAX_PRICE = 1e-9, 1e12
 MAX_NAME = 100
+_LOOKED_AT = 100  # cells of a column, to say what it holds
 
 LONG = ("date", "ticker", "close")  # names of a long table's columns, once its layout is settled
 
@@ -38,8 +40,10 @@ def to_wide(source: Columns, max_cells: int) -> tuple[WideTable, list[Note]]:
     return _read_long(source, max_cells) if source.names == LONG else _read_wide(source)
 
 
-def numbers_of(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
-    """Price columns of any type as float64."""
+def numbers_of(
+    columns: list[pa.ChunkedArray], names: list[str], european: bool = False
+) -> tuple[list[np.ndarray], list[BadCell], list[Note]]:
+    """Price columns of any type as float64; `european` as in `parse_numbers`."""
     values: list[np.ndarray | None] = []
     texts: list[int] = []
     for j, (column, name) in enumerate(zip(columns, names, strict=True)):
@@ -60,11 +64,19 @@ def numbers_of(columns: list[pa.ChunkedArray], names: list[str]) -> tuple[list[n
             values.append(np.full(len(column), np.nan))
         else:
             raise DataError(f"Ticker {shown(name)}: the column holds {kind}, not prices. Write prices as numbers.")
-    parsed, bad, notes = parse_numbers([columns[j] for j in texts])
+    parsed, bad, notes = parse_numbers([columns[j] for j in texts], european)
     for j, numbers in zip(texts, parsed, strict=True):
         values[j] = numbers
     bad = [replace(cell, column=texts[cell.column]) for cell in bad]
     return [v for v in values if v is not None], bad, notes
+
+
+def _european(source: Columns, date: int) -> bool:
+    """Whether semicolons between columns, or dates with dots, say that a dot may mark thousands."""
+    if any(note.rule == "delimiter" and "';'" in note.text for note in source.notes):
+        return True
+    first = str(source.columns[date][0].as_py()) if source.rows else ""
+    return re.match(r"\s*\d{1,2}\.\d{1,2}\.\d", first) is not None
 
 
 def _read_wide(source: Columns) -> tuple[WideTable, list[Note]]:
@@ -78,7 +90,7 @@ def _read_wide(source: Columns) -> tuple[WideTable, list[Note]]:
         )
     tickers, notes = _tickers(names)
     stamps, more = parse_stamps(source.columns[at])
-    numbers, bad, marks = numbers_of(columns, tickers)
+    numbers, bad, marks = numbers_of(columns, tickers, _european(source, at))
     days, times = _to_days(stamps)
     order = np.argsort(stamps, kind="stable")
     _refuse_repeats(stamps[order], days[order])
@@ -96,7 +108,7 @@ def _read_long(source: Columns, max_cells: int) -> tuple[WideTable, list[Note]]:
     tickers, notes = _tickers([str(name) for name in labels.dictionary.to_pylist()])
     codes = labels.indices.to_numpy().astype(np.int64)
     stamps, more = parse_stamps(date)
-    (numbers,), bad, marks = numbers_of([price], ["close"])
+    (numbers,), bad, marks = numbers_of([price], ["close"], _european(source, 0))
     days, times = _to_days(stamps)
     unique, row = np.unique(days, return_inverse=True)
     if len(unique) * len(tickers) > max_cells:
@@ -174,6 +186,42 @@ def _in_whole_units(stamps: np.ndarray) -> np.ndarray:
         if (found == stamps).all():
             return found
     return stamps
+
+
+def holds_words(column: pa.ChunkedArray) -> bool:
+    """Whether a column is of text that is no numbers, by the first of its cells that are filled."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        return False
+    cells = (str(cell).strip() for cell in column.slice(0, _LOOKED_AT).to_pylist() if cell is not None)
+    first = next((cell for cell in cells if len(cell) > 1 or cell.isalnum()), "")
+    return re.fullmatch(r"(NA|N/A|NaN|nan|null|[-+\d.,'\s$%]+([eE][-+]?\d+|[KMB%])?)?", first) is None
+
+
+def refuse_long(source: Columns) -> None:
+    """Refuse a long table whose columns are not called so: dates repeat, and a column of words tells the rows apart.
+
+    Raises
+    ------
+    DataError
+        Naming the columns to rename.
+    """
+    words = [j for j in range(source.width) if j != source.date_column and holds_words(source.columns[j])]
+    if not words:
+        return
+    try:
+        stamps, _ = parse_stamps(source.columns[source.date_column])
+    except DataError:
+        return  # said by who reads the dates
+    if len(np.unique(stamps)) == len(stamps):
+        return
+    others = [source.label(j) for j in range(source.width) if j not in (source.date_column, *words)]
+    price = f", and {shown(others[0])}, or whichever column has the prices, to 'close'" if others else ""
+    raise DataError(
+        f"Prices {shown(source.name)} look like a long table: dates repeat, and column {shown(source.label(words[0]))} "
+        "holds words that may be the tickers. A long table has the columns date, ticker and close. Rename "
+        f"{shown(source.label(words[0]))} to 'ticker'{price}: frame.rename(columns={{...}}). No row need be removed."
+    )
 
 
 def _refuse_repeats(stamps: np.ndarray, days: np.ndarray, ticker: str = "", count: int = 0) -> None:
