@@ -30,7 +30,8 @@ from numba import njit
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pairs_bt.kernels import hedge_effectiveness, kalman, kalman_mle, mean_reversion, pair_distance
+from pairs_bt.kernels import hedge_effectiveness, kalman, kalman_mle, mean_reversion
+from pairs_bt.kernels.scan import pair_distance
 from pairs_bt.models import cointegration
 
 PAIRS, TRAIN, BARS = 512, 504, 630
