@@ -99,8 +99,8 @@ def _variant_sentences(audit: Audit) -> list[str]:
         least = min(known, key=lambda call: call.p_value)
         subject = "No variant's net Sharpe ratio" if len(known) == len(judged) else "Of those that can be judged none"
         out.append(
-            f"{subject} stands out of noise (the best placed, {audit.labels[least.what]}, p = "
-            f"{number(least.p_value, 3)})."
+            f"{subject} stands out of noise (the best placed, {audit.labels[least.what]}, "
+            f"Holm-adjusted p = {number(least.adjusted, 3)})."
         )
     for call in real:
         money = "" if call.real > 0 else ", though it loses money after costs"

@@ -142,7 +142,7 @@ def calmar(returns: Returns, *, bars_per_year: float = TRADING_DAYS) -> float:
 
 
 def hit_rate(returns: Returns) -> float:
-    """Share of days that gained among the days whose return is not zero; NaN if there are none."""
+    """Share of bars that gained among the bars whose return is not zero; NaN if there are none."""
     values = checked_values(returns)
     active = int(np.count_nonzero(values))
     return int(np.count_nonzero(values > 0.0)) / active if active else math.nan

@@ -148,7 +148,8 @@ def make_grid(config: Config, values: Mapping[str, Sequence[Any]] | None = None,
         For an empty grid, an unknown or fixed key, a value or a combination that breaks a rule, a value given
         twice, too many settings.
     """
-    wanted = {key: tuple(items) for key, items in (config.sweep.grid if values is None else values).items()}
+    given = config.sweep.grid if values is None else values
+    wanted = {key: (items,) if isinstance(items, (str, float, int)) else tuple(items) for key, items in given.items()}
     if not wanted:
         raise ConfigError("The grid is empty: give --grid table.key=v1,v2, or a [sweep] table with grid = { ... }.")
     plain = config.model_copy(update={"sweep": SweepOptions()})

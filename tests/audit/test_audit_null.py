@@ -7,6 +7,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from pairs_bt.audit import null_draws as null
 from pairs_bt.audit import null_evidence
 from pairs_bt.audit.null_draws import KINDS, DrawName, null_draws
 from pairs_bt.audit.runner import check_folder, run_audit
+from pairs_bt.audit.sentences import _variant_sentences
 from pairs_bt.audit.universe_statistics import UniverseStatistics, measure_of_run, rejections, universe_statistics
 from pairs_bt.backtest.selection_null import Chance, simulate_chance
 from pairs_bt.backtest.study import Study, prepare
@@ -577,3 +579,15 @@ def test_a_disk_that_refuses_is_told_and_finished_draws_stay(
 
 def _full(path: Path) -> Any:
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def test_the_best_placed_variant_is_named_with_the_p_value_that_judges_it() -> None:
+    calls = [
+        null_evidence.NullVerdict("candidates", 1.0, 0.5, 0.5, False, True, 19),
+        null_evidence.NullVerdict("a", 0.4, 0.03, 0.06, False, True, 39),
+        null_evidence.NullVerdict("b", 0.1, 0.5, 0.5, False, True, 39),
+    ]
+    audit: Any = SimpleNamespace(calls=calls, labels={"a": "a", "b": "b"})
+    assert _variant_sentences(audit) == [
+        "No variant's net Sharpe ratio stands out of noise (the best placed, a, Holm-adjusted p = 0.060)."
+    ]

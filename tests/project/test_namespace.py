@@ -179,3 +179,7 @@ def test_run_plot_lists_its_figures(made: pairs_bt.Run) -> None:
     for call_of in ("equity(column, variants)", "pair(y, x, test_end)", "costs(variants)"):
         assert call_of in text
     assert "run.plot.equity(column, variants)" in made.plot._repr_html_()
+
+
+def test_dir_lists_the_public_names_alone() -> None:
+    assert [name for name in dir(pairs_bt) if not name.startswith("__")] == sorted(pairs_bt.__all__)

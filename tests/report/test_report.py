@@ -8,6 +8,8 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -20,6 +22,7 @@ from pairs_bt.common.formatting import NOTHING, day, interval, money, number, pe
 from pairs_bt.data.synthetic.cointegrated_pairs import PlantedPair
 from pairs_bt.data.synthetic.market import make_market
 from pairs_bt.report.page import render_report, write_report
+from pairs_bt.report.panels import results
 from pairs_bt.report.panels.concentration import decisive
 from pairs_bt.report.panels.held_ratios import held_notes
 from pairs_bt.report.panels.pair_index import shown_variants
@@ -499,3 +502,13 @@ def test_the_demo_s_report_is_below_three_megabytes(tmp_path: Path) -> None:
     page = tmp_path / "demo" / "report.html"
     assert page.stat().st_size < 3_000_000
     self_contained(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("freq", "head"), [("W-FRI", "Bars that gained"), ("B", "Days that gained")])
+def test_the_hit_rate_counts_days_only_where_bars_are_days(monkeypatch, freq: str, head: str) -> None:
+    monkeypatch.setattr(results, "styles", lambda run: [])
+    columns = [line[1] for line in results.RETURNS if not isinstance(line, str)]
+    summary = pd.DataFrame([dict.fromkeys(columns, 0.5)]).assign(label="ols")
+    net = pd.DataFrame({"ols": 0.0}, index=pd.date_range("2015-01-02", periods=100, freq=freq))
+    made: Any = SimpleNamespace(summary=summary, net=net)
+    assert head in [row.head for row in results._metrics(made, results.RETURNS).rows]

@@ -687,3 +687,8 @@ def test_the_command_line(tmp_path) -> None:
     wrong = CliRunner().invoke(cli, ["sweep", "--grid", "signal.entri=1", "--out", str(tmp_path / "t"), *common])
     assert isinstance(wrong.exception, ConfigError)
     assert not (tmp_path / "t").exists()
+
+
+def test_a_single_value_is_a_list_of_one() -> None:
+    one, listed = (make_grid(Config(), {"signal.entry": value}).parameters for value in (2.5, [2.5]))
+    assert one == listed

@@ -34,7 +34,7 @@ def _percent0(value: float) -> str:
     return percent(value, 0)
 
 
-# Head, column of the summary, format; one string is a heading within the table.
+# Head, column of the summary, format; one string is a heading within the table. {Unit} is "Days" or "Bars".
 RETURNS: tuple[str | tuple[str, str, Format], ...] = (
     "Net of costs and borrow, on committed capital",
     ("Return a year", "net_annual_return", percent),
@@ -43,7 +43,7 @@ RETURNS: tuple[str | tuple[str, str, Format], ...] = (
     ("Sortino ratio", "net_sortino", number),
     ("Calmar ratio", "net_calmar", number),
     ("Maximum drawdown", "net_max_drawdown", percent),
-    ("Days that gained", "net_hit_rate", _percent0),
+    ("{Unit} that gained", "net_hit_rate", _percent0),
     "Gross, on committed capital",
     ("Return a year", "gross_annual_return", percent),
     ("Volatility", "gross_volatility", percent),
@@ -87,12 +87,14 @@ TRADING: tuple[str | tuple[str, str, Format], ...] = (
 
 def metrics_panel(run: RunData, draw: Drawer) -> Panel:
     """Every metric, variants as columns."""
+    unit = unit_of(run.net.index)
     return Panel(
         "metrics",
         "Every metric",
         "Committed capital counts every pair that was selected. Employed capital is what was in trades, by the time it "
         "was there: P&L over capital-years. Fully invested is the series of Gatev, Goetzmann and Rouwenhorst (2006), "
-        "each day over the pairs that have opened so far: days on which few have count as much as days on which all "
+        f"each {unit[:-1]} over the pairs that have opened so far: {unit} on which few have count as much as {unit} on "
+        "which all "
         "have, so that its sign may differ from the P&L's. Returns and costs are a year's, of "
         f"{year_of(run)}.",
         side_by_side(run, _metrics(run, RETURNS), _metrics(run, TRADING)),
@@ -100,14 +102,14 @@ def metrics_panel(run: RunData, draw: Drawer) -> Panel:
 
 
 def _metrics(run: RunData, lines: tuple[str | tuple[str, str, Format], ...]) -> Table:
-    table = run.summary
+    table, unit = run.summary, unit_of(run.net.index).capitalize()
     rows = []
     for line in lines:
         if isinstance(line, str):
             rows.append(Row(line, kind="group"))
         else:
             head, column, shape = line
-            rows.append(Row(head, [shape(float(value)) for value in table[column]]))
+            rows.append(Row(head.format(Unit=unit), [shape(float(value)) for value in table[column]]))
     return Table(["", *table["label"]], rows, marks=styles(run))
 
 
@@ -118,7 +120,7 @@ def evidence_panel(run: RunData, draw: Drawer) -> Panel:
         "evidence",
         "Can the data tell them apart?",
         "Differences of Sharpe ratios after Ledoit and Wolf (2008), studentised circular blocks, the same resampled "
-        f"days for every variant: {options['draws']:,} draws, blocks of {options['block']} {unit}, "
+        f"{unit} for every variant: {options['draws']:,} draws, blocks of {options['block']} {unit}, "
         f"{options['days']:,} {unit}. The intervals at the top are t intervals with a degree of freedom a block.",
         [
             Beside([draw(equity.plot_sharpe), draw(equity.plot_differences)]),
