@@ -10,6 +10,7 @@ import pandas as pd
 
 from pairs_bt.config.hedge_rule_names import rule_names
 from pairs_bt.config.schema import Config
+from pairs_bt.errors import ConfigError
 from pairs_bt.results import Run
 from pairs_bt.runner import run
 
@@ -145,6 +146,8 @@ def study_pair(
     5
     """
     settings = config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None)
+    if y == x:
+        raise ConfigError(f"y and x are both {y!r}: a pair needs two tickers.")
     return PairStudy(y, x, run(pair_config(settings, y, x, variants), prices=prices, jobs=jobs))
 
 

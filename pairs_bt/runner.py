@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -335,8 +335,18 @@ def explore(run: RunData | str | Path, *, out: str | Path | None = None) -> Path
 
 
 def config_and_prices(config: Config | str | Path | Any | None, prices: Any) -> tuple[Config, Any]:
-    """Load a config, and take what is none for prices: a frame may stand where a config stands."""
-    if prices is None and config is not None and not isinstance(config, (Config, str, Path)):
+    """Load a config, and take what is none for prices: a frame may stand where a config stands.
+
+    A mapping is a config where its keys are tables of one, or where the prices are given beside it.
+    """
+    if isinstance(config, Mapping) and (prices is not None or Config.model_fields.keys() >= config.keys() > set()):
+        return Config.from_dict(dict(config)), prices
+    if config is not None and not isinstance(config, (Config, str, Path)):
+        if prices is not None or isinstance(config, (bool, int, float)):
+            raise ConfigError(
+                f"config is {config!r:.60}; it must be a Config, the path of a config file, a mapping of its tables "
+                'such as {"signal": {"entry": 1.5}}, or None for the demo. Prices are given as prices=.'
+            )
         config, prices = None, config
     return config if isinstance(config, Config) else Config.load(config, own_prices=prices is not None), prices
 

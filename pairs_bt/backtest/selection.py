@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,9 +139,15 @@ def _positions(names: tuple[str, ...], tickers: list[str], where: str) -> list[i
     missing = sorted({name for name in names if name not in place})
     if missing:
         shown = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        # a name in another case is the usual slip, and the nearest to nothing else
+        folded = {name.casefold(): name for name in tickers}
+        near = [folded[name.casefold()] for name in missing if name.casefold() in folded] or difflib.get_close_matches(
+            missing[0], tickers, n=3
+        )
+        hint = f" Near it: {', '.join(near[:5])}." if near else ""
         raise ConfigError(
-            f"{where} names tickers that the prices do not have: {shown}. The prices have {len(tickers)} columns, "
-            f"from {tickers[0]!r} to {tickers[-1]!r}; names must match to the letter."
+            f"{where} names tickers that the prices do not have: {shown}.{hint} The prices have {len(tickers)} "
+            f"columns, from {tickers[0]!r} to {tickers[-1]!r}; names must match to the letter."
         )
     return [place[name] for name in names]
 

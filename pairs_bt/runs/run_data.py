@@ -271,5 +271,5 @@ class RunData:
             self.excess, draws=options.draws, block=options.block, seed=options.seed,
             cohort_returns=self.cohort_returns, trades=self.trades, labels=self.labels,
             bars_per_year=self.bars_per_year,
-            unlike=unlike_words(self.like_with_like, self.labels),
+            unlike="" if self.trades.empty else unlike_words(self.like_with_like, self.labels),
         )  # fmt: skip

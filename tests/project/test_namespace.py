@@ -183,3 +183,37 @@ def test_run_plot_lists_its_figures(made: pairs_bt.Run) -> None:
 
 def test_dir_lists_the_public_names_alone() -> None:
     assert [name for name in dir(pairs_bt) if not name.startswith("__")] == sorted(pairs_bt.__all__)
+
+
+def test_a_mapping_of_tables_is_a_config(prices: pd.DataFrame) -> None:
+    small = {"universe": {"pairs": [["AAA", "BBB"]]}, "selection": {"tests": []}, "hedge": {"variants": ["ols"]}}
+    run = pairs_bt.run(small, prices=prices)
+    assert [variant.name for variant in run.variants] == ["ols"]
+    with pytest.raises(ConfigError, match="config is 5; it must be a Config"):
+        pairs_bt.run(5)
+    with pytest.raises(ConfigError, match="config is 5; it must be a Config"):
+        pairs_bt.run(5, prices=prices)
+    # columns of prices are no tables of a config
+    assert "AAA" in pairs_bt.read_prices(prices).prices
+    with pytest.raises(DataError):
+        pairs_bt.run({"AAA": 1, "BBB": 2})
+
+
+def test_what_is_called_by_the_wrong_name_says_the_right_one(made: pairs_bt.Run, prices: pd.DataFrame) -> None:
+    with pytest.raises(TypeError, match=r"HedgeMatrix\.fit\(prices\)"):
+        pairs_bt.HedgeMatrix(prices)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"run\.plot\.equity\("):
+        made.plot()
+
+
+def test_a_pair_of_one_ticker_and_a_name_in_another_case_are_told(prices: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match="y and x are both 'AAA'"):
+        pairs_bt.study_pair(prices, "AAA", "AAA")
+    with pytest.raises(ConfigError, match=r"'aaa'\. Near it: AAA\."):
+        pairs_bt.study_pair(prices, "aaa", "BBB")
+
+
+def test_a_run_without_a_trade_says_no_more_than_that(short_config: Config) -> None:
+    run = pairs_bt.run(short_config.with_changes("signal.entry=50", "signal.stop=60"))
+    assert run.trades.empty
+    assert "They do not trade alike" not in run.comparison.verdict

@@ -77,6 +77,10 @@ class HedgeMatrix:
     """
 
     def __init__(self, state: MatrixState) -> None:
+        if not isinstance(state, MatrixState):
+            raise TypeError(
+                "A HedgeMatrix is made by HedgeMatrix.fit(prices) or HedgeMatrix.load(folder), not by its name."
+            )
         self._state = state
         self._spread: tuple[Floats, Floats] | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pairs_bt.common.formatting import html_table
 from pairs_bt.report.plots import all_pairs, pnl
@@ -30,6 +30,11 @@ class PlotAccessor:
 
     def __init__(self, run: RunData) -> None:
         self._run = run
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        """Say which figures there are: none is drawn by the name of all."""
+        names = ", ".join(f"run.plot.{name}" for name, _ in self._described())
+        raise TypeError(f"run.plot draws a figure by its name: {names}")
 
     def _described(self) -> list[tuple[str, str]]:
         """Every figure as it is called, and what it shows."""
