@@ -91,7 +91,7 @@ def measure_start() -> dict[str, float]:
 
 def measure_frames() -> dict:
     """Frame times of the demo's explorer in a browser, or why there are none."""
-    import explore_frames
+    from benchmarks import explore_frames
 
     _say("explorer: frames")
     return explore_frames.measure_demo()
@@ -228,7 +228,7 @@ def text(report: dict, *, markdown: bool) -> str:
             f"{report['start']['demo_cold_s']:.0f} s.\n"
         )
     if "frames" in report:
-        import explore_frames
+        from benchmarks import explore_frames
 
         parts.append(explore_frames.words(report["frames"]) + "\n")
     return "\n".join(part for part in parts if part)
