@@ -14,6 +14,7 @@ test: $(VENV)/.installed-test
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python benchmarks/mutants.py
+	$(MAKE) lowest
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
