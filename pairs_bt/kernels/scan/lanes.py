@@ -34,7 +34,7 @@ PIVOT_FLOOR = 1.001e-4
 # 1 - R2 of the legs from which this kernel answers: the other one refuses at 1.5e-6.
 CLEAR = 1e-5
 # Criteria (exp of AIC / rows) closer than this share are a tie, which the other kernel breaks.
-TIE = 1e-7
+TIE = 1e-8
 # Length of a row is a multiple of this, so that sums run in four vectors without a rest.
 STEP = 16
 
