@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pairs_bt.kernels import ornstein_uhlenbeck as kernel
+from pairs_bt.kernels import return_residual as kernel
 
 Floats = npt.NDArray[np.float64]
 
