@@ -76,27 +76,29 @@ def what_closes_and_a_lag_cost() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _earned(best: object, speed: float, lag: int, *, sigma: float = 0.3, cost: float = 0.002) -> float:
-    """Net earnings a year on 400 paths of 60 years, a value a day, of the rule that the ledger follows.
+def decide(now: np.ndarray, x: np.ndarray, entry: float, leave: float) -> np.ndarray:
+    """Sides (1 long, -1 short, 0 none) wanted after a close at ``x``: one decision a close, as in the ledger.
 
-    Both sides are traded, one decision a close: a close that ends a long trade at the other side's entry begins no
-    short one; the next close may.
+    A close that ends a long trade at the other side's entry begins no short one; the next close may.
     """
+    opened = np.where(x <= entry, 1.0, np.where(x >= -entry, -1.0, 0.0))
+    return np.where(now == 0.0, opened, np.where(now * x >= leave, 0.0, now))
+
+
+def _earned(best: object, speed: float, lag: int, *, sigma: float = 0.3, cost: float = 0.002) -> float:
+    """Net earnings a year on 400 paths of 60 years, a value a day, both sides traded as the ledger trades them."""
     rng = np.random.default_rng(5)
     phi = np.exp(-speed / STEPS)
     noise = sigma * np.sqrt((1.0 - phi * phi) / (2.0 * speed))
     x = rng.normal(0.0, sigma / np.sqrt(2.0 * speed), 400)
     held = np.zeros(x.size)
     wanted = [held] * (lag + 1)
-    entry, leave = best.entry, best.exit  # type: ignore[attr-defined]
     earned, years = 0.0, 60
     for _ in range(STEPS * years):
         new = phi * x + rng.normal(0.0, noise, x.size)
         earned += float((held * (new - x)).sum())
         x = new
-        now = wanted[-1]
-        opened = np.where(x <= entry, 1.0, np.where(x >= -entry, -1.0, 0.0))
-        wanted = [*wanted[1:], np.where(now == 0.0, opened, np.where(now * x >= leave, 0.0, now))]
+        wanted = [*wanted[1:], decide(wanted[-1], x, best.entry, best.exit)]  # type: ignore[attr-defined]
         earned -= 0.5 * cost * float(np.abs(wanted[0] - held).sum())
         held = wanted[0]
     return earned / years / x.size

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.optimal_thresholds import decide
 from pairs_bt.backtest.ledger import LedgerResult, Market, trade_pairs
 from pairs_bt.config.schema import Band, Config
 from pairs_bt.kernels.ledger import (
@@ -502,3 +503,26 @@ def test_a_signal_whose_fill_would_be_the_closing_one_is_not_taken() -> None:
         for at in range(6):
             z = [0.0] * at + [-2.5] + [-1.0] * (5 - at)
             assert (story(run(z, **flat(6), lag=lag)) != []) == (at <= last)
+
+
+@pytest.mark.parametrize("lag", [0, 1])
+def test_the_documented_cost_of_closes_follows_the_ledgers_decisions(lag):
+    """What docs/thresholds.md says that closes and a lag cost is simulated by the rule that the ledger trades."""
+    rng = np.random.default_rng(8)
+    x = np.empty(400)
+    x[0] = 0.0
+    for t in range(1, x.size):
+        x[t] = 0.6 * x[t - 1] + rng.normal()
+    entry, sides = 1.0, [np.zeros(1)]
+    for value in x:
+        sides.append(decide(sides[-1], np.array([value]), -entry, entry))
+    wanted = np.array(sides[1:]).ravel()
+    held = np.zeros(x.size)
+    held[lag:] = wanted[: x.size - lag]
+    book = run(x, signal={"entry": entry, "exit": -entry, "stop": None}, execution={"lag": lag}, **flat(x.size))
+    found = np.zeros(x.size)
+    for trade in book.trades:
+        found[trade["entry_bar"] : trade["exit_bar"]] = trade["side"]
+    # the last bars: nothing is opened that could not be filled, and what is open is closed
+    np.testing.assert_array_equal(found[:-3], held[:-3])
+    assert (np.diff(held) != 0).sum() > 50
