@@ -10,12 +10,14 @@ is least time over measured time. Peaks are measured in the same process by loop
 in the first-level cache. Times are CPU time of one thread, medians of repeats.
 
 Peers at the same stage are timed on the same rows where they are installed (bottleneck, polars); a batch in numpy
-stands for the libraries that move all pairs through time together.
+stands for the libraries that move all pairs through time together, and the scan in lanes stands beside its own kernel
+for one pair.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import statistics
 import sys
@@ -236,12 +238,25 @@ def peers(data: Data) -> Iterator[Peer]:
         stage = f"rolling z-score, {window} bars"
         if (bottleneck := _module("bottleneck")) is not None:
             yield Peer(stage, "bottleneck", ours, lambda w=window, b=bottleneck: _bottleneck(b, data.spread, w))
+            # a library has to score the whole row; a window of the backtest needs its trade bars alone
+            yield Peer(f"{stage}, trade bars", "bottleneck", lambda w=windows: _trade_bars(data, w),
+                       lambda w=window, b=bottleneck: _bottleneck(b, data.spread, w))  # fmt: skip
         if (polars := _module("polars")) is not None:
             yield Peer(stage, "polars", ours, lambda w=window, p=polars: _polars(p, data.spread, w))
+    in_step = cointegration.prepare(np.ascontiguousarray(data.prices[:, :TRAIN]))
+    alone = copy.copy(in_step)
+    alone.four = None
+    yield Peer("scan", "its own kernel for one pair",
+               lambda: cointegration.scan_chunk(in_step, data.i, data.j),
+               lambda: cointegration.scan_chunk(alone, data.i, data.j))  # fmt: skip
     start, cov = np.zeros(2), np.eye(2)
     yield Peer("regression filter, one noise", "a batch in numpy",
                lambda: kalman.hedge_paths(data.prices, data.i, data.j, Q, R, start, cov, data.beta, data.alpha),
                lambda: batched_filter(data.prices[data.i], data.prices[data.j]))  # fmt: skip
+
+
+def _trade_bars(data: Data, windows: np.ndarray) -> None:
+    mean_reversion.rolling_zscores(data.spread, TRAIN, windows, np.empty((PAIRS, BARS - TRAIN)))
 
 
 def _module(name: str) -> object | None:

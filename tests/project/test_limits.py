@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
 from benchmarks import limits
 from pairs_bt.kernels import kalman, mean_reversion
+from pairs_bt.models import cointegration
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,17 @@ def test_every_kernel_has_counts_and_a_limit_that_sets_its_least_time(data: limi
     # one division and one root a bar, which share a unit
     assert score.least(peaks)["divisions"] == pytest.approx(limits.BARS * (1e-9 + 2e-9))
     assert score.least(peaks)["operations"] == pytest.approx(31 * limits.BARS / 2e9)
+
+
+def test_the_scan_in_lanes_and_its_peer_decide_the_same(data: limits.Data) -> None:
+    inputs = cointegration.prepare(np.ascontiguousarray(data.prices[:, : limits.TRAIN]))
+    if inputs.four is None:
+        pytest.skip("no compiled code: every pair takes the kernel for one pair")
+    alone = copy.copy(inputs)
+    alone.four = None
+    one, other = (cointegration.scan_chunk(each, data.i, data.j) for each in (inputs, alone))
+    for name in ("var_order", "eg_lag_12", "eg_lag_21", "code"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    np.testing.assert_allclose(one.eg_stat_12, other.eg_stat_12, rtol=1e-9)
+    # the peer took the other way: last digits differ
+    assert one.trace0.tobytes() != other.trace0.tobytes()
