@@ -62,9 +62,9 @@ def run(
 
     Parameters
     ----------
-    config : Config, path, prices or None
-        A config, the path of one, or None for the built-in demo. Anything else is taken for prices: ``run(frame)`` is
-        ``run(prices=frame)``.
+    config : Config, path, mapping, prices or None
+        A config, the path of one, a mapping of its tables, or None for the built-in demo. Anything else is taken for
+        prices: ``run(frame)`` is ``run(prices=frame)``.
     prices : DataFrame, path or any other source of :func:`pairs_bt.read_prices`, optional
         Prices in place of those that the config names. The config's ``data.start`` and ``data.end`` cut them, and a
         note says what that leaves out; those of the demo (None) do not. Prices in memory are kept in `out` as
