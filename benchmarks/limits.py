@@ -147,8 +147,15 @@ def _scans(data: Data) -> Iterator[Counted]:
     found = cointegration.scan_chunk(inputs, data.i, data.j)
     rows, lags = TRAIN - inputs.lags - 1, inputs.lags
     order = inputs.order_max
-    # two products at every lag both ways, and the products of the levels
-    flops = 2 * 2 * (lags + 1) * rows + 2 * 2 * rows + 10 * TRAIN
+    if inputs.four is None:
+        # two products at every lag both ways
+        flops = 2 * 2 * (lags + 1) * rows
+    else:
+        # one complex product, 8 operations, for every two points of a stretch, and a sum over the points at every lag
+        points = inputs.four.points
+        flops = 4 * points * inputs.four.stretches + 2 * points * (2 * lags + 1)
+    # the products of the levels, and their determinant
+    flops += 2 * 2 * rows + 10 * TRAIN
     pivots = 0.0
     sizes = [2 * order + 2, *(np.asarray(found.var_order).clip(1) * 2 + 4).tolist()]
     factors = [(size, 1.0 if at == 0 else 1.0 / PAIRS) for at, size in enumerate(sizes)]
