@@ -6,6 +6,9 @@ Every stage is repeated; a repeat measures the reference, ours on one thread and
 checks that the numbers agree. Times are medians, with the range in brackets. One-thread times are CPU time, which other
 programs on the machine do not enter; all-core times and whole runs are wall time. The ratio is the claim: it
 compares two measurements of the same minute on the same machine.
+
+The figures of version 0.1.0 stand beside. A whole run has no reference of its own; its "CPU at the pace of 0.1.0" is
+its CPU time over how much longer statsmodels' tests take now than they did then.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+BEFORE = HERE / "bench_0_1_0.json"
 BOOK_SIZE = ROOT / "configs" / "book_size.toml"
 # left x right tickers and last day that give 10^3 .. 10^6 tests: in one window, then in all 11
 GROWTH = ((32, 31, "2017-01-31"), (100, 99, "2017-01-31"), (95, 95, "2019-09-30"), (302, 301, "2019-09-30"))
@@ -147,18 +151,31 @@ def _number(spread: dict[str, float], digits: int = 1) -> str:
     return f"{mid} ({low}-{high})"
 
 
+def before() -> dict:
+    """What `make bench` measured of version 0.1.0."""
+    return json.loads(BEFORE.read_text(encoding="utf-8"))
+
+
+def pace(report: dict) -> float:
+    """Time of the scan's reference now over its time when 0.1.0 was measured: how much slower the machine is."""
+    now, then = (made["stages"][0]["reference_us"]["median"] for made in (report, before()))
+    return now / then
+
+
 def table(report: dict) -> list[list[str]]:
     """The stages' table, header first."""
     jobs = f"{report['jobs']} threads"
     rows = [
         ["stage, per pair", "reference", "reference, ms", "ours, one core, us", f"ours, {jobs}, us", "ratio, one core",
-         f"ratio, {jobs}", "largest difference"]
+         "of 0.1.0", f"ratio, {jobs}", "of 0.1.0", "largest difference"]
     ]  # fmt: skip
-    for stage in report["stages"]:
+    for stage, old in zip(report["stages"], before()["stages"], strict=True):
         milli = {k: v / 1e3 for k, v in stage["reference_us"].items()}
         rows.append([
             stage["stage"], stage["reference"], _number(milli), _number(stage["one_core_us"]),
-            _number(stage["all_cores_us"]), _number(stage["ratio_one_core"], 0), _number(stage["ratio_all_cores"], 0),
+            _number(stage["all_cores_us"]), _number(stage["ratio_one_core"], 0),
+            f"{old['ratio_one_core']['median']:,.0f}", _number(stage["ratio_all_cores"], 0),
+            f"{old['ratio_all_cores']['median']:,.0f}",
             f"{stage['largest_difference']:.1e}" + ("" if stage["agrees"] else " DISAGREES"),
         ])  # fmt: skip
     return rows
@@ -166,18 +183,25 @@ def table(report: dict) -> list[list[str]]:
 
 def runs_table(report: dict) -> list[list[str]]:
     """The whole runs, header first."""
-    rows = [["whole run", "wall, s", "CPU, s", "windows alone, s", "peak memory, MB", "rows written", "MB on disk"]]
+    rows = [
+        ["whole run", "wall, s", "CPU, s", "CPU at the pace of 0.1.0, s", "of 0.1.0", "windows alone, s",
+         "peak memory, MB", "of 0.1.0", "rows written", "MB on disk"]
+    ]  # fmt: skip
+    slower = pace(report)
     for name, runs in report.get("runs", {}).items():
-
-        def middle(key: str, runs: list[dict] = runs) -> float:
-            return statistics.median(run[key] for run in runs)
-
+        old = before()["runs"][name]
+        cpu = _middle(runs, "cpu_s")
         rows.append([
-            name, f"{middle('wall_s'):.1f}", f"{middle('cpu_s'):.1f}", f"{middle('windows_s'):.1f}",
-            f"{max(run['peak_mb'] for run in runs):,.0f}", f"{sum(runs[0]['rows'].values()):,}",
+            name, f"{_middle(runs, 'wall_s'):.1f}", f"{cpu:.1f}", f"{cpu / slower:.1f}", f"{_middle(old, 'cpu_s'):.1f}",
+            f"{_middle(runs, 'windows_s'):.1f}", f"{max(run['peak_mb'] for run in runs):,.0f}",
+            f"{max(run['peak_mb'] for run in old):,.0f}", f"{sum(runs[0]['rows'].values()):,}",
             f"{runs[0]['bytes'] / 1e6:,.0f}",
         ])  # fmt: skip
     return rows
+
+
+def _middle(runs: list[dict], key: str) -> float:
+    return statistics.median(run[key] for run in runs)
 
 
 def growth_table(report: dict) -> list[list[str]]:
@@ -213,19 +237,26 @@ def text(report: dict, *, markdown: bool) -> str:
         "repeats). One core: CPU time. Threads and whole runs: wall time.\n"
     )
     parts = [head, *(render(make(report), markdown=markdown) for make in (table, runs_table, growth_table))]
+    slower = pace(report)
+    parts.append(
+        f"statsmodels' tests of a pair took {slower:.2f} times as long as when 0.1.0 was measured: what is called the "
+        "pace of 0.1.0 is divided by that.\n"
+    )
     scan, signals = (report["stages"][k]["reference_us"]["median"] / 1e6 for k in (0, 1))
     hours = (TARGET_TESTS * scan + TARGET_CANDIDATES * signals) / 3600
     if "runs" in report:
-        seconds = statistics.median(run["wall_s"] for run in report["runs"]["book_size"])
+        seconds = _middle(report["runs"]["book_size"], "wall_s")
         parts.append(
             f"The references would need about {hours:.1f} hours for the tests and filters of the book-size run "
             f"(times per pair x pairs); the run itself, with ledger, tables and report, takes {seconds:.1f} s: "
             f"{3600 * hours / seconds:,.0f} times less.\n"
         )
     if "start" in report:
+        cold = report["start"]["demo_cold_s"]
         parts.append(
             f"`pairs-bt --help`: {report['start']['help_s']:.2f} s. The demo with every kernel to be compiled: "
-            f"{report['start']['demo_cold_s']:.0f} s.\n"
+            f"{cold:.0f} s, at the pace of 0.1.0 {cold / slower:.0f} s (of 0.1.0: "
+            f"{before()['start']['demo_cold_s']:.0f} s).\n"
         )
     if "frames" in report:
         from benchmarks import explore_frames
