@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from pairs_bt.audit.universe_statistics import UniverseStatistics, universe_statistics
-from pairs_bt.backtest.study import Study, prepare
+from pairs_bt.backtest.study import Study, with_prices
 from pairs_bt.common.checkpoints import Checkpoints
 from pairs_bt.config.writer import fingerprint
-from pairs_bt.data.prices import PriceData, fingerprint_frame
+from pairs_bt.data.prices import fingerprint_frame
 from pairs_bt.data.synthetic.surrogates import CommonReturns, NullKind, null_market
 from pairs_bt.engine.identity import source_sha256
 from pairs_bt.engine.pipeline import Progress
@@ -195,7 +195,7 @@ def draw(study: Study, name: DrawName, parts: CommonReturns | None = None) -> Un
     if name.kind == "factor" and parts is None:
         parts = factor_parts(study)[0]
     prices = null_market(study.prices, name.kind, seed=seed, block=BLOCK, parts=parts)
-    return universe_statistics(prepare(study.config, PriceData(prices, (), {})))
+    return universe_statistics(with_prices(study, prices))
 
 
 def _cancel(futures: Iterable[Future[UniverseStatistics]]) -> None:

@@ -173,7 +173,7 @@ class Study:
     source: dict[str, Any]
     contexts: ContextCache = field(default_factory=ContextCache, compare=False, repr=False)
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Cohorts that are live at the same time once the run is under way."""
         return cohort_slots(self.config.windows)
@@ -287,7 +287,6 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
         data = load_prices(config)
     prices = data.prices
     tickers = [str(name) for name in prices.columns]
-    filled = np.ascontiguousarray(fill_gaps(prices, config.data.fill_limit).to_numpy(dtype=np.float64).T)
     if config.hedge.market and config.hedge.market not in tickers:
         raise ConfigError(
             f"hedge.market = {config.hedge.market!r}: the prices have no such ticker. Name one of their "
@@ -298,22 +297,37 @@ def prepare(config: Config, data: PriceData | None = None) -> Study:
     pair_i, pair_j = resolve_pairs(_universe(config, tickers), tickers)
     return Study(
         config=config,
-        prices=prices,
         tickers=tickers,
         dates=pd.DatetimeIndex(prices.index),
-        filled=filled,
-        quotes=np.ascontiguousarray(np.isfinite(prices.to_numpy(dtype=np.float64)).T),
-        spread_prices=prefilter(filled, config.filter) if config.filter.spread_on == "filtered" else filled,
         windows=windows,
         pair_i=pair_i,
         pair_j=pair_j,
         membership=read_membership(config.universe.membership) if config.universe.membership else None,
-        sample_complete=np.isfinite(filled).all(axis=1) if config.universe.complete_over == "sample" else None,
         borrow_rate=_borrow_rates(config, tickers),
         day_gap=np.concatenate([[0.0], np.diff(stamps).astype(np.float64) / _DAY]),
         notes=data.notes,
         source=data.source,
+        **_forms(config, prices),
     )
+
+
+def with_prices(study: Study, prices: pd.DataFrame) -> Study:
+    """The study of other prices with the same dates and tickers, as :func:`prepare` makes it without their source."""
+    if not (prices.index.equals(study.prices.index) and prices.columns.equals(study.prices.columns)):
+        raise ValueError("other prices need the dates and the tickers of the study")
+    return replace(study, **_forms(study.config, prices), notes=(), source={}, contexts=ContextCache())
+
+
+def _forms(config: Config, prices: pd.DataFrame) -> dict[str, Any]:
+    """Prices in the forms that a study holds."""
+    filled = np.ascontiguousarray(fill_gaps(prices, config.data.fill_limit).to_numpy(dtype=np.float64).T)
+    return {
+        "prices": prices,
+        "filled": filled,
+        "quotes": np.ascontiguousarray(np.isfinite(prices.to_numpy(dtype=np.float64)).T),
+        "spread_prices": prefilter(filled, config.filter) if config.filter.spread_on == "filtered" else filled,
+        "sample_complete": np.isfinite(filled).all(axis=1) if config.universe.complete_over == "sample" else None,
+    }
 
 
 def _universe(config: Config, tickers: list[str]) -> Universe:

@@ -23,7 +23,7 @@ from pairs_bt.audit.runner import check_folder, run_audit
 from pairs_bt.audit.sentences import _variant_sentences
 from pairs_bt.audit.universe_statistics import UniverseStatistics, measure_of_run, rejections, universe_statistics
 from pairs_bt.backtest.selection_null import Chance, simulate_chance
-from pairs_bt.backtest.study import Study, prepare
+from pairs_bt.backtest.study import Study, prepare, with_prices
 from pairs_bt.cli.commands import cli
 from pairs_bt.common.lock import folder_lock
 from pairs_bt.config.reader import builtin
@@ -129,6 +129,26 @@ def test_draws_are_the_same_for_any_number_of_jobs_and_of_draws(study: Study) ->
         assert len({_plain(m) for m in three[kind]}) == 6
     for kind in ("gaussian", "factor"):
         assert _plain(null.draw(study, DrawName(kind, 3))) == _plain(one[kind][3])
+
+
+@pytest.mark.parametrize("over", ["train", "sample"])
+def test_a_study_of_other_prices_is_what_they_prepare_to(study: Study, over: str) -> None:
+    config = study.config.with_changes(f'universe.complete_over="{over}"', 'filter.spread_on="filtered"')
+    first = prepare(config, PriceData(study.prices, (), {}))
+    first.context(0)
+    others = study.prices * np.linspace(1.0, 3.0, len(study.prices))[:, None]
+    others.iloc[400:420, 1] = np.nan
+    made, anew = with_prices(first, others), prepare(config, PriceData(others, (), {}))
+    for name in ("filled", "quotes", "spread_prices", "pair_i", "pair_j", "borrow_rate", "day_gap"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(anew, name), err_msg=name)
+    assert (made.sample_complete is None) == (anew.sample_complete is None)
+    if over == "sample":
+        np.testing.assert_array_equal(made.sample_complete, anew.sample_complete)
+    assert made.windows == anew.windows
+    assert made.prices.equals(others)
+    assert _plain(universe_statistics(made)) == _plain(universe_statistics(anew))
+    with pytest.raises(ValueError, match="dates and the tickers"):
+        with_prices(first, others.iloc[:-1])
 
 
 def test_draws_depend_on_the_runs_seed(study: Study) -> None:
