@@ -126,6 +126,29 @@ def split_windows(index: pd.DatetimeIndex, options: Windows, calendar: str = "")
     DataError
         When no window fits.
     """
+    windows = _windows(index, options, calendar)
+    if not windows:
+        days = index.to_numpy().astype("datetime64[D]")
+        raise DataError(
+            f"No window fits: the prices run from {days[0]} to {days[-1]} ({len(days):,} dates), and one window needs "
+            f"{options.train} of training before a test end (every {options.step}) and a first trading day after it. "
+            f"Give a longer history, or shorten windows.train.{_shorter(index, options, calendar)}"
+        )
+    return windows
+
+
+def _shorter(index: pd.DatetimeIndex, options: Windows, calendar: str) -> str:
+    """The longest of a few usual windows that the dates have, as options of the command line; empty if none fits."""
+    for train, trade in (("1Y", "3M"), ("6M", "3M"), ("6M", "1M"), ("3M", "1M")):
+        shorter = {"train": train, "trade": trade, "step": trade, "entry_within": trade}
+        found = len(_windows(index, options.model_copy(update=shorter), calendar))
+        if found:
+            words = " ".join(f"--set windows.{key}={value}" for key, value in shorter.items())
+            return f" These dates have {found} {'window' if found == 1 else 'windows'} with: {words}"
+    return ""
+
+
+def _windows(index: pd.DatetimeIndex, options: Windows, calendar: str) -> list[Window]:
     days = index.to_numpy().astype("datetime64[D]")
     over = partial(ends_by_calendar, index, calendar=calendar)
     earliest = add_period(days[0], options.train) - 8
@@ -138,12 +161,6 @@ def split_windows(index: pd.DatetimeIndex, options: Windows, calendar: str = "")
         window = _resolve(days, end, train_from, options, over)
         if window.n_trade > 0 and window.n_train > 0:
             windows.append(window)
-    if not windows:
-        raise DataError(
-            f"No window fits: the prices run from {days[0]} to {days[-1]} ({len(days):,} dates), and one window needs "
-            f"{options.train} of training before a test end (every {options.step}) and a first trading day after it. "
-            "Give a longer history, or shorten windows.train."
-        )
     return windows
 
 

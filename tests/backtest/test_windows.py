@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,6 +95,21 @@ def test_steps_in_days_and_years() -> None:
 def test_a_history_shorter_than_one_window_is_refused() -> None:
     with pytest.raises(DataError, match="No window fits"):
         split_windows(CALENDAR[:300], Windows())
+
+
+@pytest.mark.parametrize(
+    ("last", "found", "train"), [("2006-05-31", 2, "1Y"), ("2005-10-31", 2, "6M"), ("2005-01-20", 0, "")]
+)
+def test_the_refusal_names_windows_that_fit_if_there_are_any(last: str, found: int, train: str) -> None:
+    days = CALENDAR[CALENDAR <= last]
+    with pytest.raises(DataError) as refused:
+        split_windows(days, Windows())
+    told = dict(re.findall(r"--set windows\.(\w+)=(\w+)", str(refused.value)))
+    assert told.get("train", "") == train
+    assert ("These dates have" in str(refused.value)) == bool(found)
+    if found:
+        assert f"have {found} windows with" in str(refused.value)
+        assert len(split_windows(days, Windows(**told))) == found
 
 
 def test_a_late_start_is_taken_for_holidays_up_to_five_weekdays() -> None:
