@@ -75,6 +75,26 @@ def test_a_name_must_say_what_is_written(name, file, place, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["scan", "report", "compare"])
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(name, place, tmp_path, monkeypatch):
+    def worked(*_, **__):
+        raise AssertionError("the work has begun")
+
+    for target in ("pairs_bt.report.page.write_report", "pairs_bt.runner.open_study"):
+        monkeypatch.setattr(target, worked)
+    ending = "csv" if name == "scan" else "html"
+    (tmp_path / "file").write_text("")
+    said = call(*command(name, place), "--out", tmp_path / "file" / "deep" / f"a.{ending}")
+    assert said.code == 2
+    assert is_one_paragraph(said.err)
+    assert f"{tmp_path / 'file'} is a file" in said.err
+    monkeypatch.setattr(os, "access", lambda *args, real=os.access, **_: not args[1] & os.W_OK and real(*args))
+    said = call(*command(name, place), "--out", tmp_path / "new" / f"a.{ending}")
+    assert said.code == 2
+    assert f"you may not write in the folder {tmp_path}" in said.err
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("force", [[], ["--force"]])
 def test_no_command_writes_over_its_own_prices(force, place, tmp_path):
     for file in ("c.toml", "prices.csv"):

@@ -5,6 +5,7 @@ Checked before anything is computed. `--force` replaces any other file, but neve
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def check_out(out: Path | None, endings: Sequence[str], *, reads: Iterable[Path 
     Raises
     ------
     ConfigError
-        When the ending is not one of `endings`, when the file is one of `reads`, or exists and is not ours.
+        When the ending is not one of `endings`, when the file is one of `reads`, or exists and is not ours, or when its
+        folder cannot be written.
     """
     if out is None:
         return
@@ -42,6 +44,7 @@ def check_out(out: Path | None, endings: Sequence[str], *, reads: Iterable[Path 
         raise ConfigError(f"--out {out}: the name must end in {' or '.join(endings)}, which says what is written.")
     if out.is_dir():
         raise ConfigError(f"--out {out} is a folder: give the path of a file in it.")
+    _check_folder(out)
     if not out.exists():
         return
     for path in reads:
@@ -51,6 +54,14 @@ def check_out(out: Path | None, endings: Sequence[str], *, reads: Iterable[Path 
         raise ConfigError(
             f"--out {out} exists, and pairs-bt has not made it. Give another name, or --force to replace it."
         )
+
+
+def _check_folder(out: Path) -> None:
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise ConfigError(f"--out {out}: {there} is a file, so nothing can be written below it. Give another path.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {out}: you may not write in the folder {there}. Give a path in a folder of your own.")
 
 
 def inputs(config: Config, path: Path | None = None) -> list[Path | str]:
