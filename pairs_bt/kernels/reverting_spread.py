@@ -27,7 +27,9 @@ Under beta -> p beta + n alpha with a rest of variance q they become
 
 sums of what cannot be negative, so no variance loses its sign. All variances are multiples of s2, which is found in
 closed form from the innovations after the first two. What is searched is the half-life ln 2 / -ln phi and the share
-rho = g mean(x**2) of the ratio's steps in a bar's variance; rho = 0, a ratio that stands still, is searched apart.
+rho = g mean(x**2) of the ratio's steps in a bar's variance; rho = 0, a ratio that stands still, is searched apart. The
+likelihood may have two summits (a spread that reverts fast beside a ratio that moves much, or the reverse) and long
+ridges: after a grid both summits are climbed, with steps that grow along a ridge.
 """
 
 from __future__ import annotations
@@ -48,11 +50,15 @@ SHORTEST = 0.25  # half-life in bars
 LOW = np.log(3e-5)  # of rho
 HIGH = np.log(30.0)
 ROWS = 6
-ROUNDS = 10
+ROUNDS = 4
 POLISH = 60
-MARGIN = 0.1  # in log-likelihood
+MARGIN = 0.25  # in log-likelihood
 CLOSE = 3e-5  # in log half-life and log rho: so near that rounding in prices does not show in a ratio
-SHRINK = 0.6
+FINE = 3e-3  # steps from which the top of a quadratic is that near
+NEAR = 5.0  # in log-likelihood: a second summit of the grid that comes so near the first is climbed too
+NEARER = 0.15  # share of a step to which the next look shrinks where a quadratic fits
+HEX_U = np.array([1.0, 0.5, -0.5, -1.0, -0.5, 0.5])
+HEX_V = np.sqrt(0.75) * np.array([0.0, 1.0, 1.0, 0.0, -1.0, -1.0])
 BAD = -1e300
 # where each quantity of the lanes begins
 BETA, ALPHA, SLOPE, CENTRE, LINE, SQUARES, PRODUCT, LOGS, PHI, STEP, JUMP, NOISE, INVERSE, LEFT, RIGHT, WORK = (
@@ -279,17 +285,17 @@ def _try(
     first_cov: Floats,
     places: Floats,
     work: Floats,
+    values: Floats,
     best: Floats,
     still: bool | np.bool_,
 ) -> None:
-    """Likelihood at the LANES ``places`` (2, LANES): log half-lives, log rho (not read where ``still``).
+    """Likelihood at the LANES ``places`` (2, LANES) to ``values``: log half-lives, log rho (not read where ``still``).
 
     ``best`` (3,): value, log half-life and log rho, replaced by a better place.
     """
     for i in range(LANES):
         work[PHI + i] = np.exp(-LN2 / np.exp(places[0, i]))
         work[STEP + i] = 0.0 if still else np.exp(places[1, i]) / power
-    values = np.empty(LANES)
     _lanes(y, x, first_cov, still, work, values)
     for i in range(LANES):
         if values[i] > best[0]:
@@ -299,64 +305,216 @@ def _try(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _search(
-    y: Floats,
-    x: Floats,
-    power: float,
-    first_cov: Floats,
-    longest: float,
-    gain: float,
-    still: Floats,
-    moving: Floats,
-    work: Floats,
-) -> None:
-    """Best place with a ratio that stands still, and with one that moves: (value, log half-life, log rho) each."""
+def _search_still(y: Floats, x: Floats, power: float, first_cov: Floats, longest: float, work: Floats) -> Floats:
+    """(value, log half-life, log rho) of the best ratio that stands still: a grid, then ever closer ones."""
     low = np.log(SHORTEST)
-    places = np.empty((2, LANES))
-    wide = (longest - low) / (2 * LANES - 1)
-    still[0] = moving[0] = BAD
+    places = np.full((2, LANES), LOW)
+    values = np.empty(LANES)
+    best = np.array([BAD, low, LOW])
     # typed: of a bare True numba makes a type of its own, and compiles the callee for each
-    stands, moves = np.bool_(True), np.bool_(False)
+    stands = np.bool_(True)
+    wide = (longest - low) / (2 * LANES - 1)
     for half in range(2):
         for i in range(LANES):
             places[0, i] = low + (half * LANES + i) * wide
-            places[1, i] = LOW
-        _try(y, x, power, first_cov, places, work, still, stands)
-    width = wide
-    while width > CLOSE:
-        first = max(still[1] - width, low)
-        last = min(still[1] + width, longest)
-        width = (last - first) / (LANES - 1)
+        _try(y, x, power, first_cov, places, work, values, best, stands)
+    at = best[1]
+    reach = wide
+    while reach > CLOSE:
+        first = max(at - reach, low)
+        reach = (min(at + reach, longest) - first) / (LANES - 1)
         for i in range(LANES):
-            places[0, i] = first + i * width
-        _try(y, x, power, first_cov, places, work, still, stands)
+            places[0, i] = first + i * reach
+        _try(y, x, power, first_cov, places, work, values, best, stands)
+        at = best[1]
+        top = np.argmax(values)
+        if 0 < top < LANES - 1:
+            to, height = _top_of_parabola(values[top - 1], values[top], values[top + 1])
+            if height >= best[0]:
+                at = places[0, top] + to * reach
+                if reach < FINE:
+                    best[0], best[1] = height, at
+                    return best
+                reach *= NEARER
+    return best
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _top_of_parabola(before: float, here: float, after: float) -> tuple[float, float]:
+    """(place, height) of the top of the parabola through values at -1, 0, 1; NaN if the middle is not the largest."""
+    slope = 0.5 * (after - before)
+    bend = after - 2.0 * here + before
+    if not (bend < 0.0 and before <= here and after <= here):
+        return np.nan, np.nan
+    return -slope / bend, here - 0.5 * slope * slope / bend
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _top_of_hexagon(values: Floats) -> tuple[float, float, float]:
+    """(u, v, height) of the top of the quadratic through a centre, values[0], and six corners; NaN if it has none.
+
+    The corners are (cos, sin) of 0, 60, ..., 300 degrees.
+    """
+    gx = gy = uu = vv = uv = 0.0
+    for k in range(6):
+        u = HEX_U[k]
+        v = HEX_V[k]
+        rise = values[1 + k] - values[0]
+        gx += rise * u
+        gy += rise * v
+        uu += rise * u * u
+        vv += rise * v * v
+        uv += rise * u * v
+    # least squares: over the corners u^2 and v^2 sum to 3, u^4 and v^4 to 9/4, u^2 v^2 to 3/4
+    gx /= 3.0
+    gy /= 3.0
+    a = (3.0 * uu - vv) / 3.0
+    b = (3.0 * vv - uu) / 3.0
+    c = uv / 0.75
+    det = a * b - c * c
+    if not (a < 0.0 and det > 0.0):
+        return np.nan, np.nan, np.nan
+    u = (c * gy - b * gx) / det
+    v = (c * gx - a * gy) / det
+    return u, v, values[0] + 0.5 * (gx * u + gy * v)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _second_summit(grid: Floats, least: float) -> tuple[int, int]:
+    """Row and column of the second highest place of a grid (ROWS, LANES) that tops its neighbours and ``least``.
+
+    (-1, -1) if there is none.
+    """
+    highest = np.argmax(grid)
+    found = (-1, -1)
+    for row in range(ROWS):
+        for column in range(LANES):
+            here = grid[row, column]
+            if row * LANES + column == highest or not here > least:
+                continue
+            summit = True
+            for i in range(max(row - 1, 0), min(row + 2, ROWS)):
+                for j in range(max(column - 1, 0), min(column + 2, LANES)):
+                    summit &= grid[i, j] <= here
+            if summit:
+                found = (row, column)
+                least = here
+    return found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _search_moving(
+    y: Floats, x: Floats, power: float, first_cov: Floats, longest: float, enough: float, work: Floats
+) -> Floats:
+    """(value, log half-life, log rho) of the best ratio that moves; not to the end if it stays below ``enough``.
+
+    A grid, then a climb from its highest place, and from a second summit if one comes near it.
+    """
+    low = np.log(SHORTEST)
+    moves = np.bool_(False)
+    places = np.empty((2, LANES))
+    grid = np.empty((ROWS, LANES))
+    best = np.array([BAD, low, LOW])
+    wide = (longest - low) / (LANES - 1)
     tall = (HIGH - LOW) / (ROWS - 1)
     for k in range(ROWS):
         for i in range(LANES):
-            places[0, i] = low + i * (longest - low) / (LANES - 1)
+            places[0, i] = low + i * wide
             places[1, i] = LOW + k * tall
-        _try(y, x, power, first_cov, places, work, moving, moves)
-    along = 0.5 * (longest - low) / (LANES - 1)
-    across = 0.5 * tall
+        _try(y, x, power, first_cov, places, work, grid[k], best, moves)
+    row, column = _second_summit(grid, best[0] - NEAR)
+    _climb(y, x, power, first_cov, longest, 0.5 * wide, 0.5 * tall, enough, work, best)
+    if row >= 0:
+        other = np.array([grid[row, column], low + column * wide, LOW + row * tall])
+        _climb(y, x, power, first_cov, longest, 0.5 * wide, 0.5 * tall, max(enough, best[0]), work, other)
+        if other[0] > best[0]:
+            return other
+    return best
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _climb(
+    y: Floats, x: Floats, power: float, first_cov: Floats, longest: float, along: float, across: float,
+    enough: float, work: Floats, best: Floats,
+) -> None:  # fmt: skip
+    """From ``best`` (value, log half-life, log rho) to the top, or as far as shows that it stays below ``enough``.
+
+    A hexagon around a centre gives a quadratic, whose top is the next centre. On an edge of what is searched it is a
+    line along the edge and a parabola, with a look inside. Where no quadratic fits, the highest place is next.
+    """
+    low = np.log(SHORTEST)
+    moves = np.bool_(False)
+    places = np.empty((2, LANES))
+    values = np.empty(LANES)
+    life, share = best[1], best[2]
+    down = True
     for k in range(POLISH):
-        # a ratio that stands still will be taken: how well the moving one could be placed does not matter
-        if k == ROUNDS and moving[0] < still[0] + gain - MARGIN:
+        if (k == ROUNDS and best[0] < enough - MARGIN) or max(along, across) < CLOSE:
             return
-        if max(along, across) < CLOSE:
-            return
-        at = moving.copy()
-        for i in range(LANES):
-            # the eight neighbours on a grid of three by three
-            cell = i if i < 4 else i + 1
-            places[0, i] = min(max(at[1] + (cell // 3 - 1) * along, low), longest)
-            places[1, i] = min(max(at[2] + (cell % 3 - 1) * across, LOW), HIGH)
-        _try(y, x, power, first_cov, places, work, moving, moves)
-        if moving[0] == at[0]:
-            along *= SHRINK
-            across *= SHRINK
+        before = best[0]
+        side = life <= low or life >= longest
+        edge = side or share <= LOW or share >= HIGH
+        free = _around(life, share, along, across, longest, edge, down, places)
+        _try(y, x, power, first_cov, places, work, values, best, moves)
+        height = u = v = far = np.nan
+        if free:
+            u, v, height = _top_of_hexagon(values)
+            far = np.hypot(u, v)
+        elif edge:
+            top = np.argmax(values)
+            if 0 < top < 4:
+                to, height = _top_of_parabola(values[top - 1], values[top], values[top + 1])
+                to = 0.5 * (to + top - 2)
+                u, v = (0.0, to) if side else (to, 0.0)
+                far = 0.0
+        if height >= best[0] and far < 2.0:
+            life = min(max(life + u * along, low), longest)
+            share = min(max(share + v * across, LOW), HIGH)
+            if max(along, across) < FINE:
+                best[0], best[1], best[2] = height, life, share
+                return
+            along *= min(max(abs(u), NEARER), 0.7)
+            across *= min(max(abs(v), NEARER), 0.7)
+        elif best[0] == before:
+            life, share = best[1], best[2]
+            along *= 0.5
+            across *= 0.5
         else:
-            along *= 0.85
-            across *= 0.85
+            # further in the direction that led up
+            along *= 1.5 if abs(best[1] - life) > 0.7 * along else 0.7
+            across *= 1.5 if abs(best[2] - share) > 0.7 * across else 0.7
+            down = best[2] < share
+            life, share = best[1], best[2]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _around(
+    life: float, share: float, along: float, across: float, longest: float, edge: bool | np.bool_,
+    down: bool | np.bool_, places: Floats,
+) -> bool:  # fmt: skip
+    """A centre, six corners of a hexagon and the place below or above; on an ``edge`` five along it, three inside.
+
+    False if a place lies on the edge, or was moved there.
+    """
+    low = np.log(SHORTEST)
+    side = life <= low or life >= longest
+    free = True
+    for i in range(LANES):
+        u, v = 0.0, -1.0 if down else 1.0
+        if edge:
+            u = 0.5 * (i - 2) if i < 5 else 0.5 * (i - 6)
+            v = 0.0 if i < 5 else 1.0
+            if side:
+                u, v = (v if life <= low else -v), u
+            elif share >= HIGH:
+                v = -v
+        elif i < 7:
+            u = HEX_U[i - 1] if i > 0 else 0.0
+            v = HEX_V[i - 1] if i > 0 else 0.0
+        places[0, i] = min(max(life + u * along, low), longest)
+        places[1, i] = min(max(share + v * across, LOW), HIGH)
+        free &= low < places[0, i] < longest and LOW < places[1, i] < HIGH
+    return free
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -403,8 +561,6 @@ def fit_pairs(
     phi, g, s2, log-likelihood, and the gain of a moving ratio; FITTED, NO_REVERSION or FAILED to ``flag`` (p,).
     """
     work = np.empty(WORK)
-    still = np.empty(3)
-    moving = np.empty(3)
     first_cov = np.empty(2)
     nothing = np.empty((0, 0))
     longest = np.log(0.5 * n_train)
@@ -412,7 +568,8 @@ def fit_pairs(
         y = levels[iy[p], :n_train]
         x = levels[ix[p], :n_train]
         power = start_covariance(y, x, n_train, first_cov)
-        _search(y, x, power, first_cov, longest, gain, still, moving, work)
+        still = _search_still(y, x, power, first_cov, longest, work)
+        moving = _search_moving(y, x, power, first_cov, longest, still[0] + gain, work)
         moves = moving[0] > still[0] + gain
         log_life = moving[1] if moves else still[1]
         phi = np.exp(-LN2 / np.exp(log_life))
