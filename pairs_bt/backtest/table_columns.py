@@ -12,7 +12,7 @@ from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.signals import REFUSALS
 from pairs_bt.backtest.study import Study
 from pairs_bt.backtest.window_tasks import Candidates, TradeResult
-from pairs_bt.common.column_table import Coded, ColumnTable, select
+from pairs_bt.common.column_table import Coded, ColumnTable, repeated, select
 from pairs_bt.kernels.ledger import FILL, FILL_KINDS, REASONS, TRADE
 from pairs_bt.models import hedge_effectiveness
 
@@ -127,9 +127,9 @@ def spreads_table(study: Study, k: int, candidates: Candidates, results: Sequenc
         {
             "test_end": _stamp(study, k, pair.size * bars),
             "date": np.tile(dates, pair.size),
-            "y": Coded(np.repeat(candidates.y[pair], bars), tuple(study.tickers), category=True),
-            "x": Coded(np.repeat(candidates.x[pair], bars), tuple(study.tickers), category=True),
-            "variant": Coded(np.repeat(which, bars), _labels(study), category=True),
+            "y": repeated(candidates.y[pair], tuple(study.tickers), bars),
+            "x": repeated(candidates.x[pair], tuple(study.tickers), bars),
+            "variant": repeated(which, _labels(study), bars),
             **joined,
         },
         SPREADS,
@@ -257,7 +257,7 @@ def _labels(study: Study) -> tuple[str, ...]:
 
 
 def _stamp(study: Study, k: int, size: int) -> np.ndarray:
-    return np.full(size, study.windows[k].test_end.astype("datetime64[us]"))
+    return np.broadcast_to(study.windows[k].test_end.astype("datetime64[us]"), size)
 
 
 def _pair_columns(study: Study, k: int, candidates: Candidates, rows: np.ndarray) -> dict[str, np.ndarray | Coded]:

@@ -94,6 +94,11 @@ class ColumnTable:
         return pa.Table.from_arrays(arrays, names=list(self.columns))
 
 
+def repeated(codes: np.ndarray, names: tuple[str, ...], times: int) -> Coded:
+    """A column of categories, each so many times, in the smallest codes."""
+    return Coded(np.repeat(codes.astype(_index_type(len(names))), times), names, category=True)
+
+
 def select(columns: dict[str, Any], order: Sequence[str]) -> ColumnTable:
     """A table of some columns, in that order."""
     return ColumnTable({name: columns[name] for name in order})

@@ -23,7 +23,7 @@ from pairs_bt.backtest.portfolio.limits import Refusals, limited, refuse
 from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks
 from pairs_bt.backtest.selection import Choice, ScanColumns, select_pairs
 from pairs_bt.backtest.study import Study
-from pairs_bt.backtest.window_tasks import Candidates, TradeResult, scan_task, trade_task
+from pairs_bt.backtest.window_tasks import Candidates, TradeResult, keep_freed_arrays, scan_task, trade_task
 from pairs_bt.common.column_table import ColumnTable
 from pairs_bt.config.schema import reads
 from pairs_bt.engine.scan_table import ScanTable, scan_table
@@ -149,6 +149,7 @@ def run_windows(
     then : callable
         Called with each window's :class:`WindowResult`, in the thread that made it; what it returns is yielded.
     """
+    keep_freed_arrays()
     jobs = max(1, jobs or os.cpu_count() or 1)
     if refusals is None and limited(study.config):
         refusals = find_refusals(study, jobs=jobs, scan_chunk=scan_chunk, trade_chunk=trade_chunk)

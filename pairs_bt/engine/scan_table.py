@@ -89,7 +89,7 @@ class ScanTable:
     def _columns(self, at: slice) -> ColumnTable:
         tickers, i, j, first = self.tickers, self.i[at], self.j[at], self.first[at]
         columns = {
-            "test_end": np.full(i.size, self.test_end.astype("datetime64[us]")),
+            "test_end": np.broadcast_to(self.test_end.astype("datetime64[us]"), i.size),
             "s1": Coded(i, tickers),
             "s2": Coded(j, tickers),
             **{name: values[at] for name, values in self.floats.items()},

@@ -21,6 +21,7 @@ import pyarrow as pa
 from pairs_bt.backtest.portfolio.limits import Refusals
 from pairs_bt.backtest.portfolio.returns import Cohort, compound
 from pairs_bt.backtest.study import Study
+from pairs_bt.backtest.window_tasks import give_back_freed_arrays
 from pairs_bt.common.checkpoints import DamagedCheckpoint
 from pairs_bt.common.files import reason, replacing
 from pairs_bt.common.lock import folder_lock
@@ -165,6 +166,7 @@ class _Session(Generic[Made]):
         chance.start()
         self._windows(missing, kept)
         chance.join()
+        give_back_freed_arrays()
         self.timing |= {"windows_s": time.perf_counter() - self.started, "windows_made": len(missing)}
         return self._assemble()
 
