@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pairs_bt.backtest.hedge_rules import FilterPath, Variant, variants
-from pairs_bt.backtest.held_ratios import HeldRatios, held_ratios
+from pairs_bt.backtest.held_ratios import HeldRatios, TrainPairs, held_ratios, train_pairs
 from pairs_bt.backtest.ledger import BLOCK, LedgerResult, trade_pairs
 from pairs_bt.backtest.selection import ScanColumns, eligibility_reasons, y_is_first
 from pairs_bt.backtest.signals import SignalSet, filter_pairs, make_signals, score_centre
@@ -163,6 +163,7 @@ def trade_task(
     if lo % BLOCK:
         raise ValueError(f"lo = {lo}; a trade task starts at a multiple of {BLOCK}, the block of the daily sums")
     path = pair_paths(study, k, candidates, lo, hi)
+    train: TrainPairs | None = None
     rules: dict[str, SignalSet] = {}
     held: dict[str, HeldRatios] = {}
     hedged: dict[str, np.ndarray] = {}
@@ -171,9 +172,8 @@ def trade_task(
         if variant.rule not in rules:
             rules[variant.rule] = rule_signals(study, k, path, variant.rule, candidates, lo, hi)
             if measured:
-                held[variant.rule] = held_ratios(
-                    study.context(k), rules[variant.rule], candidates.y[lo:hi], candidates.x[lo:hi]
-                )
+                train = train or train_pairs(study.context(k), candidates.y[lo:hi], candidates.x[lo:hi])
+                held[variant.rule] = held_ratios(study.context(k), rules[variant.rule], train)
                 hedged[variant.rule] = rule_effectiveness(study, k, rules[variant.rule], candidates, lo, hi)
         signals = rules[variant.rule]
         flags = refused.get(variant.name) if refused else None
