@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -242,8 +243,27 @@ def count_refused(study: Study, result: WindowResult, refusals: Refusals | None)
 )  # fmt: skip
 def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:
     """Test every pair of the universe in window `k`."""
-    parts = mapper(lambda lo, hi: scan_task(study, k, lo, hi), cut(study.pair_i.size, chunk))
-    return ScanColumns(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(ScanColumns)})
+    size = study.pair_i.size
+    columns: dict[str, np.ndarray] = {"i": study.pair_i, "j": study.pair_j}
+    lock = Lock()
+
+    def task(lo: int, hi: int) -> None:
+        # straight into its place: the scan of millions of pairs is held once, not in pieces and joined
+        for name, values in _scan_arrays(scan_task(study, k, lo, hi)).items():
+            with lock:
+                if name not in columns:
+                    asked = values.shape[0] == hi - lo
+                    columns[name] = np.empty((size if asked else 0, *values.shape[1:]), dtype=values.dtype)
+            if columns[name].shape[0]:
+                columns[name][lo:hi] = values
+
+    mapper(task, cut(size, chunk))
+    return ScanColumns(**columns)
+
+
+def _scan_arrays(scan: ScanColumns) -> dict[str, np.ndarray]:
+    """The columns of a scan but the pairs themselves, which are the universe's."""
+    return {f.name: getattr(scan, f.name) for f in fields(ScanColumns) if f.name not in ("i", "j")}
 
 
 def orient_pairs(scan: ScanColumns, choice: Choice) -> Candidates:
