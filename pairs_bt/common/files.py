@@ -51,15 +51,16 @@ def write_bytes(path: Path, data: Any, *, sync: Sync = "now") -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sync_files(paths: Iterable[Path]) -> None:
-    """Bring files to the disk, and their names after them."""
+def sync_files(folder: Path, names: Iterable[str]) -> None:
+    """Bring files of a folder to the disk, then their names, and the names of the folders between."""
     folders: dict[Path, None] = {}
-    for path in paths:
+    for name in names:
+        path = folder / name
         with path.open("r+b") as stream:  # Windows syncs only what it may write
             os.fsync(stream.fileno())
-        folders[path.parent] = None
-    for folder in folders:
-        sync_folder(folder)
+        folders |= dict.fromkeys(folder / parent for parent in Path(name).parents)
+    for between in folders:
+        sync_folder(between)
 
 
 def write_text(path: Path, text: str) -> str:

@@ -184,7 +184,7 @@ def finish(
     """
     write_text(folder / TIMING, json_text(timing))
     files = checksums(folder, labels, spreads)
-    sync_files(folder / name for name in files)
+    sync_files(folder, files)
     write_text(folder / MANIFEST, _signed(manifest | {"files": files}))
     drop_parts(folder)
 

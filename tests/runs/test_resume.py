@@ -119,6 +119,7 @@ def test_a_window_is_synced_once_and_every_file_before_the_manifest(config, tmp_
         renamed = max(place for place, step in enumerate(order) if step == ("rename", name))
         assert renamed < synced < last, name
         assert synced < max(place for place, step in enumerate(order) if step == ("sync", _folder(name))) < len(order)
+    assert ("sync", "spreads") in order[:last]
     # the folders' names, the manifest's own bytes, then its name
     assert order[last + 1] == ("sync", ".")
     assert ("sync", ".") in order[:last]
