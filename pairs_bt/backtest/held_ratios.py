@@ -51,7 +51,41 @@ class HeldRatios:
     market_beta: np.ndarray
 
 
-def held_ratios(context: WindowContext, signals: SignalSet, iy: np.ndarray, ix: np.ndarray) -> HeldRatios:
+@dataclass(frozen=True)
+class TrainPairs:
+    """What the train window says of pairs, whatever their ratios; made once for all rules by `train_pairs`.
+
+    Attributes
+    ----------
+    y, x : numpy.ndarray, shape (pairs,)
+        Rows among the tickers that take part.
+    last_y, last_x : numpy.ndarray, shape (pairs,)
+        Last prices of the train window.
+    beta_y, beta_x : numpy.ndarray, shape (pairs,)
+        Slopes of the legs' returns on the mean of all tickers.
+    slope : numpy.ndarray, shape (pairs,)
+        Least squares slope of y on x, in the space in which the spread is formed.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+    last_y: np.ndarray
+    last_x: np.ndarray
+    beta_y: np.ndarray
+    beta_x: np.ndarray
+    slope: np.ndarray
+
+
+def train_pairs(context: WindowContext, iy: np.ndarray, ix: np.ndarray) -> TrainPairs:
+    """Describe pairs by a window's train bars alone; `iy` and `ix` are rows of y and x, (pairs,)."""
+    place = np.cumsum(context.codes == 0) - 1
+    train, betas = context.train, context.market_betas
+    levels = np.log(train) if context.log_space else train
+    slope = formula.ols_ratio(levels[iy], levels[ix])
+    return TrainPairs(place[iy], place[ix], train[iy, -1], train[ix, -1], betas[iy], betas[ix], slope)
+
+
+def held_ratios(context: WindowContext, signals: SignalSet, pairs: TrainPairs) -> HeldRatios:
     """Describe the ratio that each pair would hold on the first trade bar, by its train window.
 
     Parameters
@@ -60,24 +94,18 @@ def held_ratios(context: WindowContext, signals: SignalSet, iy: np.ndarray, ix: 
         Prices of the window; of its train bars alone.
     signals : SignalSet
         Ratios of the trade bars.
-    iy, ix : numpy.ndarray of int, shape (pairs,)
-        Rows of y and x.
+    pairs : TrainPairs
+        The pairs' train window.
     """
-    if not iy.size:
+    if not pairs.y.size:
         return HeldRatios(*(np.empty(0) for _ in COLUMNS))
     ratio = np.ascontiguousarray(signals.hedge_ratio[:, 0])
-    train = context.train
-    levels = np.log(train) if context.log_space else train
-    last_y, last_x = train[iy, -1], train[ix, -1]
     # under log prices a ratio is dollars of x per dollar of y already
-    dollars = ratio if context.log_space else ratio * last_x / last_y
-    place = np.cumsum(context.codes == 0) - 1
-    stat, _ = spread_stats(context.scan_inputs, place[iy], place[ix], ratio)
-    betas = context.market_betas
+    dollars = ratio if context.log_space else ratio * pairs.last_x / pairs.last_y
+    stat, _ = spread_stats(context.scan_inputs, pairs.y, pairs.x, ratio)
     with np.errstate(invalid="ignore"):
-        exposure = (betas[iy] - dollars * betas[ix]) / (1.0 + np.abs(dollars))
-    slope = formula.ols_ratio(levels[iy], levels[ix])
-    return HeldRatios(ratio, dollars, ratio / slope, stat, exposure)
+        exposure = (pairs.beta_y - dollars * pairs.beta_x) / (1.0 + np.abs(dollars))
+    return HeldRatios(ratio, dollars, ratio / pairs.slope, stat, exposure)
 
 
 def held_summary(half_lives: pd.DataFrame) -> pd.DataFrame:

@@ -205,21 +205,22 @@ def select_pairs(scan: ScanColumns, options: Selection) -> Choice:
         return _best(np.flatnonzero(tested), tested, scan, options)
     single = _single(scan, options)
     passed = tested & (_joint(single, tested, options) <= options.alpha)
+    accepted = {name: pvalue <= options.alpha for name, pvalue in single.items()}
+    key = single.get("engle_granger", single.get("partial", np.zeros(passed.size)))
+    candidates = np.flatnonzero(passed)
+    ranked = candidates[np.lexsort((-scan.trace0[candidates], key[candidates]))]
+    # of millions of pairs: no p-values beside the texts
+    del single, key
 
     reason = scan.reason.astype(object)
     failed = tested & ~passed
-    accepted = {name: pvalue <= options.alpha for name, pvalue in single.items()}
     # What is left after the tests' own reasons passed them, and failed for the number of pairs that were looked at.
     reason[failed] = "multiplicity"
-    if options.combine == "any" and len(single) > 1:
+    if options.combine == "any" and len(accepted) > 1:
         reason[failed & ~np.logical_or.reduce(list(accepted.values()))] = "no test passed"
     else:
         for name in reversed(accepted):
             reason[failed & ~accepted[name]] = name
-
-    key = single.get("engle_granger", single.get("partial", np.zeros(passed.size)))
-    candidates = np.flatnonzero(passed)
-    ranked = candidates[np.lexsort((-scan.trace0[candidates], key[candidates]))]
     return _best(ranked, passed, scan, options, reason)
 
 

@@ -1,10 +1,8 @@
-"""The tables of a run: arrays of the tasks as frames, with the columns that other programs read."""
+"""The tables of a run: arrays of the tasks under the names of the columns that other programs read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +12,7 @@ from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.signals import REFUSALS
 from pairs_bt.backtest.study import Study
 from pairs_bt.backtest.window_tasks import Candidates, TradeResult
+from pairs_bt.common.column_table import Coded, ColumnTable, repeated, select
 from pairs_bt.kernels.ledger import FILL, FILL_KINDS, REASONS, TRADE
 from pairs_bt.models import hedge_effectiveness
 
@@ -48,22 +47,22 @@ RETURNS = (
 )  # fmt: skip
 
 
-def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
+def half_lives_table(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> ColumnTable:
     """One row a candidate and variant: half-life, z-score window, and why it is not traded."""
     labels = _labels(study)
     size = candidates.y.size
     if not results:
-        return empty(HALF_LIVES)
+        return without_rows(HALF_LIVES)
     signals = [result.rules[variant.rule] for variant in variants(study.config.hedge) for result in results]
     described = [result.held[variant.rule] for variant in variants(study.config.hedge) for result in results]
     levels = [entry_levels.levels_or_fixed(s.levels, s.refusal.size, study.config) for s in signals]
-    return frame(
+    return select(
         {
             **_pair_columns(study, k, candidates, np.tile(np.arange(size), len(labels))),
-            "variant": texts(labels).take(np.repeat(np.arange(len(labels)), size)),
+            "variant": Coded(np.repeat(np.arange(len(labels)), size), labels),
             "half_life": np.concatenate([s.half_life for s in signals]),
             "window": np.concatenate([s.window for s in signals]),
-            "reason": texts(REFUSALS).take(np.concatenate([s.refusal for s in signals])),
+            "reason": Coded(np.concatenate([s.refusal for s in signals]), REFUSALS),
             **{name: np.concatenate([getattr(d, name) for d in described]) for name in held_ratios.COLUMNS},
             **{name: np.concatenate([getattr(v, name) for v in levels]) for name in entry_levels.COLUMNS},
         },
@@ -71,9 +70,9 @@ def half_lives_frame(study: Study, k: int, candidates: Candidates, results: Sequ
     )
 
 
-def hedge_effectiveness_frame(
+def hedge_effectiveness_table(
     study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]
-) -> pd.DataFrame:
+) -> ColumnTable:
     """One row a candidate, variant and horizon: how its ratio hedged over the trade window."""
     rules = [variant.rule for variant in variants(study.config.hedge)]
     return effectiveness_of_pairs(study, k, candidates, [result.hedged for result in results], rules)
@@ -81,23 +80,23 @@ def hedge_effectiveness_frame(
 
 def effectiveness_of_pairs(
     study: Study, k: int, candidates: Candidates, blocks: Sequence[dict[str, np.ndarray]], rules: Sequence[str]
-) -> pd.DataFrame:
+) -> ColumnTable:
     """Rows of every variant, whose rules are `rules`, of what blocks of candidates measured of each rule."""
     if not blocks:
-        return empty(HEDGE_EFFECTIVENESS)
+        return without_rows(HEDGE_EFFECTIVENESS)
     labels, horizons = _labels(study), len(hedge_effectiveness.HORIZONS)
     rows = np.tile(np.repeat(np.arange(candidates.y.size), horizons), len(labels))
-    return frame(
+    return select(
         {
             **_pair_columns(study, k, candidates, rows),
-            "variant": texts(labels).take(np.repeat(np.arange(len(labels)), candidates.y.size * horizons)),
+            "variant": Coded(np.repeat(np.arange(len(labels)), candidates.y.size * horizons), labels),
             **hedge_effectiveness.rows_of([block[rule] for rule in rules for block in blocks]),
         },
         HEDGE_EFFECTIVENESS,
     )
 
 
-def spreads_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
+def spreads_table(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> ColumnTable:
     """One row a trade bar and variant of the candidates that it does not refuse, as far as ``run.spreads`` keeps them.
 
     In the order of variants, then of candidates, then of time.
@@ -120,39 +119,39 @@ def spreads_frame(study: Study, k: int, candidates: Candidates, results: Sequenc
             ):
                 parts[name].append(values[rows].ravel())
     if not any(part.size for part in parts["pair"]):
-        return empty(SPREADS)
+        return without_rows(SPREADS)
     joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     pair, which = joined.pop("pair"), joined.pop("variant")
     dates = study.dates[window.split : window.stop].to_numpy().astype("datetime64[us]")
-    return frame(
+    return select(
         {
             "test_end": _stamp(study, k, pair.size * bars),
             "date": np.tile(dates, pair.size),
-            "y": _category(candidates.y[pair], study.tickers, bars),
-            "x": _category(candidates.x[pair], study.tickers, bars),
-            "variant": _category(which, _labels(study), bars),
+            "y": repeated(candidates.y[pair], tuple(study.tickers), bars),
+            "x": repeated(candidates.x[pair], tuple(study.tickers), bars),
+            "variant": repeated(which, _labels(study), bars),
             **joined,
         },
         SPREADS,
     )
 
 
-def trades_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
+def trades_table(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> ColumnTable:
     """One row a trade, in the order of variants, then of candidates, then of time."""
     which, record = join_records(study, results, "trades")
     if not record.size:
-        return empty(TRADES)
+        return without_rows(TRADES)
     gross = record["convergence"] + record["hedge_drift"]
     cost = record["trade_cost"] + record["rehedge_cost"]
-    return frame(
+    return select(
         {
             **_pair_columns(study, k, candidates, record["row"]),
-            "variant": texts(_labels(study)).take(which),
+            "variant": Coded(which, _labels(study)),
             "side": record["side"],
             "signal_date": _dates(study, k, record["signal_bar"]),
             "entry_date": _dates(study, k, record["entry_bar"]),
             "exit_date": _dates(study, k, record["exit_bar"]),
-            "exit_reason": texts(REASONS).take(record["reason"]),
+            "exit_reason": Coded(record["reason"], REASONS),
             **{name: record[name] for name in TRADES[9:17]},
             "gross_pnl": gross,
             "cost": cost,
@@ -192,11 +191,11 @@ def _last_priced(spread: np.ndarray, row: np.ndarray, bar: np.ndarray) -> np.nda
     return bar
 
 
-def fills_frame(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> pd.DataFrame:
+def fills_table(study: Study, k: int, candidates: Candidates, results: Sequence[TradeResult]) -> ColumnTable:
     """One row a change of shares: what a broker would have seen."""
     which, fill = join_records(study, results, "fills")
     if not fill.size:
-        return empty(FILLS)
+        return without_rows(FILLS)
     # a fill counts the trades of its own task
     entry = np.concatenate(
         [
@@ -206,13 +205,13 @@ def fills_frame(study: Study, k: int, candidates: Candidates, results: Sequence[
         ]
     )
     leg = np.where(fill["leg"] == 0, candidates.y[fill["row"]], candidates.x[fill["row"]])
-    return frame(
+    return select(
         {
             **_pair_columns(study, k, candidates, fill["row"]),
-            "variant": texts(_labels(study)).take(which),
+            "variant": Coded(which, _labels(study)),
             "date": _dates(study, k, fill["bar"]),
-            "ticker": texts(tuple(study.tickers)).take(leg),
-            "kind": texts(FILL_KINDS).take(fill["kind"]),
+            "ticker": Coded(leg, tuple(study.tickers)),
+            "kind": Coded(fill["kind"], FILL_KINDS),
             "shares": fill["shares"],
             "price": fill["price"],
             "entry_date": _dates(study, k, entry),
@@ -238,49 +237,35 @@ _WHOLE = {"side", "window", "pairs_open", "horizon", "bars"}
 
 def empty(columns: Sequence[str]) -> pd.DataFrame:
     """An empty table with the column types of a full one."""
+    return without_rows(columns).frame()
 
-    def kind(name: str) -> str:
+
+def without_rows(columns: Sequence[str]) -> ColumnTable:
+    """A table without a row, its names as text."""
+    whole = np.empty(0, dtype=np.int64)
+
+    def column(name: str) -> np.ndarray | Coded:
         if name in _STAMPS:
-            return "datetime64[us]"
-        return "str" if name in _TEXTS else "int64" if name in _WHOLE else "float64"
+            return np.empty(0, dtype="datetime64[us]")
+        return Coded(whole, ()) if name in _TEXTS else whole if name in _WHOLE else np.empty(0)
 
-    return pd.DataFrame({name: pd.Series([], dtype=kind(name)) for name in columns})
-
-
-def frame(columns: dict[str, Any], order: Sequence[str]) -> pd.DataFrame:
-    """Columns as a frame, in that order."""
-    # plain columns: one contiguous array each, neither copied into blocks nor kept as a view of the records
-    plain = {
-        name: np.ascontiguousarray(columns[name]) if isinstance(columns[name], np.ndarray) else columns[name]
-        for name in order
-    }
-    return pd.DataFrame(plain, copy=False)
-
-
-@lru_cache(maxsize=16)
-def texts(values: tuple[str, ...]) -> Any:
-    """Texts as a pandas string array, to be taken by position."""
-    return pd.array(values, dtype="str")
+    return ColumnTable({name: column(name) for name in columns})
 
 
 def _labels(study: Study) -> tuple[str, ...]:
     return tuple(variant.name for variant in variants(study.config.hedge))
 
 
-def _category(codes: np.ndarray, categories: Sequence[str], bars: int) -> Any:
-    return pd.Categorical.from_codes(np.repeat(codes, bars), categories=pd.Index(list(categories)))
-
-
 def _stamp(study: Study, k: int, size: int) -> np.ndarray:
-    return np.full(size, study.windows[k].test_end.astype("datetime64[us]"))
+    return np.broadcast_to(study.windows[k].test_end.astype("datetime64[us]"), size)
 
 
-def _pair_columns(study: Study, k: int, candidates: Candidates, rows: np.ndarray) -> dict[str, Any]:
-    ticker = texts(tuple(study.tickers))
+def _pair_columns(study: Study, k: int, candidates: Candidates, rows: np.ndarray) -> dict[str, np.ndarray | Coded]:
+    tickers = tuple(study.tickers)
     return {
         "test_end": _stamp(study, k, rows.size),
-        "y": ticker.take(candidates.y[rows]),
-        "x": ticker.take(candidates.x[rows]),
+        "y": Coded(candidates.y[rows], tickers),
+        "x": Coded(candidates.x[rows], tickers),
     }
 
 

@@ -7,20 +7,24 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 TEMPORARY = ".tmp"
 
+Sync = Literal["now", "bytes", "later"]
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, sync: Sync = "now") -> Iterator[BinaryIO]:
     """Open a stream whose bytes become `path` when the block ends, and nothing at all when it fails.
 
     The bytes reach the disk before the name does, and the name before this returns: after a power cut there is
-    the old file or the new one, never a part of it.
+    the old file or the new one, never a part of it. With ``sync = "bytes"`` the name may be lost in a power cut; with
+    ``"later"`` the bytes may be too, even under the new name: for a file that something else holds the checksum of,
+    and that `sync_files` brings to the disk before anybody counts on it.
     """
     # A name of its own: two processes without a lock may write the same file, and one of them comes last.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
@@ -29,20 +33,34 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with temporary.open("wb") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync != "later":
+                os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync == "now":
+        sync_folder(path.parent)
 
 
-def write_bytes(path: Path, data: bytes) -> str:
+def write_bytes(path: Path, data: Any, *, sync: Sync = "now") -> str:
     """Write a whole file and return its sha256."""
-    with replacing(path) as stream:
+    with replacing(path, sync=sync) as stream:
         stream.write(data)
     return hashlib.sha256(data).hexdigest()
+
+
+def sync_files(folder: Path, names: Iterable[str]) -> None:
+    """Bring files of a folder to the disk, then their names, and the names of the folders between."""
+    folders: dict[Path, None] = {}
+    for name in names:
+        path = folder / name
+        with path.open("r+b") as stream:  # Windows syncs only what it may write
+            os.fsync(stream.fileno())
+        folders |= dict.fromkeys(folder / parent for parent in Path(name).parents)
+    for between in folders:
+        sync_folder(between)
 
 
 def write_text(path: Path, text: str) -> str:

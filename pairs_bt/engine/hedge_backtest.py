@@ -65,7 +65,7 @@ def hedge_backtest(
             cuts = [(lo, min(lo + CHUNK, candidates.y.size)) for lo in range(0, candidates.y.size, CHUNK)]
             made = list(pool.map(lambda cut, k=k, c=candidates: _measured(study, k, c, *cut), cuts))
             if made:
-                parts.append(effectiveness_of_pairs(study, k, candidates, made, list(chosen)))
+                parts.append(effectiveness_of_pairs(study, k, candidates, made, list(chosen)).frame())
             if progress is not None:
                 progress(k + 1, len(study.windows))
     if not parts:

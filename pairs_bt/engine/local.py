@@ -10,7 +10,7 @@ from typing import Protocol
 from pairs_bt.backtest.portfolio.limits import Refusals, limited, refuse
 from pairs_bt.backtest.study import Study
 from pairs_bt.engine.pipeline import SCAN_CHUNK, TABLES, TRADE_CHUNK, WindowResult, run_windows
-from pairs_bt.engine.window_parts import Parts
+from pairs_bt.engine.window_parts import PackedWindow, Parts, pack
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Engine(Protocol):
         wanted: Collection[str] = TABLES,
         delayed: bool = True,
         parts: Parts | None = None,
-    ) -> Iterator[WindowResult | Kept]:
+    ) -> Iterator[WindowResult | PackedWindow | Kept]:
         """Run the windows `numbers` and yield their results in that order.
 
         Parameters
@@ -55,7 +55,7 @@ class Engine(Protocol):
             Keep the second ledger, at the other fill lag.
         parts : Parts, optional
             Where the run keeps finished windows. An engine whose workers share that folder may write there itself
-            and yield :class:`Kept`; any other ignores it.
+            and yield :class:`Kept`, or pack each window for it where it is made; any other ignores it.
         """
         ...
 
@@ -85,11 +85,12 @@ class LocalEngine:
         wanted: Collection[str] = TABLES,
         delayed: bool = True,
         parts: Parts | None = None,
-    ) -> Iterator[WindowResult]:
+    ) -> Iterator[WindowResult | PackedWindow]:
         """Run windows on threads; see :meth:`Engine.windows`."""
         return run_windows(
             study, jobs=self.jobs or os.cpu_count() or 1, scan_chunk=self.scan_chunk, trade_chunk=self.trade_chunk,
             refusals=refusals, only=list(numbers), wanted=wanted, delayed=delayed,
+            **({} if parts is None else {"then": pack}),
         )  # fmt: skip
 
 

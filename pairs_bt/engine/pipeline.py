@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from pairs_bt.backtest.portfolio.limits import Refusals, limited, refuse
 from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks
 from pairs_bt.backtest.selection import Choice, ScanColumns, select_pairs
 from pairs_bt.backtest.study import Study
-from pairs_bt.backtest.window_tasks import Candidates, TradeResult, scan_task, trade_task
+from pairs_bt.backtest.window_tasks import Candidates, TradeResult, keep_freed_arrays, scan_task, trade_task
+from pairs_bt.common.column_table import ColumnTable
 from pairs_bt.config.schema import reads
 from pairs_bt.engine.scan_table import ScanTable, scan_table
 from pairs_bt.kernels.ledger import N_DAILY
@@ -44,8 +46,8 @@ class WindowResult:
         Number of the window.
     tests_table : ScanTable or None
         The rows of the table of tests, not made yet; None where they were not asked for.
-    half_lives, hedge_effectiveness, spreads, trades, fills : DataFrame
-        The window's rows of the tables.
+    tables : dict of str to ColumnTable
+        The window's rows of the other tables; `half_lives`, `trades` and so on make frames of them.
     cohort : Cohort
         Its daily dollars.
     tested, passed, selected : int
@@ -54,31 +56,64 @@ class WindowResult:
 
     k: int
     tests_table: ScanTable | None
-    half_lives: pd.DataFrame
-    hedge_effectiveness: pd.DataFrame
-    spreads: pd.DataFrame
-    trades: pd.DataFrame
-    fills: pd.DataFrame
+    tables: dict[str, ColumnTable]
     cohort: Cohort
     tested: int
     passed: int
     selected: int
 
+    def frame(self, name: str) -> pd.DataFrame:
+        """The window's rows of one table, made anew each time."""
+        if name != "tests":
+            return self.tables[name].frame()
+        return table_columns.empty(table_columns.TESTS) if self.tests_table is None else self.tests_table.frame()
+
     @property
     def tests(self) -> pd.DataFrame:
-        """The window's rows of the table of tests, made anew each time."""
-        return empty_table("tests") if self.tests_table is None else self.tests_table.frame()
+        """Rows of the table of tests."""
+        return self.frame("tests")
 
-    def pieces(self, name: str) -> Iterator[pd.DataFrame]:
-        """One table, as frames of a bounded number of rows for that of tests, else as one."""
-        if name == "tests" and self.tests_table is not None:
-            return self.tests_table.pieces()
-        return iter([getattr(self, name)])
+    @property
+    def half_lives(self) -> pd.DataFrame:
+        """Rows of the table of half-lives."""
+        return self.frame("half_lives")
+
+    @property
+    def hedge_effectiveness(self) -> pd.DataFrame:
+        """Rows of the table of hedge errors."""
+        return self.frame("hedge_effectiveness")
+
+    @property
+    def spreads(self) -> pd.DataFrame:
+        """Rows of the spreads."""
+        return self.frame("spreads")
+
+    @property
+    def trades(self) -> pd.DataFrame:
+        """Rows of the table of trades."""
+        return self.frame("trades")
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """Rows of the table of fills."""
+        return self.frame("fills")
+
+    def pieces(self, name: str) -> Iterator[ColumnTable]:
+        """One table, in pieces of a bounded number of rows for that of tests, else as one."""
+        if name != "tests":
+            return iter([self.tables[name]])
+        if self.tests_table is None:
+            return iter([table_columns.without_rows(table_columns.TESTS)])
+        return self.tests_table.pieces(frames=False)
 
 
 # Called with (what is done, what there is in all).
 Progress = Callable[[int, int], None]
 Mapper = Callable[[Callable[..., object], list[tuple[int, int]]], list[Any]]
+
+
+def _as_it_is(result: WindowResult) -> WindowResult:
+    return result
 
 
 def run_windows(
@@ -91,7 +126,8 @@ def run_windows(
     only: list[int] | None = None,
     wanted: Collection[str] = TABLES,
     delayed: bool = True,
-) -> Iterator[WindowResult]:
+    then: Callable[[WindowResult], Any] = _as_it_is,
+) -> Iterator[Any]:
     """Run every window and yield the results in order, at most a few of them in memory at a time.
 
     Parameters
@@ -111,18 +147,21 @@ def run_windows(
         Tables to make, of `TABLES`; the others are left empty. Cohorts are always made.
     delayed : bool
         Keep the second ledger, at the other fill lag; without it `Cohort.delayed` is zero.
+    then : callable
+        Called with each window's :class:`WindowResult`, in the thread that made it; what it returns is yielded.
     """
+    keep_freed_arrays()
     jobs = max(1, jobs or os.cpu_count() or 1)
     if refusals is None and limited(study.config):
         refusals = find_refusals(study, jobs=jobs, scan_chunk=scan_chunk, trade_chunk=trade_chunk)
     trade_chunk = -(-max(trade_chunk, 1) // BLOCK) * BLOCK
     numbers = list(range(len(study.windows))) if only is None else only
 
-    def one(k: int, pool: Executor | None) -> WindowResult:
+    def one(k: int, pool: Executor | None) -> Any:
         mapper = serial if pool is None else threaded(pool)
         # Flags are counted on the trades of one fill lag, and mean nothing at the other.
         other = delayed and refusals is None
-        return run_window(study, k, mapper, scan_chunk, trade_chunk, refusals, wanted=wanted, delayed=other)
+        return then(run_window(study, k, mapper, scan_chunk, trade_chunk, refusals, wanted=wanted, delayed=other))
 
     if jobs == 1:
         for k in numbers:
@@ -130,7 +169,7 @@ def run_windows(
         return
     # Two pools, so that a window that waits for its chunks never holds the thread a chunk needs.
     with ThreadPoolExecutor(jobs) as chunks, ThreadPoolExecutor(jobs) as windows:
-        waiting: deque[Future[WindowResult]] = deque()
+        waiting: deque[Future[Any]] = deque()
         try:
             for k in numbers:
                 waiting.append(windows.submit(one, k, chunks))
@@ -204,8 +243,27 @@ def count_refused(study: Study, result: WindowResult, refusals: Refusals | None)
 )  # fmt: skip
 def scan_window(study: Study, k: int, mapper: Mapper, chunk: int = SCAN_CHUNK) -> ScanColumns:
     """Test every pair of the universe in window `k`."""
-    parts = mapper(lambda lo, hi: scan_task(study, k, lo, hi), cut(study.pair_i.size, chunk))
-    return ScanColumns(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(ScanColumns)})
+    size = study.pair_i.size
+    columns: dict[str, np.ndarray] = {"i": study.pair_i, "j": study.pair_j}
+    lock = Lock()
+
+    def task(lo: int, hi: int) -> None:
+        # straight into its place: the scan of millions of pairs is held once, not in pieces and joined
+        for name, values in _scan_arrays(scan_task(study, k, lo, hi)).items():
+            with lock:
+                if name not in columns:
+                    asked = values.shape[0] == hi - lo
+                    columns[name] = np.empty((size if asked else 0, *values.shape[1:]), dtype=values.dtype)
+            if columns[name].shape[0]:
+                columns[name][lo:hi] = values
+
+    mapper(task, cut(size, chunk))
+    return ScanColumns(**columns)
+
+
+def _scan_arrays(scan: ScanColumns) -> dict[str, np.ndarray]:
+    """The columns of a scan but the pairs themselves, which are the universe's."""
+    return {f.name: getattr(scan, f.name) for f in fields(ScanColumns) if f.name not in ("i", "j")}
 
 
 def orient_pairs(scan: ScanColumns, choice: Choice) -> Candidates:
@@ -256,19 +314,22 @@ def collect(
     """Turn a window's arrays into its rows of the tables and its cohort."""
     bars = study.windows[k].n_trade
     names = [variant.name for variant in variants(study.config.hedge)]
-    makers: dict[str, Callable[[], pd.DataFrame]] = {
-        "half_lives": lambda: table_columns.half_lives_frame(study, k, candidates, results),
-        "hedge_effectiveness": lambda: table_columns.hedge_effectiveness_frame(study, k, candidates, results),
-        "spreads": lambda: table_columns.spreads_frame(study, k, candidates, results),
-        "trades": lambda: table_columns.trades_frame(study, k, candidates, results),
-        "fills": lambda: table_columns.fills_frame(study, k, candidates, results),
+    makers: dict[str, Callable[..., ColumnTable]] = {
+        "half_lives": table_columns.half_lives_table,
+        "hedge_effectiveness": table_columns.hedge_effectiveness_table,
+        "spreads": table_columns.spreads_table,
+        "trades": table_columns.trades_table,
+        "fills": table_columns.fills_table,
     }
     made = {name for name in wanted if name != "spreads" or study.config.run.spreads != "none"}
     table = scan_table(study, k, scan, choice, keep=study.config.selection.keep)
     return WindowResult(
         k=k,
         tests_table=table if "tests" in made else None,
-        **{name: make() if name in made else empty_table(name) for name, make in makers.items()},
+        tables={
+            name: make(study, k, candidates, results) if name in made else table_columns.without_rows(_columns(name))
+            for name, make in makers.items()
+        },
         cohort=Cohort(
             k,
             candidates.y.size,
@@ -284,9 +345,8 @@ def collect(
     )
 
 
-def empty_table(name: str) -> pd.DataFrame:
-    """The table of that name without a row."""
-    return table_columns.empty(getattr(table_columns, name.upper()))
+def _columns(name: str) -> tuple[str, ...]:
+    return getattr(table_columns, name.upper())
 
 
 def _sum(results: list[TradeResult], name: str, part: str, bars: int) -> np.ndarray:

@@ -11,10 +11,10 @@ from typing import BinaryIO
 import pandas as pd
 import pyarrow.parquet as pq
 
+from pairs_bt.common.column_table import ColumnTable, decoded
 from pairs_bt.common.csv_text import to_csv
 from pairs_bt.common.files import replacing
 from pairs_bt.engine.scan_table import ScanTable
-from pairs_bt.engine.window_parts import to_arrow
 
 
 @dataclass
@@ -49,19 +49,19 @@ def write_scan(tables: Iterable[ScanTable], out: Path | None, *, top: int = 8) -
         Candidates that a window's line names, best evidence first.
     """
     summary = ScanSummary()
-    frames = _noted(tables, summary, top)
+    pieces = _noted(tables, summary, top)
     if out is None:
-        for _ in frames:
+        for _ in pieces:
             pass
     else:
         with replacing(out) as stream:
-            (_write_parquet if out.suffix == ".parquet" else _write_csv)(stream, frames)
+            (_write_parquet if out.suffix == ".parquet" else _write_csv)(stream, pieces)
     return summary
 
 
-def _noted(tables: Iterable[ScanTable], summary: ScanSummary, top: int) -> Iterator[pd.DataFrame]:
+def _noted(tables: Iterable[ScanTable], summary: ScanSummary, top: int) -> Iterator[ColumnTable]:
     for table in tables:
-        yield from table.pieces()
+        yield from table.pieces(frames=False)
         count = table.counts["selected"]
         names = [f"{table.tickers[y]}/{table.tickers[x]}" for y, x in table.best[:top]]
         more = f", and {count - len(names)} more" if count > len(names) else ""
@@ -70,18 +70,18 @@ def _noted(tables: Iterable[ScanTable], summary: ScanSummary, top: int) -> Itera
         summary.outcomes.update({reason or "selected": number for reason, number in table.outcomes.items()})
 
 
-def _write_parquet(stream: BinaryIO, frames: Iterator[pd.DataFrame]) -> None:
+def _write_parquet(stream: BinaryIO, pieces: Iterator[ColumnTable]) -> None:
     writer = None
-    for frame in frames:
-        table = to_arrow(frame)
+    for piece in pieces:
+        table = decoded(piece.arrow())
         writer = writer or pq.ParquetWriter(stream, table.schema, compression="zstd")
         writer.write_table(table)
     if writer is not None:
         writer.close()
 
 
-def _write_csv(stream: BinaryIO, frames: Iterator[pd.DataFrame]) -> None:
-    for number, frame in enumerate(frames):
-        text = to_csv(frame)
+def _write_csv(stream: BinaryIO, pieces: Iterator[ColumnTable]) -> None:
+    for number, piece in enumerate(pieces):
+        text = to_csv(piece.frame())
         # One head, above the first piece.
         stream.write((text if number == 0 else text.partition("\n")[2]).encode())

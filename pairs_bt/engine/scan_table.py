@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pairs_bt.backtest.selection import Choice, ScanColumns
 from pairs_bt.backtest.study import Study
-from pairs_bt.backtest.table_columns import TESTS, frame, texts
+from pairs_bt.backtest.table_columns import TESTS
+from pairs_bt.common.column_table import Coded, ColumnTable, select
 from pairs_bt.models.scan.pair_distance import MEASURES
 from pairs_bt.models.scan.partial_cointegration import COLUMNS as PARTIAL
 
@@ -71,34 +73,38 @@ class ScanTable:
     def __len__(self) -> int:
         return self.i.size
 
-    def pieces(self, rows: int = ROWS) -> Iterator[pd.DataFrame]:
-        """The table's rows in order, at most so many at a time; one empty frame for no pair."""
+    def pieces(self, rows: int = ROWS, *, frames: bool = True) -> Iterator[Any]:
+        """The table's rows in order, at most so many at a time; one empty piece for no pair.
+
+        Pieces are frames, or without `frames` a :class:`pairs_bt.common.column_table.ColumnTable` each.
+        """
         for lo in range(0, max(len(self), 1), rows):
-            yield self._frame(slice(lo, lo + rows))
+            piece = self._columns(slice(lo, lo + rows))
+            yield piece.frame() if frames else piece
 
     def frame(self) -> pd.DataFrame:
         """The whole table."""
-        return self._frame(slice(None))
+        return self._columns(slice(None)).frame()
 
-    def _frame(self, at: slice) -> pd.DataFrame:
-        ticker, i, j, first = texts(self.tickers), self.i[at], self.j[at], self.first[at]
+    def _columns(self, at: slice) -> ColumnTable:
+        tickers, i, j, first = self.tickers, self.i[at], self.j[at], self.first[at]
         columns = {
-            "test_end": np.full(i.size, self.test_end.astype("datetime64[us]")),
-            "s1": ticker.take(i),
-            "s2": ticker.take(j),
+            "test_end": np.broadcast_to(self.test_end.astype("datetime64[us]"), i.size),
+            "s1": Coded(i, tickers),
+            "s2": Coded(j, tickers),
             **{name: values[at] for name, values in self.floats.items()},
             "var_order": self.var_order[at],
-            "y": ticker.take(np.where(first, i, j)),
-            "x": ticker.take(np.where(first, j, i)),
+            "y": Coded(np.where(first, i, j), tickers),
+            "x": Coded(np.where(first, j, i), tickers),
             "selected": self.selected[at],
-            "reason": texts(self.reasons).take(self.reason[at]),
+            "reason": Coded(self.reason[at], self.reasons),
         }
         names = list(TESTS)
         for more, values in ((PARTIAL, self.partial), (MEASURES, self.measures)):
             if values.shape[0]:
                 columns |= dict(zip(more, values[at].T, strict=True))
                 names += more
-        return frame(columns, names)
+        return select(columns, names)
 
 
 def scan_table(study: Study, k: int, scan: ScanColumns, choice: Choice, *, keep: str = "all") -> ScanTable:

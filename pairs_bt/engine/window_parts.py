@@ -1,20 +1,19 @@
 """What finished windows leave in the folder of an unfinished run.
 
-A part is the checkpoint of one window (:mod:`pairs_bt.common.checkpoints`): a zip (stored, no compression of its own)
-of Arrow tables, the cohort's arrays and an index. It is written after the window's spreads, whose checksum it holds: a
-window is done when its part verifies and its spreads do.
+A part is the checkpoint of one window (:mod:`pairs_bt.common.checkpoints`), in blocks: an Arrow stream a table (that of
+tests in several), and the cohort's arrays. It is written after the window's spreads, whose checksum it holds: a window
+is done when its part verifies and its spreads do. Only the part is synced at once; a power cut before the run's end may
+cost the spreads, which their checksum tells.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import fields
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,13 +21,43 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairs_bt.backtest.portfolio.returns import Cohort
-from pairs_bt.common.checkpoints import Checkpoints, DamagedCheckpoint
-from pairs_bt.common.files import sha256_of, write_bytes
+from pairs_bt.common.checkpoints import BlockReader, Checkpoints, DamagedCheckpoint
+from pairs_bt.common.column_table import ColumnTable, decoded
+from pairs_bt.common.files import Sync, sha256_of, write_bytes
 from pairs_bt.engine.pipeline import WindowResult
 
 PARTS = "parts"
 SPREADS = "spreads"
 TABLES = ("tests", "half_lives", "hedge_effectiveness", "trades", "fills")
+
+
+@dataclass(frozen=True)
+class PackedWindow:
+    """A window as its files will have it: the bytes of its tables in place of its arrays.
+
+    Attributes
+    ----------
+    k : int
+        Number of the window.
+    tables : dict
+        The Arrow streams of each table. Those of tests are made as they are asked for, once: of all pairs they are
+        many, and what they are made of is compact.
+    spreads : pyarrow.Buffer or None
+        The window's partition; None for no rows.
+    cohort : Cohort
+    """
+
+    k: int
+    tables: dict[str, Iterable[pa.Buffer]]
+    spreads: pa.Buffer | None
+    cohort: Cohort
+
+
+def pack(result: WindowResult) -> PackedWindow:
+    """Turn a window's tables into what is kept of them."""
+    tables: dict[str, Iterable[pa.Buffer]] = {name: [*map(_stream, result.pieces(name))] for name in TABLES[1:]}
+    tests = map(_stream, result.pieces("tests"))
+    return PackedWindow(result.k, {"tests": tests} | tables, _partition(result.tables["spreads"]), result.cohort)
 
 
 class Parts:
@@ -49,63 +78,65 @@ class Parts:
         self.labels = labels
         self.store = Checkpoints(folder / PARTS, run_key)
 
-    def write(self, result: WindowResult) -> None:
+    def write(self, result: WindowResult | PackedWindow) -> None:
         """Keep a finished window: its spreads first, then the part that vouches for them."""
-        k = result.k
-        index = {"spreads": self.write_spreads(k, result.spreads), "cohort": _plain(result.cohort)}
-        with self.store.writing(self.labels[k]) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-            for name in TABLES:
-                with archive.open(f"{name}.arrow", "w", force_zip64=True) as entry:
-                    _write_ipc(entry, result.pieces(name))
-            for name, array in _arrays(result.cohort).items():
-                archive.writestr(f"{name}.npy", _to_npy(array))
-            archive.writestr("index.json", json.dumps(index))
+        packed = pack(result) if isinstance(result, WindowResult) else result
+        k, cohort = packed.k, packed.cohort
+        spreads = self._write_spreads(k, packed.spreads, "later")
+        with self.store.writing_blocks(self.labels[k]) as blocks:
+            tables = {name: [blocks.add(stream) for stream in packed.tables[name]] for name in TABLES}
+            arrays = {name: blocks.add(_to_npy(array)) for name, array in _arrays(cohort).items()}
+            blocks.about = {"spreads": spreads, "cohort": _plain(cohort), "tables": tables, "arrays": arrays}
 
-    def write_spreads(self, k: int, frame: pd.DataFrame) -> str | None:
+    def rewrite_spreads(self, result: WindowResult) -> None:
+        """Write a window's partition of the spreads again, where a finished run has lost it."""
+        self._write_spreads(result.k, _partition(result.tables["spreads"]), "now")
+
+    def _write_spreads(self, k: int, packed: pa.Buffer | None, sync: Sync) -> str | None:
         """Write a window's partition of the spreads and return its sha256; None for no rows."""
-        if frame.empty:
-            return None
-        packed = pa.BufferOutputStream()
-        table = to_arrow(frame.drop(columns="test_end"))
-        pq.write_table(table, packed, **parquet_options(table.schema))
-        return write_bytes(self.folder / spreads_path(self.labels[k]), packed.getvalue())
+        return None if packed is None else write_bytes(self.folder / spreads_path(self.labels[k]), packed, sync=sync)
 
     def verified(self, k: int) -> bool:
         """Whether window `k` is done: its part is whole and of this run, and its spreads are what it says."""
         try:
-            with self._open(k) as (_, index):
-                digest = index["spreads"]
+            with self._open(k) as blocks:
+                blocks.verify()
+                digest = blocks.about["spreads"]
             return digest is None or sha256_of(self.folder / spreads_path(self.labels[k])) == digest
         except (DamagedCheckpoint, OSError):
             return False
 
-    @contextmanager
-    def _open(self, k: int) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
-        """The archive of window `k`, which verifies, and its index."""
-        with self.store.reading(self.labels[k]) as stream, zipfile.ZipFile(stream) as archive:
-            yield archive, json.loads(archive.read("index.json"))
+    def spreads_sha256(self) -> dict[str, str]:
+        """The checksum of every window's partition of the spreads, by its path: of what was written, not of a file."""
+        found = {}
+        for k, label in enumerate(self.labels):
+            with self._open(k) as blocks:
+                if (digest := blocks.about["spreads"]) is not None:
+                    found[spreads_path(label)] = digest
+        return found
+
+    def _open(self, k: int) -> AbstractContextManager[BlockReader]:
+        return self.store.reading_blocks(self.labels[k])
 
     def frames(self, name: str) -> Iterator[pa.Table]:
         """One table of every window, in order and in the pieces it was written in; no rows give none."""
         for k in range(len(self.labels)):
-            with (
-                self._open(k) as (archive, _),
-                archive.open(f"{name}.arrow") as entry,
-                pa.ipc.open_stream(entry) as reader,
-            ):
-                for batch in reader:
-                    if batch.num_rows:
-                        yield pa.Table.from_batches([batch])
+            with self._open(k) as blocks:
+                for number in blocks.about["tables"][name]:
+                    with pa.ipc.open_stream(pa.py_buffer(blocks.read(number))) as reader:
+                        table = reader.read_all()
+                    if table.num_rows:
+                        yield decoded(table)
 
     def cohorts(self) -> list[Cohort]:
         """Daily dollars of every window, in order."""
         return [self._cohort(k) for k in range(len(self.labels))]
 
     def _cohort(self, k: int) -> Cohort:
-        with self._open(k) as (archive, index):
-            plain = dict(index["cohort"])
+        with self._open(k) as blocks:
+            plain, places = dict(blocks.about["cohort"]), blocks.about["arrays"]
             for field, names in plain.pop("arrays").items():
-                arrays = _from_npy(archive.read(f"{field}.npy")) if names else ()
+                arrays = _from_npy(blocks.read(places[field])) if names else ()
                 plain[field] = dict(zip(names, arrays, strict=True))
         return Cohort(**plain)
 
@@ -128,15 +159,21 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     return {"compression": "zstd", "use_dictionary": others, "write_statistics": others}
 
 
-def _write_ipc(stream: IO[bytes], frames: Iterator[pd.DataFrame]) -> None:
-    """Write frames as one Arrow stream, a record batch each."""
-    writer = None
-    for frame in frames:
-        table = to_arrow(frame).combine_chunks()
-        writer = writer or pa.ipc.new_stream(stream, table.schema)
+def _partition(table: ColumnTable) -> pa.Buffer | None:
+    """A window's spreads as a Parquet file, without the column that its path says; None for no rows."""
+    if not len(table):
+        return None
+    packed, made = pa.BufferOutputStream(), table.without("test_end").arrow()
+    pq.write_table(made, packed, **parquet_options(made.schema))
+    return packed.getvalue()
+
+
+def _stream(piece: ColumnTable) -> pa.Buffer:
+    """A table as one Arrow stream."""
+    packed, table = pa.BufferOutputStream(), piece.arrow()
+    with pa.ipc.new_stream(packed, table.schema) as writer:
         writer.write_table(table)
-    assert writer is not None
-    writer.close()
+    return packed.getvalue()
 
 
 def _to_npy(array: np.ndarray) -> bytes:

@@ -7,8 +7,8 @@ from what was kept, so that a run that was killed and taken up gives the bytes o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,12 @@ from threading import Thread
 from typing import Any, Generic
 
 import pandas as pd
+import pyarrow as pa
 
 from pairs_bt.backtest.portfolio.limits import Refusals
-from pairs_bt.backtest.portfolio.returns import compound
+from pairs_bt.backtest.portfolio.returns import Cohort, compound
 from pairs_bt.backtest.study import Study
+from pairs_bt.backtest.window_tasks import give_back_freed_arrays
 from pairs_bt.common.checkpoints import DamagedCheckpoint
 from pairs_bt.common.files import reason, replacing
 from pairs_bt.common.lock import folder_lock
@@ -27,7 +29,7 @@ from pairs_bt.config.schema import Config
 from pairs_bt.engine.identity import identify
 from pairs_bt.engine.local import Engine, Kept, find_refusals
 from pairs_bt.engine.pipeline import Progress, WindowResult
-from pairs_bt.engine.window_parts import PARTS, SPREADS, Parts, spreads_path, to_arrow
+from pairs_bt.engine.window_parts import PARTS, SPREADS, PackedWindow, Parts, spreads_path, to_arrow
 from pairs_bt.engine.window_parts import TABLES as _FROM_PARTS
 from pairs_bt.errors import ConfigError, PairsError, PartialError
 from pairs_bt.runs import run_folder
@@ -118,6 +120,14 @@ def _disk_error(folder: Path, error: OSError) -> PartialError:
     )
 
 
+@contextmanager
+def _no_part_damaged() -> Iterator[None]:
+    try:
+        yield
+    except DamagedCheckpoint as error:
+        raise PartialError(f"{error}: give the same command again, and that window is made again.") from None
+
+
 class _Session(Generic[Made]):
     """One call's work on one folder."""
 
@@ -130,6 +140,7 @@ class _Session(Generic[Made]):
         self.timing: dict[str, float] = {"prepare_s": time.perf_counter() - started}
         self.labels = [window.label for window in study.windows]
         self.refusals: Refusals | None = None
+        self.cohorts: list[Cohort] = []
         self.parts = Parts(folder, run_folder.run_key(identity), self.labels)
 
     def run(self, *, fresh: bool) -> Made:
@@ -155,6 +166,7 @@ class _Session(Generic[Made]):
         chance.start()
         self._windows(missing, kept)
         chance.join()
+        give_back_freed_arrays()
         self.timing |= {"windows_s": time.perf_counter() - self.started, "windows_made": len(missing)}
         return self._assemble()
 
@@ -187,7 +199,7 @@ class _Session(Generic[Made]):
         if self.refusals is None:
             self.refusals = find_refusals(self.work.engine, self.study)
 
-    def _keep(self, result: WindowResult | Kept) -> None:
+    def _keep(self, result: WindowResult | PackedWindow | Kept) -> None:
         if isinstance(result, Kept):
             # Read back here, on the client: a folder of the same name on the worker's own disk is no shared one.
             if not self.parts.verified(result.k):
@@ -216,11 +228,13 @@ class _Session(Generic[Made]):
 
     def _assemble(self) -> Made:
         """Put the tables together from the parts, and close the run with its manifest."""
+        with _no_part_damaged():
+            spreads, self.cohorts = self.parts.spreads_sha256(), self.parts.cohorts()
         for name in _FROM_PARTS:
             run_folder.write_table(self.folder, name, self._frames(name))
         made = self._made_run()
         run_folder.write_table(self.folder, "returns", [to_arrow(pd.DataFrame(made.returns))])
-        with replacing(self.folder / run_folder.SUMMARY) as stream:
+        with replacing(self.folder / run_folder.SUMMARY, sync="later") as stream:
             stream.write(made.summary.to_csv(index=False, lineterminator="\n").encode())
         if self.work.report:
             self.work.write_report(made, self.folder / run_folder.REPORT)
@@ -229,19 +243,16 @@ class _Session(Generic[Made]):
             "status": "complete", "chance": made.chance, "notes": made.notes, "windows": len(self.labels),
             "counts": made.counts, "bars_per_year": made.bars_per_year,
         }  # fmt: skip
-        run_folder.finish(self.folder, manifest, self.labels, self.timing)
+        run_folder.finish(self.folder, manifest, self.labels, self.timing, spreads)
         return made
 
-    def _frames(self, name: str) -> Any:
-        try:
-            if name not in ("trades", "fills") or not self.study.config.portfolio.compounding:
-                yield from self.parts.frames(name)
-                return
-            cohorts = self.parts.cohorts()
+    def _frames(self, name: str) -> Iterator[pa.Table]:
+        with _no_part_damaged():
             for table in self.parts.frames(name):
-                yield to_arrow(compound(table.to_pandas(), name, self.study, cohorts))
-        except DamagedCheckpoint as error:
-            raise PartialError(f"{error}: give the same command again, and that window is made again.") from None
+                if name in ("trades", "fills") and self.study.config.portfolio.compounding:
+                    yield to_arrow(compound(table.to_pandas(), name, self.study, self.cohorts))
+                else:
+                    yield table
 
     def _made_run(self) -> Made:
         folder = self.folder
@@ -250,7 +261,7 @@ class _Session(Generic[Made]):
         return assemble(
             self.work.kind,
             self.study,
-            self.parts.cohorts(),
+            self.cohorts,
             tables,
             folder=folder,
             spreads=partial(run_folder.read_spreads, folder) if kept else None,
@@ -281,7 +292,7 @@ class _Session(Generic[Made]):
         elif lost := [partitions[name] for name in broken if name in partitions]:
             self._find_refusals()
             for result in self._results(lost):
-                self.parts.write_spreads(result.k, result.spreads)
+                self.parts.rewrite_spreads(result)
         if run_folder.REPORT in broken:
             self.work.write_report(read_run(self.work.kind, self.folder), self.folder / run_folder.REPORT)
             run_folder.record_file(self.folder, run_folder.REPORT)

@@ -165,22 +165,28 @@ class RunData:
         return held_summary(self.half_lives)
 
     @cached_property
+    def _hedge_losses(self) -> pd.DataFrame:
+        from pairs_bt.stats.hedge_effectiveness import log_losses
+
+        return log_losses(self.hedge_effectiveness)
+
+    @cached_property
     def hedge_differences(self) -> pd.DataFrame:
         """Which ratio hedges the next bar better (`pairs_bt.stats.hedge_effectiveness`), on first use."""
         from pairs_bt.backtest.study import cohort_slots
-        from pairs_bt.stats.hedge_effectiveness import effectiveness_differences
+        from pairs_bt.stats.hedge_effectiveness import loss_differences
 
-        return effectiveness_differences(self.hedge_effectiveness, lags=cohort_slots(self.config.windows) - 1)
+        return loss_differences(self._hedge_losses, lags=cohort_slots(self.config.windows) - 1)
 
     @cached_property
     def hedge_set(self) -> pd.DataFrame:
         """Ratios that are not shown to hedge the next bar worse than the best, on first use."""
         from pairs_bt.backtest.study import cohort_slots
-        from pairs_bt.stats.hedge_effectiveness import hedge_confidence_set
+        from pairs_bt.stats.hedge_effectiveness import loss_confidence_set
 
         options = self.config.comparison
-        return hedge_confidence_set(
-            self.hedge_effectiveness, block=cohort_slots(self.config.windows), draws=options.draws, seed=options.seed
+        return loss_confidence_set(
+            self._hedge_losses, block=cohort_slots(self.config.windows), draws=options.draws, seed=options.seed
         )
 
     @property

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,15 @@ import pyarrow.parquet as pq
 
 from pairs_bt.backtest import table_columns
 from pairs_bt.common.checkpoints import Checkpoints, is_blank
-from pairs_bt.common.files import json_text, reason, remove_temporaries, replacing, sha256_of, write_text
+from pairs_bt.common.files import (
+    json_text,
+    reason,
+    remove_temporaries,
+    replacing,
+    sha256_of,
+    sync_files,
+    write_text,
+)
 from pairs_bt.config.schema import Config
 from pairs_bt.config.writer import fingerprint, to_json, to_toml
 from pairs_bt.engine.identity import FORMAT, config_differences, differences
@@ -152,23 +161,31 @@ def clear(folder: Path, keep: str = "") -> None:
 
 def write_table(folder: Path, name: str, parts: Iterable[pa.Table]) -> None:
     """Write one table from its parts, one row group each, holding one of them at a time."""
-    writer = None
-    with replacing(folder / f"{name}.parquet") as stream:
+    with replacing(folder / f"{name}.parquet", sync="later") as stream, ExitStack() as closing:
+
+        def writer_of(schema: pa.Schema) -> pq.ParquetWriter:
+            return closing.enter_context(pq.ParquetWriter(stream, schema, **parquet_options(schema)))
+
+        writer = None
         for part in parts:
-            if writer is None:
-                writer = pq.ParquetWriter(stream, part.schema, **parquet_options(part.schema))
+            writer = writer or writer_of(part.schema)
             writer.write_table(part)
         if writer is None:
             empty = to_arrow(table_columns.empty(getattr(table_columns, name.upper())))
-            writer = pq.ParquetWriter(stream, empty.schema, **parquet_options(empty.schema))
-            writer.write_table(empty)
-        writer.close()
+            writer_of(empty.schema).write_table(empty)
 
 
-def finish(folder: Path, manifest: dict[str, Any], labels: list[str], timing: dict[str, Any]) -> None:
-    """Write the clock, then the manifest: from here on the run is whole. The parts go last."""
+def finish(
+    folder: Path, manifest: dict[str, Any], labels: list[str], timing: dict[str, Any], spreads: dict[str, str]
+) -> None:
+    """Bring every file to the disk, then write the manifest: from here on the run is whole. The parts go last.
+
+    `spreads` are the checksums of their partitions as they were written, by path.
+    """
     write_text(folder / TIMING, json_text(timing))
-    write_text(folder / MANIFEST, _signed(manifest | {"files": checksums(folder, labels)}))
+    files = checksums(folder, labels, spreads)
+    sync_files(folder, files)
+    write_text(folder / MANIFEST, _signed(manifest | {"files": files}))
     drop_parts(folder)
 
 
@@ -177,10 +194,10 @@ def drop_parts(folder: Path) -> None:
     shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 
-def checksums(folder: Path, labels: list[str]) -> dict[str, str]:
-    """sha256 of every file of a run but the manifest and the clock, by relative path."""
+def checksums(folder: Path, labels: list[str], known: dict[str, str]) -> dict[str, str]:
+    """sha256 of every file of a run but the manifest and the clock, by relative path; `known` ones are not read."""
     names = [*CONFIGS, PRICES, REPORT, EXPLORER, SUMMARY, *_TABLE_FILES, *map(spreads_path, labels)]
-    return {name: sha256_of(folder / name) for name in sorted(names) if (folder / name).is_file()}
+    return {n: known.get(n) or sha256_of(folder / n) for n in sorted(names) if (folder / n).is_file()}
 
 
 def damaged(folder: Path, manifest: dict[str, Any]) -> list[str]:

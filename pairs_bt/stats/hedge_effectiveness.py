@@ -30,12 +30,15 @@ __all__ = [
     "effectiveness_differences",
     "hedge_confidence_set",
     "log_losses",
+    "loss_confidence_set",
+    "loss_differences",
     "window_losses",
 ]
 
 #: The name of the position without a hedge among the rules.
 NO_HEDGE = "no hedge"
 MIN_WINDOWS = 8
+KEYS = ("test_end", "y", "x")
 
 
 def log_losses(table: pd.DataFrame, horizon: int = 1) -> pd.DataFrame:
@@ -44,16 +47,42 @@ def log_losses(table: pd.DataFrame, horizon: int = 1) -> pd.DataFrame:
     Only pair-windows for which every rule has a number are kept, so that all are judged on the same ones. A variant
     that has the ratios of one before it (the same rule, its shares re-hedged) is left out. Index test_end, y, x.
     """
-    here = table[table["horizon"] == horizon]
-    names = list(dict.fromkeys(here["variant"]))
+    rows = np.flatnonzero(table["horizon"].to_numpy() == horizon)
+    which, names = pd.factorize(table["variant"].take(rows))
+    pair, pairs = _pair_windows([table[name].take(rows) for name in KEYS])
     with np.errstate(divide="ignore", invalid="ignore"):
-        here = here.assign(loss=np.log(here["var_hedged"]), plain=np.log(here["var_unhedged"]))
-    keys = ["test_end", "y", "x"]
-    wide = here.pivot(index=keys, columns="variant", values="loss")[names]
-    wide = wide.loc[:, ~wide.T.duplicated().to_numpy()]
-    wide[NO_HEDGE] = here.groupby(keys)["plain"].first()
-    wide.columns.name = "variant"
-    return wide[np.isfinite(wide.to_numpy(dtype=np.float64)).all(axis=1)]
+        loss, plain = (np.log(table[name].to_numpy(dtype=np.float64)[rows]) for name in ("var_hedged", "var_unhedged"))
+    wide = np.full((len(names) + 1, len(pairs)), np.nan)
+    if np.bincount(pair * len(names) + which, minlength=1).max() > 1:
+        raise ValueError("the table has two rows of one window, pair, variant and horizon")
+    wide[which, pair] = loss
+    # the same number in the row of every rule: the first that is one
+    known = np.flatnonzero(~np.isnan(plain))[::-1]
+    wide[-1, pair[known]] = plain[known]
+    kept = _distinct(wide[:-1])
+    wide = wide[[*kept, -1]]
+    made = pd.DataFrame(wide.T, index=pairs, columns=pd.Index([*(names[k] for k in kept), NO_HEDGE], name="variant"))
+    return made[np.isfinite(wide).all(axis=0)]
+
+
+def _pair_windows(keys: list[pd.Series]) -> tuple[np.ndarray, pd.MultiIndex]:
+    """For each row the number of its pair-window, and the pair-windows in order."""
+    codes, values = zip(*(pd.factorize(key, sort=True) for key in keys), strict=True)
+    sizes = [max(len(own), 1) for own in values]
+    found, number = np.unique(np.ravel_multi_index(codes, sizes), return_inverse=True)
+    order = np.unravel_index(found, sizes)
+    return number, pd.MultiIndex.from_arrays(
+        [pd.Index(own).take(code) for own, code in zip(values, order, strict=True)], names=KEYS
+    )
+
+
+def _distinct(rows: np.ndarray) -> list[int]:
+    """Numbers of the rows that no row before them equals, NaN for NaN."""
+    kept: list[int] = []
+    for k, row in enumerate(rows):
+        if not any(np.array_equal(row, rows[other], equal_nan=True) for other in kept):
+            kept.append(k)
+    return kept
 
 
 def window_losses(losses: pd.DataFrame) -> pd.DataFrame:
@@ -114,7 +143,11 @@ def effectiveness_differences(table: pd.DataFrame, *, horizon: int = 1, lags: in
         second: below 0 the first hedges better), median (over pair-windows), statistic, pvalue, pvalue_holm (over the
         rows that have a p-value).
     """
-    losses = log_losses(table, horizon)
+    return loss_differences(log_losses(table, horizon), lags=lags)
+
+
+def loss_differences(losses: pd.DataFrame, *, lags: int) -> pd.DataFrame:
+    """`effectiveness_differences` of losses that are at hand (`log_losses`)."""
     by_window = window_losses(losses)
     rows = []
     for first, second in combinations(losses.columns, 2):
@@ -150,6 +183,11 @@ def hedge_confidence_set(
         pvalue, included, reason of the model confidence set (Hansen, Lunde and Nason 2011) and better: the consistent
         p-value of "no other rule is better" (Hansen 2005). The loss is that of `log_losses`, its mean over a window.
     """
-    gains = -window_losses(log_losses(table, horizon))
+    return loss_confidence_set(log_losses(table, horizon), block=block, draws=draws, seed=seed)
+
+
+def loss_confidence_set(losses: pd.DataFrame, *, block: int, draws: int, seed: int) -> pd.DataFrame:
+    """`hedge_confidence_set` of losses that are at hand (`log_losses`)."""
+    gains = -window_losses(losses)
     made = model_confidence_set(gains, draws=draws, block=block, seed=seed)
     return made.assign(better=superior_predictive_ability(gains, draws=draws, block=block, seed=seed)["consistent"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import pairs_bt
 from pairs_bt.backtest import table_columns
 from pairs_bt.backtest.hedge_rules import HEDGE_RULES, FilterPath, PairPrices
+from pairs_bt.backtest.study import cohort_slots
 from pairs_bt.config.schema import Config
 from pairs_bt.errors import DataError
 from pairs_bt.kernels.hedge_effectiveness import measure_hedges
@@ -22,6 +24,7 @@ from pairs_bt.stats.hedge_effectiveness import (
     hedge_confidence_set,
     log_losses,
 )
+from tests.twins import effectiveness as slow
 from tests.twins.effectiveness import describe
 
 
@@ -293,6 +296,66 @@ def test_the_confidence_set_holds_the_best_and_not_what_is_worse() -> None:
     assert found.loc["b", "better"] < 0.01
     equal = hedge_confidence_set(made_table(0.0))
     assert equal["included"].to_dict() == {"a": True, "b": True, NO_HEDGE: False}
+
+
+def ragged_table(seed: int) -> pd.DataFrame:
+    """Rows out of order, pairs that some rules lack, variances of NaN, 0 and inf, a rule that repeats another."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for end in pd.date_range("2001-01-31", periods=6, freq="QE"):
+        for y, x in (("B", "A"), ("A", "C"), ("\u00c4", "A"), ("a", "Z"), ("A", "B")):
+            for horizon in (1, 5):
+                plain = rng.choice([2.0, 0.0, math.nan, math.inf], p=[0.85, 0.05, 0.05, 0.05])
+                for name in ("slow", "again", "fast"):
+                    value = rng.choice([rng.gamma(2.0), 0.0, math.nan, math.inf], p=[0.85, 0.05, 0.05, 0.05])
+                    if name == "again":
+                        rows.append((*rows[-1][:3], "again", *rows[-1][4:]))
+                    elif name == "slow" or rng.random() < 0.9:
+                        rows.append((end, y, x, name, horizon, value, plain))
+    rng.shuffle(rows)
+    names = ["test_end", "y", "x", "variant", "horizon", "var_hedged", "var_unhedged"]
+    return pd.DataFrame(rows, columns=names)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_losses_are_those_of_every_cell_looked_up(seed: int) -> None:
+    table = ragged_table(seed)
+    for horizon in (1, 5):
+        found, wanted = log_losses(table, horizon), slow.log_losses(table, horizon)
+        assert 0 < len(found) < 30
+        # names in the order of the rows: of two that are equal the first is kept
+        assert len(found.columns) == 3
+        pd.testing.assert_frame_equal(found, wanted, check_index_type=False, check_column_type=False, rtol=1e-15)
+        assert found.index.names == ["test_end", "y", "x"]
+
+
+def test_losses_of_a_run_are_those_of_every_cell_looked_up(run) -> None:
+    table = run.hedge_effectiveness
+    wanted = slow.log_losses(table, 1)
+    assert list(wanted.columns[[0, -1]]) == ["dynamic", NO_HEDGE]
+    pd.testing.assert_frame_equal(log_losses(table), wanted, check_index_type=False, check_column_type=False)
+    names = [table["y"].astype("category"), table["x"].astype("category"), table["variant"].astype("category")]
+    packed = log_losses(table.assign(**{name.name: name for name in names}))
+    np.testing.assert_array_equal(packed.to_numpy(), log_losses(table).to_numpy())
+    assert packed.index.tolist() == log_losses(table).index.tolist()
+
+
+def test_a_pair_that_is_measured_twice_is_refused() -> None:
+    table = made_table(0.0, windows=3)
+    with pytest.raises(ValueError, match="two rows of one window, pair, variant and horizon"):
+        log_losses(pd.concat([table, table.iloc[:1]]))
+
+
+def test_a_run_asks_for_its_losses_once(run, monkeypatch) -> None:
+    made = []
+    again = effectiveness_differences(run.hedge_effectiveness, lags=cohort_slots(run.config.windows) - 1)
+    monkeypatch.setattr(
+        "pairs_bt.stats.hedge_effectiveness.log_losses", lambda table: made.append(1) or log_losses(table)
+    )
+    fresh = dataclasses.replace(run)
+    pd.testing.assert_frame_equal(fresh.hedge_differences, again)
+    assert fresh.hedge_set.index.tolist() == [*log_losses(run.hedge_effectiveness).columns]
+    assert made == [1]
 
 
 def test_a_rule_that_is_hedged_again_is_one_rule(run) -> None:

@@ -91,21 +91,16 @@ def test_a_pickle_is_never_opened(tmp_path, monkeypatch):
 
 
 def test_a_part_with_a_pickle_in_it_is_never_opened(tmp_path, monkeypatch):
-    import zipfile
-
     from pairs_bt.engine.window_parts import Parts
 
     monkeypatch.chdir(tmp_path)
     array = io.BytesIO()
     np.save(array, np.array([Bomb()], dtype=object), allow_pickle=True)
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        archive.writestr(
-            "index.json", '{"cohort": {"k": 0, "selected": 1, "arrays": {"daily": ["dynamic"], "delayed": []}}}'
-        )
-        archive.writestr("daily.npy", array.getvalue())
     parts = Parts(tmp_path, "a run", ["2020"])
-    parts.store.write("2020", body.getvalue())
+    with parts.store.writing_blocks("2020") as blocks:
+        place = blocks.add(array.getvalue())
+        cohort = {"k": 0, "selected": 1, "arrays": {"daily": ["dynamic"], "delayed": []}}
+        blocks.about = {"cohort": cohort, "arrays": {"daily": place}}
     with pytest.raises(ValueError, match="allow_pickle"):
         parts.cohorts()
     assert not (tmp_path / "exploded").exists()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +85,86 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(config, whole, tmp_
     said = go_on(config, folder, jobs=1, trade_chunk=64, scan_chunk=11)
     assert made == list(range(after, 8))
     assert said == [f"going on in {folder}: {after} of 8 windows are kept"]
+    assert fingerprint(folder) == fingerprint(whole)
+
+
+def test_a_window_is_synced_once_and_every_file_before_the_manifest(config, tmp_path, monkeypatch):
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("the system does not tell a handle's path")
+    folder, order = tmp_path / "run", []
+    fsync, replace = os.fsync, os.replace
+
+    def spy_fsync(handle: int) -> None:
+        order.append(("sync", Path(os.readlink(f"/proc/self/fd/{handle}")).relative_to(folder).as_posix()))
+        fsync(handle)
+
+    def spy_replace(source: Path, target: Path) -> None:
+        order.append(("rename", Path(target).relative_to(folder).as_posix()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(os, "replace", spy_replace)
+    go_on(config, folder)
+    ends = [place for place, (what, name) in enumerate(order) if what == "rename" and name.endswith(".part")]
+    assert len(ends) == 8
+    for first, last in itertools.pairwise(ends):
+        between = order[first + 1 : last + 1]
+        assert [what for what, _ in between] == ["rename", "sync", "rename"]
+        assert between[0][1].startswith("spreads/test_end=")
+        assert between[1][1].startswith("parts/.")
+    last = order.index(("rename", run_folder.MANIFEST))
+    files = json.loads((folder / run_folder.MANIFEST).read_text())["files"]
+    for name in files:
+        synced = order.index(("sync", name)) if ("sync", name) in order else -1
+        renamed = max(place for place, step in enumerate(order) if step == ("rename", name))
+        assert renamed < synced < last, name
+        assert synced < max(place for place, step in enumerate(order) if step == ("sync", _folder(name))) < len(order)
+    assert ("sync", "spreads") in order[:last]
+    # the folders' names, the manifest's own bytes, then its name
+    assert order[last + 1] == ("sync", ".")
+    assert ("sync", ".") in order[:last]
+
+
+def _folder(name: str) -> str:
+    return Path(name).parent.as_posix()
+
+
+def test_after_a_power_cut_that_took_spreads_their_windows_are_made_again(config, whole, tmp_path, made, monkeypatch):
+    """Spreads are not synced at once: a cut may leave none of their bytes under their name, zeros, or no name."""
+    folder = tmp_path / "run"
+    interrupt(config, folder, 6, monkeypatch)
+    paths = sorted((folder / "spreads").glob("*/part-0.parquet"))
+    paths[1].write_bytes(b"")
+    paths[3].write_bytes(bytes(paths[3].stat().st_size))
+    paths[4].unlink()
+    (folder / "parts" / "2008-03-31.part").unlink()
+    made.clear()
+    go_on(config, folder)
+    assert made == [1, 3, 4, 5, 6, 7]
+    assert fingerprint(folder) == fingerprint(whole)
+
+
+@pytest.mark.parametrize("name", ["trades", "cohort"])
+def test_a_part_that_changes_while_tables_are_made_of_it_is_not_read(config, whole, tmp_path, name, monkeypatch):
+    """A byte that flips after its part was looked at: the block it is in is compared when it is read."""
+    folder = tmp_path / "run"
+    write = run_folder.write_table
+
+    def flips(where: Path, table: str, parts: object) -> None:
+        write(where, table, parts)  # type: ignore[arg-type]
+        if table == "tests":
+            for path in (folder / "parts").glob("*.part"):
+                flip(path, 0.5)
+
+    with monkeypatch.context() as patch:
+        if name == "trades":
+            patch.setattr(run_folder, "write_table", flips)
+        else:
+            patch.setattr(Parts, "spreads_sha256", lambda self: flip(self.store.path(self.labels[2]), 0.001) or {})
+        with pytest.raises(PartialError, match=r"is cut or changed.*give the same command again"):
+            go_on(config, folder)
+    assert not (folder / run_folder.MANIFEST).exists()
+    go_on(config, folder)
     assert fingerprint(folder) == fingerprint(whole)
 
 
