@@ -16,6 +16,7 @@ _ATTRIBUTE = re.compile(r'(style|fill|stroke)="([^"]*)"')
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _PATH = re.compile(r' d="([^"]*)"', re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.\d+")
+_WHOLE = re.compile(r"\.0(?![0-9])")
 _FONT = re.compile(r"font: (?:[a-z]+ )*?([0-9.]+)px [^;\"]*")
 _ID = re.compile(r'(id="|url\(#|href="#)([^")]*)')
 _HEAD = re.compile(r"^.*?<svg[^>]*?>", re.DOTALL)
@@ -71,9 +72,10 @@ def _body(figure: Figure, **options: Any) -> str:
 
 
 def _shorter(match: re.Match[str]) -> str:
-    # A tenth of a pixel is below what any screen shows.
-    text = _NUMBER.sub(lambda m: f"{float(m[0]):.1f}".removesuffix(".0"), match[1])
-    return f' d="{" ".join(text.split())}"'
+    # A tenth of a pixel is below what any screen shows. All numbers of a path are formatted at once.
+    text = " ".join(match[1].split())
+    short = _NUMBER.sub("%.1f", text) % tuple(map(float, _NUMBER.findall(text)))
+    return f' d="{_WHOLE.sub("", short)}"'
 
 
 def _themed(match: re.Match[str]) -> str:
