@@ -1,9 +1,9 @@
-"""Axes that stamp their ticks: one tick object is moved from place to place and drawn there.
+"""Axes that stamp their ticks: one tick object is drawn at all places of an axis.
 
 Matplotlib makes an object of five artists for every tick of every axis, copies its properties from the first one and
-measures all labels up to three times. Most of the time of a small figure goes there. The pixels and the bytes of the
-SVG are the same with one tick that is drawn at all places; where somebody has asked for the single ticks, or where a
-label must keep clear of them, matplotlib draws its own.
+measures all labels up to three times. Most of the time of a small figure goes there. Here one tick of each kind lends
+its properties to one line of grid lines and one of marks, and to each label in turn: the picture is the same. Where
+somebody has asked for the single ticks, or where a label must keep clear of them, matplotlib draws its own.
 """
 
 from __future__ import annotations
@@ -59,42 +59,60 @@ class _Stamped:
         return [tick for name in _LISTS for tick in self.__dict__.get(name, ())]
 
     def draw(self: Any, renderer: Any, *args: Any, **kwargs: Any) -> None:
-        """Draw the ticks with one object each for major and minor ones."""
-        places = self._places() if self.get_visible() else None
-        if places is None:
+        """Draw all grid lines of one kind as one line, their marks as one line, then the labels."""
+        groups = self._groups() if self.get_visible() else None
+        if groups is None:
             super().draw(renderer, *args, **kwargs)  # type: ignore[misc]
             return
         renderer.open_group(mpl_axis.__name__, gid=self.get_gid())
-        for tick, place, text in places:
-            tick.update_position(place)
-            tick.label1.set_text(text)
-            tick.label2.set_text(text)
-            tick.draw(renderer)
+        for tick, places, texts in groups:
+            self._draw_lines(tick, places, renderer)
+            for label in (tick.label1, tick.label2):
+                if not label.get_visible():
+                    continue
+                move = label.set_x if self.axis_name == "x" else label.set_y
+                for place, text in zip(places.tolist(), texts, strict=True):
+                    move(place)
+                    label.set_text(text)
+                    label.draw(renderer)
         renderer.close_group(mpl_axis.__name__)
         self.stale = False
 
+    def _draw_lines(self: Any, tick: Tick, places: npt.NDArray[np.float64], renderer: Any) -> None:
+        # From end to end of the panel at each place, with a gap before the next.
+        along, across = np.repeat(places, 3), np.tile([0.0, 1.0, np.nan], places.size)
+        along[2::3] = np.nan
+        x_axis = self.axis_name == "x"
+        tick.gridline.set_data(*((along, across) if x_axis else (across, along)))
+        for mark in (tick.tick1line, tick.tick2line):
+            (mark.set_xdata if x_axis else mark.set_ydata)(places)
+        for line in (tick.gridline, tick.tick1line, tick.tick2line):
+            line.draw(renderer)
+        # As matplotlib has them, should it draw this tick itself.
+        tick.gridline.set_data(*(((0.0,), (0.0, 1.0)) if x_axis else ((0.0, 1.0), (0.0,))))
+        tick.update_position(0.0)
+
     def stamps(self: Any) -> list[Tick]:
-        """The tick that is drawn at all major places and the one of the minor ones; made where it is missing."""
-        tickers = ((self.major, "majorTicks"), (self.minor, "minorTicks"))
+        """The tick for all major places and the one for the minor ones; made where it is missing."""
+        tickers = zip((self.major, self.minor), _LISTS, strict=True)
         return [getattr(self, name)[0] for ticker, name in tickers if not isinstance(ticker.locator, NullLocator)]
 
-    def _places(self: Any) -> list[tuple[Tick, float, str]] | None:
-        """Tick, place and label of all that is drawn; None where matplotlib has to do it."""
+    def _groups(self: Any) -> list[tuple[Tick, npt.NDArray[np.float64], list[str]]] | None:
+        """Tick, places and labels of what is drawn, major ones first; None where matplotlib has to do it."""
         if any(len(self.__dict__.get(name, ())) > 1 for name in _LISTS) or self.label.get_text():
             return None
-        out: list[tuple[Tick, float, str]] = []
-        for major in (True, False):
-            ticker = self.major if major else self.minor
+        out = []
+        for major, ticker in ((True, self.major), (False, self.minor)):
             if isinstance(ticker.locator, NullLocator):
                 continue
-            places = np.asarray(self.get_majorticklocs() if major else self.get_minorticklocs(), dtype=float)
+            places = np.asarray(self.get_majorticklocs() if major else self.get_minorticklocs(), dtype=np.float64)
             texts = ticker.formatter.format_ticks(places)
             if major and ticker.formatter.get_offset():
                 return None
-            shown = self._inside(places)
-            if shown.any():
-                tick = (self.majorTicks if major else self.minorTicks)[0]
-                out += [(tick, float(places[k]), texts[k]) for k in np.flatnonzero(shown)]
+            shown = np.flatnonzero(self._inside(places))
+            if shown.size:
+                tick = getattr(self, _LISTS[0 if major else 1])[0]
+                out.append((tick, places[shown], [texts[k] for k in shown]))
         return out
 
     def _inside(self: Any, places: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

@@ -266,6 +266,14 @@ def zero_line(axis: Axes, at: float = 0.0) -> None:
     axis.axhline(at, color=MUTED, linewidth=0.9, zorder=1.5)
 
 
+def levels(axis: Axes, heights: Sequence[float], **style: Any) -> None:
+    """Draw lines from end to end of a panel at some heights, as one line with gaps; the scale is not changed."""
+    from matplotlib.lines import Line2D
+
+    across = np.tile([0.0, 1.0, np.nan], len(heights))[:-1]
+    axis.add_line(Line2D(across, np.repeat(heights, 3)[:-1], transform=axis.get_yaxis_transform(), **style))
+
+
 def nothing(text: str, *, width: int = WIDTH, height: int = 120) -> Figure:
     """A figure that says why there is nothing to draw."""
     from pairs_bt.report.plots.notebook_figure import Drawing

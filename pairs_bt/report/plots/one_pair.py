@@ -256,8 +256,8 @@ def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str) -> list[A
     z = pd.Series(own["z_score"].to_numpy(dtype=float), index=own["date"].to_numpy())
     axis.plot(z.index.to_numpy(), z.to_numpy(), color=variant_color(number), linewidth=1.2)
     # a pair's own exit lies beyond the mean, and the short trade's is its mirror image
-    for level in (-entry, leave, *((-leave,) if has_optimal_entry(run.config.signal) else ()), entry):
-        axis.axhline(level, color=MUTED, linewidth=0.8, dashes=(3, 3), zorder=1.5)
+    levels = (-entry, leave, *((-leave,) if has_optimal_entry(run.config.signal) else ()), entry)
+    canvas.levels(axis, levels, color=MUTED, linewidth=0.8, dashes=(3, 3), zorder=1.5)
     reach = max(entry * 1.35, float(np.nanmax(np.abs(z.to_numpy()))) * 1.15 if z.notna().any() else 0.0)
     axis.set_ylim(-reach, reach)
     axis.locator_params(axis="y", nbins=4)

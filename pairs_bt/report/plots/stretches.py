@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +55,8 @@ def stretches_of(part: pd.DataFrame, columns: Sequence[str]) -> Stretches:
     columns : sequence of str
         Columns to carry along.
     """
-    codes = [np.asarray(part[name].cat.codes) for name in _NAMES]
+    named = {name: cast(pd.Categorical, part[name].array) for name in _NAMES}
+    codes = [np.asarray(column.codes) for column in named.values()]
     ends = part["test_end"].to_numpy()
     changed = ends[1:] != ends[:-1]
     for code in codes:
@@ -63,13 +64,13 @@ def stretches_of(part: pd.DataFrame, columns: Sequence[str]) -> Stretches:
     starts = np.concatenate([[0], np.flatnonzero(changed) + 1])[: len(part)].astype(np.int64)
     y, x, _ = (code[starts].astype(np.int64) for code in codes)
     days, window = np.unique(ends[starts], return_inverse=True)
-    size = max((len(part[name].cat.categories) for name in ("y", "x")), default=0)
+    size = max(len(named[name].categories) for name in ("y", "x"))
     return Stretches(
         np.append(starts, len(part)),
         days[window].astype("datetime64[D]"),
         {
-            name: np.asarray(part[name].cat.categories, dtype=object)[code[starts]]
-            for name, code in zip(_NAMES, codes, strict=True)
+            name: column.categories.to_numpy(dtype=object)[code[starts]]
+            for (name, column), code in zip(named.items(), codes, strict=True)
         },
         (window * size + y) * size + x,
         {name: part[name].to_numpy() for name in columns},
