@@ -132,6 +132,9 @@ def _keys(table: pd.DataFrame) -> list[tuple[Any, ...]]:
 def _marks(run: RunData, wanted: dict[tuple[Any, ...], int]) -> dict[int, list[tuple[Any, Any, float]]]:
     """Entry, exit (NaT where open) and net P&L of the trades of each row."""
     trades = run.trades
+    # A large run has many more trades than the page has pairs: those of other pairs are left before they are read.
+    pairs = pd.MultiIndex.from_tuples({(y, x) for _, y, x, _ in wanted}, names=["y", "x"])
+    trades = trades[pd.MultiIndex.from_frame(trades[["y", "x"]].astype(str)).isin(pairs)]
     out: dict[int, list[tuple[Any, Any, float]]] = {}
     dates = (trades[name].to_numpy() for name in ("entry_date", "exit_date"))
     for key, opened, closed, pnl in zip(_keys(trades), *dates, trades["net_pnl"].tolist(), strict=True):

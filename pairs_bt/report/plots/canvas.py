@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -194,7 +194,7 @@ def bars(
     # Its corners are its limits: matplotlib would look for those of a curve, side by side.
     axis.add_artist(patch)
     axis.update_datalim(corners.reshape(-1, 2))
-    axis.autoscale_view()
+    cast(Any, axis).autoscale(None)
     return patch
 
 
