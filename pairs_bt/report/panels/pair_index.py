@@ -101,7 +101,7 @@ def _pictures(run: RunData, table: pd.DataFrame) -> dict[int, Any] | None:
 
     def see(found: Stretches) -> None:
         date, spread = found.values["date"], found.values["spread"]
-        for key, first, stop in zip(found.keys(), found.starts[:-1], found.starts[1:], strict=True):
+        for key, first, stop in zip(found.names_of_each(), found.starts[:-1], found.starts[1:], strict=True):
             row = wanted.get(key)
             if row is not None:
                 drawn[row] = (date[first:stop].copy(), spread[first:stop].astype(np.float64))

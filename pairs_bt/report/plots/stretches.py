@@ -40,7 +40,7 @@ class Stretches:
     pair: npt.NDArray[np.int64]
     values: dict[str, npt.NDArray[Any]]
 
-    def keys(self) -> Iterator[tuple[Any, str, str, str]]:
+    def names_of_each(self) -> Iterator[tuple[Any, str, str, str]]:
         """(test end as a date, y, x, variant) of each stretch."""
         return zip(self.test_end.tolist(), *(self.names[name].tolist() for name in _NAMES), strict=True)
 
