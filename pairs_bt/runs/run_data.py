@@ -136,6 +136,8 @@ class RunData:
 
     def _with_categories(self, spreads: pd.DataFrame) -> pd.DataFrame:
         """Names as categories of the whole run, however its parts were stored."""
+        if not {"y", "x", "variant"} & {*spreads.columns}:
+            return spreads
         names = self.tests_of("s1", "s2")
         tickers = sorted({*names["s1"].unique(), *names["s2"].unique()})
         labels = [variant.name for variant in self.variants]

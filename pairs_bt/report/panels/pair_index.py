@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pairs_bt.common.formatting import day, money
 from pairs_bt.errors import DataError
 from pairs_bt.report.blocks import Block, Drawer, IndexItem, PairIndex, Panel, Text
 from pairs_bt.report.plots.sparkline import sparkline
+from pairs_bt.report.plots.stretches import Stretches, each_window
 from pairs_bt.runs.run_data import RunData
 
 # More would make the page of a large run too big to open: the rest is counted.
@@ -95,31 +97,31 @@ def _pictures(run: RunData, table: pd.DataFrame) -> dict[int, Any] | None:
     """Pictures by the row of the table; None where the run kept no spreads."""
     wanted = {key: row for row, key in enumerate(_keys(table)) if key[-1]}
 
-    def keep(part: pd.DataFrame) -> pd.DataFrame:
-        rows = _rows_of(part, wanted)
-        good = rows >= 0
-        found = {"row": rows[good], "date": part["date"].to_numpy()[good], "spread": part["spread"].to_numpy()[good]}
-        return pd.DataFrame(found)
+    drawn: dict[int, tuple[npt.NDArray[np.datetime64], npt.NDArray[np.float64]]] = {}
+
+    def see(found: Stretches) -> None:
+        date, spread = found.values["date"], found.values["spread"]
+        for key, first, stop in zip(found.names_of_each(), found.starts[:-1], found.starts[1:], strict=True):
+            row = wanted.get(key)
+            if row is not None:
+                drawn[row] = (date[first:stop].copy(), spread[first:stop].astype(np.float64))
 
     try:
-        spreads = run.select_spreads(keep, columns=[*_KEY, "variant", "date", "spread"])
+        each_window(run, ["date", "spread"], see)
     except DataError:
         return None
     marks = _marks(run, wanted)
-    row, date, spread = (spreads[name].to_numpy() for name in ("row", "date", "spread"))
-    order = np.argsort(row, kind="stable")
-    numbers, starts = np.unique(row[order], return_index=True)
-    out = {}
-    for number, places in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
-        dates = date[places]
-        last = dates.size - 1
-        bars = [
-            (min(int(np.searchsorted(dates, opened)), last),
-             last if np.isnat(closed) else min(int(np.searchsorted(dates, closed)), last), pnl)
-            for opened, closed, pnl in marks.get(number, ())
-        ]  # fmt: skip
-        out[number] = sparkline(spread[places].astype(np.float64), bars)
-    return out
+    return {row: sparkline(spread, _bars(dates, marks.get(row, ()))) for row, (dates, spread) in drawn.items()}
+
+
+def _bars(dates: npt.NDArray[np.datetime64], marks: Sequence[tuple[Any, Any, float]]) -> list[tuple[int, int, float]]:
+    """Trades by their bars; the last one where they end later or not at all."""
+    last = dates.size - 1
+
+    def bar(date: Any) -> int:
+        return last if np.isnat(date) else min(int(np.searchsorted(dates, date)), last)
+
+    return [(bar(opened), bar(closed), pnl) for opened, closed, pnl in marks]
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -127,22 +129,12 @@ def _keys(table: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(zip(table["test_end"].to_numpy().astype("datetime64[D]").tolist(), *names, strict=True))
 
 
-def _rows_of(part: pd.DataFrame, wanted: dict[tuple[Any, ...], int]) -> npt.NDArray[np.int64]:
-    """Row of the index that each row of the spreads belongs to; -1 for none.
-
-    Rows of one pair and variant follow each other, so that a key is looked up once a stretch.
-    """
-    if part.empty:
-        return np.empty(0, dtype=np.int64)
-    codes = np.stack([pd.factorize(part[name])[0] for name in (*_KEY, "variant")])
-    starts = np.concatenate([[0], np.flatnonzero((np.diff(codes, axis=1) != 0).any(axis=0)) + 1])
-    found = [wanted.get(key, -1) for key in _keys(part.iloc[starts])]
-    return np.repeat(np.array(found, dtype=np.int64), np.diff(starts, append=len(part)))
-
-
 def _marks(run: RunData, wanted: dict[tuple[Any, ...], int]) -> dict[int, list[tuple[Any, Any, float]]]:
     """Entry, exit (NaT where open) and net P&L of the trades of each row."""
     trades = run.trades
+    # A large run has many more trades than the page has pairs: those of other pairs are left before they are read.
+    pairs = pd.MultiIndex.from_tuples({(y, x) for _, y, x, _ in wanted}, names=["y", "x"])
+    trades = trades[pd.MultiIndex.from_frame(trades[["y", "x"]].astype(str)).isin(pairs)]
     out: dict[int, list[tuple[Any, Any, float]]] = {}
     dates = (trades[name].to_numpy() for name in ("entry_date", "exit_date"))
     for key, opened, closed, pnl in zip(_keys(trades), *dates, trades["net_pnl"].tolist(), strict=True):

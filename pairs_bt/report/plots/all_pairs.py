@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from pairs_bt.errors import DataError
 from pairs_bt.report.palette import GAIN, GRID, INK, MUTED, variant_color
 from pairs_bt.report.plots import canvas
 from pairs_bt.report.plots.series import Names, Series, chosen
+from pairs_bt.report.plots.stretches import Stretches, each_window
 from pairs_bt.runs.summary import days_between
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _strips(axis: Axes, samples: Sequence[tuple[Series, npt.NDArray[np.float64]]
         axis.plot([low, high], [row, row], color=color, linewidth=1.5)
         axis.plot([first, third], [row, row], color=color, linewidth=9)
         axis.plot([middle], [row], "D", color=INK, markersize=6, markeredgecolor="white", zorder=4)
-    axis.set_yticks(range(len(samples)), [one.label for one, _ in samples])
+    canvas.name_rows(axis, [one.label for one, _ in samples])
     axis.set_ylim(len(samples) - 0.5, -0.5)
 
 
@@ -86,42 +87,31 @@ def relative_paths(run: RunData) -> tuple[str, npt.NDArray[np.float64], dict[str
     if not moving:
         return None
     name = moving[0].name
-    key = ["test_end", "y", "x"]
+    paths: list[npt.NDArray[np.float64]] = []
+    held: dict[str, list[npt.NDArray[np.float64]]] = {v.name: [] for v in run.variants if v.rule not in MOVING_RULES}
 
-    def keep(part: pd.DataFrame) -> pd.DataFrame:
-        # every bar of the moving rule, the first one of the held rules
-        opening = part["date"] == part.groupby("test_end")["date"].transform("min")
-        wanted = (part["variant"] == name) | opening
-        return part.loc[wanted, [*key, "variant", "hedge_ratio"]]
+    def see(found: Stretches) -> None:
+        ratio, opening = found.values["hedge_ratio"], found.values["hedge_ratio"][found.starts[:-1]]
+        mine = np.flatnonzero(found.names["variant"] == name)
+        paths.extend(ratio[found.starts[k] : found.starts[k + 1]].copy() for k in mine)
+        for other, values in held.items():
+            own = np.flatnonzero(found.names["variant"] == other)
+            _, first, second = np.intersect1d(found.pair[mine], found.pair[own], return_indices=True)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values.append(opening[own[second]] / opening[mine[first]] - 1.0)
 
     try:
-        table = run.select_spreads(keep, columns=["date", *key, "variant", "hedge_ratio"])
+        each_window(run, ["hedge_ratio"], see)
     except DataError:
         return None
-    if table.empty:
+    if not paths:
         return None
-    text = table["variant"]
-    mine = table[text == name]
-    number = mine.groupby(key, sort=False, observed=True).ngroup().to_numpy()
-    bar = mine.groupby(key, sort=False, observed=True).cumcount().to_numpy()
-    if not number.size:
-        return None
-    paths = np.full((number.max() + 1, bar.max() + 1), np.nan)
-    paths[number, bar] = mine["hedge_ratio"].to_numpy()
-    first = paths[:, 0].copy()
-    starts = pd.MultiIndex.from_frame(mine.loc[bar == 0, key].astype({"y": str, "x": str}))
-    scale = pd.Series(first, index=starts)
-    held = {}
-    for variant in run.variants:
-        if variant.rule in MOVING_RULES:
-            continue
-        own = (
-            table[text == variant.name].drop_duplicates(key).astype({"y": str, "x": str}).set_index(key)["hedge_ratio"]
-        )
-        both = scale.index.intersection(own.index)
-        held[variant.name] = (own.loc[both] / scale.loc[both] - 1.0).to_numpy()
+    table = np.full((len(paths), max(map(len, paths))), np.nan)
+    for row, path in zip(table, paths, strict=True):
+        row[: path.size] = path
     with np.errstate(divide="ignore", invalid="ignore"):
-        return name, paths / first[:, None] - 1.0, held
+        relative = table / table[:, :1] - 1.0
+    return name, relative, {other: np.concatenate(values) for other, values in held.items()}
 
 
 @canvas.styled
@@ -218,7 +208,7 @@ def plot_candidates(run: RunData) -> Figure:
     figure, (axis,) = canvas.panels(["Pairs that passed, by window"], [190], legend=canvas.legend_rows(names))
     dates = table.index.to_numpy()
     step = float(np.median(np.diff(dates).astype("timedelta64[D]").astype(float))) if len(dates) > 1 else 90.0
-    bars: Any = axis.bar(dates, table["passed"], width=0.78 * step, color=GAIN, linewidth=0)
+    bars = canvas.dated_bars(axis, dates, 0.78 * step, table["passed"].to_numpy(), color=GAIN, linewidth=0)
     expected = axis.plot(dates, run.chance["rate"] * table["tested"], color=INK, linewidth=1.6, dashes=(4, 2))[0]
     canvas.date_axis(axis)
     canvas.legend(figure, [bars, expected], names)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from pairs_bt.report.plots.look import RC, rc_context
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import PathPatch
 
 WIDTH = 500
 _LEGEND_ROW = 17
@@ -61,6 +61,7 @@ def panels(
     left, bottom : int
         Pixels for the tick labels.
     """
+    from pairs_bt.report.plots.axes import StampedAxes
     from pairs_bt.report.plots.notebook_figure import Drawing
 
     gaps = [(4 if share_x and k < len(heights) - 1 else bottom) + _TITLE for k in range(len(heights))]
@@ -76,7 +77,7 @@ def panels(
                 break
             place = ((column * cell + left) / width, low / total, (cell - left - _RIGHT) / width, height / total)
             shared = axes[column] if share_x and axes else None
-            axis = figure.add_axes(place, sharex=shared)
+            axis = figure.add_axes(place, sharex=shared, axes_class=StampedAxes)
             axis.set_title(titles[len(axes)], loc="left", x=-left / (cell - left - _RIGHT) + 0.005, y=1.0, pad=7)
             if share_x and row < len(heights) - 1:
                 axis.tick_params(labelbottom=False)
@@ -152,15 +153,66 @@ def downsample(values: npt.NDArray[np.float64], columns: int = 480) -> npt.NDArr
     if n <= 4 * columns:
         return np.arange(n)
     edges = np.linspace(0, n, columns + 1).astype(np.int64)
-    keep: list[int] = []
-    for first, stop in pairwise(edges.tolist()):
-        part = values[first:stop]
-        good = np.flatnonzero(np.isfinite(part))
-        inside = {0, part.size - 1}
-        if good.size:
-            inside |= {int(good[part[good].argmin()]), int(good[part[good].argmax()])}
-        keep.extend(first + k for k in sorted(inside))
-    return np.array(keep, dtype=np.int64)
+    first, stop = edges[:-1], edges[1:]
+    places = first[:, None] + np.arange((stop - first).max())
+    part = values[np.minimum(places, n - 1)]
+    good = (places < stop[:, None]) & np.isfinite(part)
+    known = good.any(axis=1)
+    lowest = (first + np.where(good, part, np.inf).argmin(axis=1))[known]
+    highest = (first + np.where(good, part, -np.inf).argmax(axis=1))[known]
+    return np.unique(np.concatenate([first, stop - 1, lowest, highest]))
+
+
+def bars(
+    axis: Axes,
+    across: tuple[npt.ArrayLike, npt.ArrayLike],
+    up: tuple[npt.ArrayLike, npt.ArrayLike],
+    sticky: Sequence[float] = (),
+    **style: Any,
+) -> PathPatch:
+    """Draw many bars of one style as one patch.
+
+    Parameters
+    ----------
+    axis : Axes
+        Where they stand; its limits grow with them.
+    across, up : (array, array)
+        Left and right end, lower and upper end of each bar; numbers stand for all of them.
+    sticky : sequence of float
+        Heights beyond which no margin is added.
+    **style
+        Of a `matplotlib.patches.PathPatch`.
+    """
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    left, right, low, high = np.broadcast_arrays(*across, *up)
+    corners = np.stack([left, low, right, low, right, high, left, high, left, low], axis=-1).astype(np.float64)
+    one = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
+    patch = PathPatch(Path(corners.reshape(-1, 2), np.tile(one, left.size)), **style)
+    patch.sticky_edges.y.extend(sticky)
+    # Its corners are its limits: matplotlib would look for those of a curve, side by side.
+    axis.add_artist(patch)
+    axis.update_datalim(corners.reshape(-1, 2))
+    cast(Any, axis).autoscale(None)
+    return patch
+
+
+def dated_bars(axis: Axes, dates: npt.NDArray[Any], width: float, heights: npt.NDArray[Any], **style: Any) -> PathPatch:
+    """Draw bars of `width` days about some dates, from zero to `heights`, which stays at the edge of the scale."""
+    axis.xaxis.update_units(dates)
+    middle = np.asarray(axis.convert_xunits(dates), dtype=np.float64)
+    return bars(axis, (middle - width / 2, middle + width / 2), (0.0, heights), [0.0], **style)
+
+
+def name_rows(axis: Axes, labels: Sequence[str], **text: Any) -> None:
+    """Name the rows 0, 1, ... of a panel at its left; `text` are properties of the names."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator
+
+    axis.yaxis.set_major_locator(FixedLocator(range(len(labels))))
+    axis.yaxis.set_major_formatter(FixedFormatter(labels))
+    if text:
+        axis.yaxis.majorTicks[0].label1.set(**text)
 
 
 def percent_axis(axis: Axes, which: str = "y", digits: int | None = None) -> None:
@@ -214,6 +266,14 @@ def zero_line(axis: Axes, at: float = 0.0) -> None:
     axis.axhline(at, color=MUTED, linewidth=0.9, zorder=1.5)
 
 
+def levels(axis: Axes, heights: Sequence[float], **style: Any) -> None:
+    """Draw lines from end to end of a panel at some heights, as one line with gaps; the scale is not changed."""
+    from matplotlib.lines import Line2D
+
+    across = np.tile([0.0, 1.0, np.nan], len(heights))[:-1]
+    axis.add_line(Line2D(across, np.repeat(heights, 3)[:-1], transform=axis.get_yaxis_transform(), **style))
+
+
 def nothing(text: str, *, width: int = WIDTH, height: int = 120) -> Figure:
     """A figure that says why there is nothing to draw."""
     from pairs_bt.report.plots.notebook_figure import Drawing
@@ -231,6 +291,10 @@ def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
     @wraps(function)
     def inside(*args: Any, **kwargs: Any) -> Figure:
         with rc_context():
-            return function(*args, **kwargs)
+            figure = function(*args, **kwargs)
+            for axes in figure.axes:
+                if hasattr(axes, "keep_look"):
+                    axes.keep_look()
+        return figure
 
     return inside

@@ -185,8 +185,11 @@ def plot_cohorts(run: RunData, variants: Names = ()) -> Figure:
     limit = float(np.quantile(np.abs(table.to_numpy()), 0.98)) * 1.25 or float(np.abs(table.to_numpy()).max()) or 0.01
     for axis, one in zip(axes, shown, strict=True):
         values = table[one.name].to_numpy()
-        colors = np.where(values >= 0, GAIN, LOSS)
-        axis.bar(dates, np.clip(values, -limit, limit), width=0.78 * step, color=list(colors), linewidth=0)
+        gained = values >= 0
+        for mine, color in ((gained, GAIN), (~gained, LOSS)):
+            heights = np.clip(values[mine], -limit, limit)
+            if heights.size:
+                canvas.dated_bars(axis, dates[mine], 0.78 * step, heights, color=color, linewidth=0)
         for place in np.flatnonzero(np.abs(values) > limit):
             axis.annotate(
                 percent(values[place], 0), (dates[place], np.copysign(limit, values[place])), (5, 0),
@@ -247,7 +250,7 @@ def _forest(rows: list[tuple[str, str, Any, Any, Any]], title: str) -> Figure:
             axis.plot([low, high], [place, place], color=color, linewidth=2.2, solid_capstyle="round")
         if np.isfinite(value):
             axis.plot([value], [place], "o", color=color, markersize=7)
-    axis.set_yticks(range(len(rows)), [row[0] for row in rows], linespacing=1.35, multialignment="right")
+    canvas.name_rows(axis, [row[0] for row in rows], linespacing=1.35, multialignment="right")
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.margins(x=0.06)
     axis.locator_params(axis="x", nbins=6)

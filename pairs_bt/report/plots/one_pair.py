@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pairs_bt.config.hedge_rule_names import MOVING_RULES
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
 
 
 SPREAD_TITLE = "Spread in the trade window, less its first value"
-MARKS = ("entry signal", "buys the spread (fill)", "sells the spread (fill)", "closes (fill)")
+# Marks on a z-score: what the legend says, and how they are drawn.
+_MARKS: dict[str, dict[str, Any]] = {
+    "entry signal": {
+        "marker": "o", "color": INK, "markersize": 5, "markerfacecolor": "none", "markeredgewidth": 1.1,
+        "linestyle": "none", "zorder": 3,
+    },
+    "buys the spread (fill)": {"marker": "^", "color": GAIN, "markersize": 7, "linestyle": "none", "zorder": 4},
+    "sells the spread (fill)": {"marker": "v", "color": LOSS, "markersize": 7, "linestyle": "none", "zorder": 4},
+    "closes (fill)": {
+        "marker": "x", "color": INK, "markersize": 6, "markeredgewidth": 1.6, "linestyle": "none", "zorder": 4,
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -224,14 +236,13 @@ def plot_pair_signals(run: RunData, view: PairView) -> Figure:
     traded, refused = _told_apart(run, view)
     titles = [SPREAD_TITLE, *(f"{run.labels[name]}: z-score" for name in traded)]
     heights = [96, *[max(44, min(80, 340 // len(traded) - 24))] * len(traded)]
-    rows = canvas.legend_rows(MARKS)
+    rows = canvas.legend_rows(list(_MARKS))
     figure, axes = canvas.panels(titles, heights, share_x=True, legend=rows + len(refused))
     _draw_spreads(axes[0], run, view)
-    handles: list[Any] = []
     for axis, name in zip(axes[1:], traded, strict=True):
-        handles = _draw_signals(axis, run, view, name) or handles
+        _draw_signals(axis, run, view, name)
     canvas.date_axis(axes[-1], short=True)
-    canvas.legend(figure, handles, MARKS, above=len(refused))
+    canvas.legend(figure, _mark_handles(), list(_MARKS), above=len(refused))
     canvas.lines_below(figure, refused)
     return figure
 
@@ -248,34 +259,40 @@ def _told_apart(run: RunData, view: PairView) -> tuple[list[str], list[str]]:
     return traded, refused
 
 
-def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str) -> list[Any]:
+def _draw_signals(axis: Axes, run: RunData, view: PairView, name: str) -> None:
     own = view.spreads[view.spreads["variant"] == name]
     trades = view.trades[view.trades["variant"] == name]
     entry, leave = view.thresholds.get(name, (np.nan, np.nan))
     number = list(run.labels).index(name)
-    z = pd.Series(own["z_score"].to_numpy(dtype=float), index=own["date"].to_numpy())
-    axis.plot(z.index.to_numpy(), z.to_numpy(), color=variant_color(number), linewidth=1.2)
+    dates, z = own["date"].to_numpy(), own["z_score"].to_numpy(dtype=float)
+    axis.plot(dates, z, color=variant_color(number), linewidth=1.2)
     # a pair's own exit lies beyond the mean, and the short trade's is its mirror image
-    for level in (-entry, leave, *((-leave,) if has_optimal_entry(run.config.signal) else ()), entry):
-        axis.axhline(level, color=MUTED, linewidth=0.8, dashes=(3, 3), zorder=1.5)
-    reach = max(entry * 1.35, float(np.nanmax(np.abs(z.to_numpy()))) * 1.15 if z.notna().any() else 0.0)
+    levels = (-entry, leave, *((-leave,) if has_optimal_entry(run.config.signal) else ()), entry)
+    canvas.levels(axis, levels, color=MUTED, linewidth=0.8, dashes=(3, 3), zorder=1.5)
+    reach = max(entry * 1.35, float(np.nanmax(np.abs(z))) * 1.15 if np.isfinite(z).any() else 0.0)
     axis.set_ylim(-reach, reach)
     axis.locator_params(axis="y", nbins=4)
-    signals = trades["signal_date"].to_numpy()
-    handles = axis.plot(
-        signals, z.reindex(signals).to_numpy(), "o", color=INK, markersize=5, markerfacecolor="none",
-        markeredgewidth=1.1, linestyle="none", zorder=3,
-    )  # fmt: skip
-    for side, mark, color in ((1, "^", GAIN), (-1, "v", LOSS)):
-        dates = trades.loc[trades["side"] == side, "entry_date"].to_numpy()
-        handles += axis.plot(
-            dates, z.reindex(dates).to_numpy(), mark, color=color, markersize=7, linestyle="none", zorder=4
-        )
-    ends = trades["exit_date"].dropna().to_numpy()
-    handles += axis.plot(
-        ends, z.reindex(ends).to_numpy(), "x", color=INK, markersize=6, markeredgewidth=1.6, linestyle="none", zorder=4
-    )
-    return handles
+    side, opened = trades["side"].to_numpy(), trades["entry_date"].to_numpy()
+    closed = trades["exit_date"].to_numpy()
+    marked = (trades["signal_date"].to_numpy(), opened[side == 1], opened[side == -1], closed[~np.isnat(closed)])
+    for when, style in zip(marked, _MARKS.values(), strict=True):
+        if when.size:
+            axis.plot(when, _values_at(dates, z, when), **style)
+
+
+def _values_at(
+    dates: npt.NDArray[np.datetime64], values: npt.NDArray[np.float64], when: npt.NDArray[np.datetime64]
+) -> npt.NDArray[np.float64]:
+    """Values on some of the dates, which ascend; NaN on a date that is none of them."""
+    place = np.minimum(np.searchsorted(dates, when), dates.size - 1)
+    return np.where(dates[place] == when, values[place], np.nan)
+
+
+def _mark_handles() -> list[Any]:
+    """What the legend shows for the marks, whether or not they occur."""
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], **style) for style in _MARKS.values()]
 
 
 @canvas.styled
@@ -305,7 +322,7 @@ def plot_pair(run: RunData, y: str, x: str | None = None, test_end: Any = None) 
     traded, refused = _told_apart(run, view)
     titles += [f"{run.labels[name]}: z-score" for name in traded]
     heights += [70] * len(traded)
-    labels = [*run.labels.values(), *(MARKS if traded else ())]
+    labels = [*run.labels.values(), *(_MARKS if traded else ())]
     legend = canvas.legend_rows(labels, 760)
     figure, axes = canvas.panels(titles, heights, legend=legend + len(refused), width=760)
     if view.levels is not None:
@@ -314,14 +331,13 @@ def plot_pair(run: RunData, y: str, x: str | None = None, test_end: Any = None) 
     ratios, spreads, *signals = axes[1:] if view.levels is not None else axes
     handles = _draw_ratios(ratios, run, view)
     _draw_spreads(spreads, run, view)
-    marks: list[Any] = []
     for axis, name in zip(signals, traded, strict=True):
-        marks = _draw_signals(axis, run, view, name) or marks
+        _draw_signals(axis, run, view, name)
     for axis in (ratios, spreads, *signals):
         if axis.lines or axis.collections:
             canvas.date_axis(axis)
         else:
             axis.xaxis.set_visible(False)
-    canvas.legend(figure, [*handles, *marks], labels, above=len(refused))
+    canvas.legend(figure, [*handles, *(_mark_handles() if traded else ())], labels, above=len(refused))
     canvas.lines_below(figure, refused)
     return figure

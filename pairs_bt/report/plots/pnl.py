@@ -73,13 +73,13 @@ def plot_decomposition(run: RunData, variants: Names = ()) -> Figure:
     names = [CLAIM if claimed and part[0] == "convergence" else part[1] for part in shown] + ["net"]
     capital = f"${canvas.short_money(run.config.portfolio.capital)} of capital"
     figure, (axis,) = _rows(series, f"Dollars over the run, on {capital}", names)
-    right, left = np.zeros(len(table)), np.zeros(len(table))
+    right, left, rows = np.zeros(len(table)), np.zeros(len(table)), np.arange(len(table))
     handles: list[Any] = []
     for part, _, color, _ in shown:
         values = table[part].to_numpy()
         start = np.where(values >= 0, right, left)
         style: dict[str, Any] = _HATCHED if claimed and part == "convergence" else {"color": color, "linewidth": 0}
-        handles.append(axis.barh(range(len(table)), values, left=start, height=0.62, **style))
+        handles.append(canvas.bars(axis, (start, start + values), (rows - 0.31, rows + 0.31), **style))
         right += np.maximum(values, 0)
         left += np.minimum(values, 0)
     handles += axis.plot(table["net"], range(len(table)), "D", color=INK, markersize=7, markeredgecolor="white")
@@ -98,9 +98,10 @@ def plot_phantom(run: RunData, variants: Names = ()) -> Figure:
         return canvas.nothing("All P&L of this run is the differenced spread: the phantom is inside it.")
     names = ["earned by the shares held (gross)", "claimed by differencing the spread (nobody earns it)"]
     figure, (axis,) = _rows(series, "Dollars before costs over the run", names)
+    rows = np.arange(len(table))
     handles = [
-        axis.barh(range(len(table)), table["gross"], height=0.34, color=GAIN, linewidth=0, align="edge"),
-        axis.barh(range(len(table)), table["naive"], height=-0.34, align="edge", **_HATCHED),
+        canvas.bars(axis, (0.0, table["gross"].to_numpy()), (rows, rows + 0.34), color=GAIN, linewidth=0),
+        canvas.bars(axis, (0.0, table["naive"].to_numpy()), (rows, rows - 0.34), **_HATCHED),
     ]
     canvas.legend(figure, handles, names)
     return figure
@@ -114,7 +115,7 @@ def _rows(series: Sequence[Series], title: str, legend: list[str]) -> tuple[Figu
     axis.grid(axis="y", visible=False)
     axis.grid(axis="x", visible=True)
     axis.axvline(0.0, color=MUTED, linewidth=0.9)
-    axis.set_yticks(range(len(labels)), labels)
+    canvas.name_rows(axis, labels)
     axis.set_ylim(len(labels) - 0.5, -0.5)
     axis.margins(x=0.06)
     axis.locator_params(axis="x", nbins=5)

@@ -50,14 +50,17 @@ def _line(values: npt.NDArray[np.float64], steps: int) -> str:
     if not known.size:
         return ""
     low, size = float(known.min()), float(np.ptp(known)) or 1.0
+    bars = downsample(values, 14)
+    shown = values[bars]
+    drawn = np.isfinite(shown)
+    to_x = np.rint(2 + (_WIDTH - 4) * bars / steps)
+    with np.errstate(invalid="ignore"):
+        to_y = np.rint(_HEIGHT - _EDGE - (_HEIGHT - 2 * _EDGE) * (shown - low) / size)
     text, pen, x, y = [], False, 0, 0
-    for bar in downsample(values, 14).tolist():
-        if not np.isfinite(values[bar]):
-            pen = False
-            continue
-        to_x = _x(bar, steps)
-        to_y = round(_HEIGHT - _EDGE - (_HEIGHT - 2 * _EDGE) * (float(values[bar]) - low) / size)
-        # steps from point to point are shorter than places
-        text.append(f"l{to_x - x} {to_y - y}" if pen else f"M{to_x} {to_y}")
-        pen, x, y = True, to_x, to_y
+    for there, next_x, next_y in zip(drawn.tolist(), to_x.tolist(), to_y.tolist(), strict=True):
+        if there:
+            # steps from point to point are shorter than places
+            text.append(f"l{next_x - x:.0f} {next_y - y:.0f}" if pen else f"M{next_x:.0f} {next_y:.0f}")
+            x, y = next_x, next_y
+        pen = there
     return "".join(text)

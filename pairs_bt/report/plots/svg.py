@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ _ATTRIBUTE = re.compile(r'(style|fill|stroke)="([^"]*)"')
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _PATH = re.compile(r' d="([^"]*)"', re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.\d+")
+_WHOLE = re.compile(r"\.0(?![0-9])")
 _FONT = re.compile(r"font: (?:[a-z]+ )*?([0-9.]+)px [^;\"]*")
 _ID = re.compile(r'(id="|url\(#|href="#)([^")]*)')
 _HEAD = re.compile(r"^.*?<svg[^>]*?>", re.DOTALL)
@@ -42,8 +44,8 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     """
     width, height = (round(side * 72) for side in figure.get_size_inches())
     body = _body(figure, transparent=True)
-    body = _ATTRIBUTE.sub(_themed, body)
-    body = _ID.sub(lambda m: f"{m[1]}{name}-{m[2]}", body)
+    body = _ATTRIBUTE.sub(lambda m: _themed(m[0]), body)
+    body = _ID.sub(rf"\g<1>{name}-\g<2>", body)
     body = _BLANKS.sub("><", body).strip()
     head = (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
@@ -71,14 +73,16 @@ def _body(figure: Figure, **options: Any) -> str:
 
 
 def _shorter(match: re.Match[str]) -> str:
-    # A tenth of a pixel is below what any screen shows.
-    text = _NUMBER.sub(lambda m: f"{float(m[0]):.1f}".removesuffix(".0"), match[1])
-    return f' d="{" ".join(text.split())}"'
+    # A tenth of a pixel is below what any screen shows. All numbers of a path are formatted at once.
+    text = " ".join(match[1].split())
+    short = _NUMBER.sub("%.1f", text) % tuple(map(float, _NUMBER.findall(text)))
+    return f' d="{_WHOLE.sub("", short)}"'
 
 
-def _themed(match: re.Match[str]) -> str:
-    text = _COLOR.sub(lambda m: f"var({THEME[m[0]][0]})" if m[0] in THEME else m[0], match[2])
-    return f'{match[1]}="{_plain(text)}"'
+@lru_cache(maxsize=512)
+def _themed(attribute: str) -> str:
+    """An attribute with variables for the page's colours; figures have few of them, many times."""
+    return _plain(_COLOR.sub(lambda m: f"var({THEME[m[0]][0]})" if m[0] in THEME else m[0], attribute))
 
 
 def _plain(style: str) -> str:
