@@ -8,6 +8,8 @@ from pathlib import Path
 # Before numpy is imported: the oracles' BLAS threads would fight the test workers for two cores.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+# Workers share one cache, and compile in it what they meet: no process beside them unless a test asks.
+os.environ.setdefault("PAIRS_BT_COMPILE_AHEAD", "0")
 
 import numpy as np
 import pandas as pd

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from pairs_bt.cli.first_run.command import first_run
+
 
 @click.command(short_help="Tell bias, noise and look-ahead from a result.")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
@@ -58,10 +60,12 @@ def audit(
 
     target = out or Path("runs") / f"{config.stem if config else 'demo'}-audit"
     on_interrupt(lambda: f"Interrupted. Finished draws of the audit are kept in {target}. To go on: {resume_command()}")
-    made = run_audit(
-        settings, draws_each=draws, minutes=minutes or MINUTES, dates=dates, out=target, jobs=jobs, fresh=fresh,
-        display=progress_bar,
-    )  # fmt: skip
+    with first_run(settings, jobs) as kernels:
+        kernels.finish()
+        made = run_audit(
+            settings, draws_each=draws, minutes=minutes or MINUTES, dates=dates, out=target, jobs=jobs, fresh=fresh,
+            display=progress_bar,
+        )  # fmt: skip
     on_interrupt(lambda: f"Interrupted; the audit in {target} is finished.")
     click.echo(in_ascii(terminal(made)))
     click.echo(f"Page: {target / PAGE}")

@@ -17,13 +17,13 @@ from pairs_bt.cli.audit import audit
 from pairs_bt.cli.compare import compare
 from pairs_bt.cli.engine_options import engine_options, open_engine
 from pairs_bt.cli.explore import explore
+from pairs_bt.cli.first_run.command import first_run
 from pairs_bt.cli.force_option import force_option
 from pairs_bt.cli.hedge import hedge
 from pairs_bt.cli.pair import pair
 from pairs_bt.cli.sweep import sweep
 from pairs_bt.cli.terminal.interrupt import EXIT_CODE as INTERRUPTED
 from pairs_bt.cli.terminal.interrupt import ends_at_once, on_interrupt, resume_command
-from pairs_bt.cli.terminal.kernel_cache import kernels_are_cold
 from pairs_bt.cli.verify import verify
 from pairs_bt.errors import PairsError, PartialError
 
@@ -80,16 +80,16 @@ def run(
 
     settings = Config.load(config, overrides)
     target = out or Path("runs") / run_name(config, settings.data.path)
-    if sys.stderr.isatty() and kernels_are_cold():
-        click.echo("compiling the kernels, once after an installation: about half a minute", err=True)
-    from pairs_bt import runner
-    from pairs_bt.cli.terminal.console import next_step, progress_bar, show_notes, show_run
-
     on_interrupt(partial(_how_to_go_on, target))
-    with open_engine(jobs=jobs, chunk=chunk, **cluster) as engine, progress_bar("windows") as advance:
-        done = runner.run(
-            settings, out=target, engine=engine, fresh=fresh, progress=advance, say=_say, report=not no_report
-        )
+    with first_run(settings, jobs, here=cluster["engine"] == "local") as kernels:
+        from pairs_bt import runner
+        from pairs_bt.cli.terminal.console import next_step, progress_bar, show_notes, show_run
+
+        with open_engine(jobs=jobs, chunk=chunk, **cluster) as engine, progress_bar("windows") as advance:
+            done = runner.run(
+                settings, out=target, engine=engine, fresh=fresh, progress=kernels.before(advance), say=_say,
+                report=not no_report,
+            )  # fmt: skip
     show_notes(done.notes)
     show_run(done)
     if config is None and run_name(None, settings.data.path) == "demo":

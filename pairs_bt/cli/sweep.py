@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pairs_bt.cli.engine_options import cluster_options, open_engine
+from pairs_bt.cli.first_run.command import first_run
 
 if TYPE_CHECKING:
     from pairs_bt.sweep.analysis import SweepResult
@@ -70,11 +71,14 @@ def sweep(
     from pairs_bt.sweep.runner import sweep as run_sweep
 
     on_interrupt(lambda: f"Interrupted. Finished settings are kept in {target}. To go on: {resume_command()}")
-    with open_engine(jobs=jobs, **cluster) as engine, progress_bar("cohorts") as advance:
-        result = run_sweep(
-            settings, values, out=target, jobs=jobs, engine=engine, yes=yes, fresh=fresh, progress=advance,
-            say=lambda text: click.echo(text, err=True),
-        )  # fmt: skip
+    here = cluster["engine"] == "local"
+    with first_run(settings, jobs, here=here) as kernels, open_engine(jobs=jobs, **cluster) as engine:
+        kernels.finish()
+        with progress_bar("cohorts") as advance:
+            result = run_sweep(
+                settings, values, out=target, jobs=jobs, engine=engine, yes=yes, fresh=fresh, progress=advance,
+                say=lambda text: click.echo(text, err=True),
+            )  # fmt: skip
     on_interrupt(lambda: f"Interrupted; the sweep in {target} is finished.")
     show_notes(result.notes)
     show_sweep(result)

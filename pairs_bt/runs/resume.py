@@ -161,6 +161,8 @@ class _Session(Generic[Made]):
         kept = len(self.labels) - len(missing)
         if unfinished:
             self.work.say(f"going on in {self.folder}: {kept} of {len(self.labels)} windows are kept")
+        # Said before anything is computed: who waits for the first window knows how many there are.
+        self._advance(kept)
         # The simulation behind the chance line is one kernel with a memory: it runs beside the windows.
         chance = Thread(target=expected_chance, args=(self.study,), daemon=True)
         chance.start()

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from pairs_bt import load_run
-from pairs_bt.cli.terminal import kernel_cache
 from pairs_bt.cli.terminal.console import FEW_TRADES, number, percent, thin_sample_notes
 from pairs_bt.common.formatting import in_ascii
 from tests.cli_tools import SHORT, call, is_one_paragraph
@@ -161,38 +160,6 @@ def test_no_minus_before_a_zero(value, text):
     assert percent(value) == text
     assert number(-0.0001) == "0.00"
     assert in_ascii("\N{MINUS SIGN}0.5 \N{EN DASH}") == "-0.5 -"
-
-
-@pytest.mark.parametrize("where", ["beside", "chosen", "user"])
-def test_compiling_is_announced_only_when_the_cache_is_cold(where, tmp_path, monkeypatch):
-    kernels = tmp_path / "kernels"
-    kernels.mkdir()
-    monkeypatch.setattr(kernel_cache, "_KERNELS", kernels)
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-    if where == "chosen":
-        monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "chosen"))
-    cache = {
-        "beside": kernels / "__pycache__",
-        "chosen": tmp_path / "chosen" / "kernels_1",
-        "user": tmp_path / "user" / "numba" / "kernels_1",
-    }[where]
-    cache.mkdir(parents=True)
-    assert kernel_cache.kernels_are_cold()
-    for name in kernel_cache._NEEDED:
-        (kernels / f"{name}.py").write_text("")
-        os.utime(kernels / f"{name}.py", (1000, 1000))
-        assert kernel_cache.kernels_are_cold()
-        (cache / f"{name}.scan-10.py311.nbi").write_text("")
-    assert not kernel_cache.kernels_are_cold()
-    # A source that is newer than what was compiled of it.
-    os.utime(kernels / "ledger.py", (1e10, 1e10))
-    assert kernel_cache.kernels_are_cold()
-
-
-def test_the_modules_that_stand_for_all_exist_and_are_warm_after_a_run(place):
-    assert all((kernel_cache._KERNELS / f"{name}.py").exists() for name in kernel_cache._NEEDED)
-    assert not kernel_cache.kernels_are_cold()
 
 
 def test_short_blocks_are_noted_in_a_comparison(place, tmp_path):
