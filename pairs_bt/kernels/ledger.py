@@ -1,5 +1,7 @@
 """Bar-by-bar trading of many pairs: signals, fills, shares held, and every cent of their P&L.
 
+`trade_rows` holds the rules. `trade_settings` trades the same pairs by many rules and keeps their daily sums.
+
 One row is one pair under one hedge ratio. Each close runs in a fixed order: mark the shares held since the last
 close; read the signal; fill what was decided `lag` closes ago; re-hedge. So a decision at a close never touches
 shares that earned before it.
@@ -55,6 +57,17 @@ TradingRules = namedtuple(
         "rehedge", "band", "log_space", "book_spread", "capital",
         "bars_per_year",
     ],
+)  # fmt: skip
+
+
+# The same as a record, one a setting.
+RULES = np.dtype(
+    [
+        ("stop", "f8"), ("stop_loss", "f8"), ("lag", "i8"), ("side", "i8"), ("entry_stop", "i8"), ("closed", "?"),
+        ("drop_unconverged", "?"), ("cost_rate", "f8"), ("half_spread", "f8"), ("delisting_loss", "f8"),
+        ("reject_negative", "?"), ("max_leg_share", "f8"), ("volatility", "f8"), ("rehedge", "i8"), ("band", "f8"),
+        ("log_space", "?"), ("book_spread", "?"), ("capital", "f8"), ("bars_per_year", "f8"),
+    ]
 )  # fmt: skip
 
 
@@ -364,6 +377,70 @@ def block_sums(daily, size, out):
         for t in range(daily.shape[1]):
             for c in range(daily.shape[2]):
                 block[t, c] += daily[row, t, c]
+
+
+@njit(cache=True, nogil=True)
+def trade_settings(
+    prices,
+    quotes,
+    iy,
+    ix,
+    beta,
+    ratio,
+    spread,
+    z,
+    entry,
+    leave,
+    leave_short,
+    time_stop,
+    moments,
+    borrow_rate,
+    day_gap,
+    rules,
+    size,
+    skip,
+    trades,
+    fills,
+    daily,
+    sums,
+    counts,
+):
+    """Trade the same rows under many settings: add their daily dollars to `sums` and their trades to `counts`.
+
+    `rules` (settings,) are records of RULES; `entry`, `leave`, `leave_short` and `time_stop` are (settings, rows);
+    `sums` (settings, bars, N_DAILY); `counts` (settings,). The rest is as in `trade_rows`, for blocks of `size` rows:
+    `trades`, `fills` and the zeros `daily` (size, bars, N_DAILY), which are zeros again afterwards, hold one block.
+    Rows are added in order within their block, and blocks in order, as `block_sums` and a sum over its blocks do.
+    """
+    bars = prices.shape[1]
+    block = np.zeros((bars, N_DAILY))
+    for k in range(rules.size):
+        r = rules[k]
+        rule = TradingRules(
+            r.stop, r.stop_loss, r.lag, r.side, r.entry_stop, r.closed, r.drop_unconverged, r.cost_rate, r.half_spread,
+            r.delisting_loss, r.reject_negative, r.max_leg_share, r.volatility, r.rehedge, r.band, r.log_space,
+            r.book_spread, r.capital, r.bars_per_year,
+        )  # fmt: skip
+        for lo in range(0, iy.size, size):
+            hi = min(lo + size, iy.size)
+            made, _ = trade_rows(
+                prices, quotes, iy[lo:hi], ix[lo:hi], beta[lo:hi], ratio[lo:hi], spread[lo:hi], z[lo:hi],
+                entry[k, lo:hi], leave[k, lo:hi], leave_short[k, lo:hi], time_stop[k, lo:hi], moments[lo:hi],
+                borrow_rate, day_gap, rule, skip, trades, fills, daily[: hi - lo],
+            )  # fmt: skip
+            # a row is zero outside its trades
+            for n in range(made):
+                day = daily[trades[n].row]
+                stop = trades[n].exit_bar + 1 if trades[n].exit_bar >= 0 else bars
+                for t in range(trades[n].entry_bar, stop):
+                    for c in range(N_DAILY):
+                        block[t, c] += day[t, c]
+                        day[t, c] = 0.0
+            for t in range(bars):
+                for c in range(N_DAILY):
+                    sums[k, t, c] += block[t, c]
+                    block[t, c] = 0.0
+            counts[k] += made
 
 
 @njit(cache=True, nogil=True)
