@@ -1,6 +1,7 @@
 """Bar-by-bar trading of many pairs: signals, fills, shares held, and every cent of their P&L.
 
-`trade_rows` holds the rules. `trade_settings` trades the same pairs by many rules and keeps their daily sums.
+`trade_rows` holds the rules. `trade_settings` trades the same pairs by many rules and keeps their daily sums;
+`ended_sharpes` judges such sums as time goes by.
 
 One row is one pair under one hedge ratio. Each close runs in a fixed order: mark the shares held since the last
 close; read the signal; fill what was decided `lag` closes ago; re-hedge. So a decision at a close never touches
@@ -441,6 +442,59 @@ def trade_settings(
                     sums[k, t, c] += block[t, c]
                     block[t, c] = 0.0
             counts[k] += made
+
+
+@njit(cache=True, nogil=True)
+def ended_sharpes(daily, split, stop, year, out):
+    """Sharpe ratios at each cohort's birth of what the cohorts that had ended by then earned, into zeros `out`.
+
+    `daily` (bars of all cohorts, series): one cohort after the other, in the order of time; `split` and `stop`
+    (cohorts,): each one's first bar and the bar after its last, counted from the first cohort's first; `out` (series,
+    cohorts). A bar's return is the mean over the ended cohorts that were live on it; `year` scales daily ratios.
+    """
+    series = daily.shape[1]
+    days = stop.max()
+    earned, values = np.zeros((days, series)), np.empty((days, series))
+    live, place = np.zeros(days), np.zeros(days, np.int64)
+    mean, square, low, high = np.empty(series), np.empty(series), np.empty(series), np.empty(series)
+    added, row, last, held = 0, 0, 0, 0
+    for k in range(split.size):
+        begun, before = added, last
+        while stop[added] <= split[k]:
+            for t in range(split[added], stop[added]):
+                live[t] += 1.0
+                for v in range(series):
+                    earned[t, v] += daily[row, v]
+                row += 1
+            last = max(last, stop[added])
+            added += 1
+        if added > begun:
+            # bars before the oldest of these stay as they are
+            if split[begun] < before:
+                held = place[split[begun]]
+            for t in range(split[begun], last):
+                place[t] = held
+                if live[t] > 0.0:
+                    for v in range(series):
+                        values[held, v] = earned[t, v] / live[t]
+                    held += 1
+        if held < 2:
+            continue
+        mean[:], square[:], low[:], high[:] = 0.0, 0.0, np.inf, -np.inf
+        for t in range(held):
+            for v in range(series):
+                mean[v] += values[t, v]
+                low[v] = min(low[v], values[t, v])
+                high[v] = max(high[v], values[t, v])
+        for v in range(series):
+            mean[v] /= held
+        for t in range(held):
+            for v in range(series):
+                gap = values[t, v] - mean[v]
+                square[v] += gap * gap
+        for v in range(series):
+            if low[v] < high[v]:
+                out[v, k] = mean[v] / np.sqrt(square[v] / (held - 1)) * year
 
 
 @njit(cache=True, nogil=True)

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import Lock
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pairs_bt.backtest.hedge_rules import variants
-from pairs_bt.backtest.portfolio.returns import Cohort, net_dollars, portfolio_returns
+from pairs_bt.backtest.portfolio.returns import Cohort, excess_and_gross, net_dollars
 from pairs_bt.backtest.windows import Window
-from pairs_bt.kernels.ledger import N_DAILY
+from pairs_bt.kernels.ledger import N_DAILY, ended_sharpes
 from pairs_bt.sweep.cohort_traders import Trader
 from pairs_bt.sweep.shared_stages import SweepCase
 
 Floats = NDArray[np.float64]
 
 # Daily dollars of the settings that are traded together stay in memory until their last window is done.
-BATCH_BYTES = 128_000_000
+BATCH_BYTES = 400_000_000
+# Daily returns of more settings than this lie in a temporary file.
+MEMORY_BYTES = 200_000_000
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One setting's results; first axis: its variants.
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What one setting's cohorts came to, without its daily returns; first axis: its variants.
 
     Attributes
     ----------
     variants : tuple of str
     dates : array (days,) of datetime64[us]
-    net, gross : array (variants, days)
-        Daily simple returns on committed capital, as in a run's returns table; net of the cash rate.
     ends : array (cohorts,) of datetime64[D]
         Test ends that all settings of the sweep have.
     cohort : array (variants, cohorts)
@@ -47,12 +52,101 @@ class Outcome:
 
     variants: tuple[str, ...]
     dates: NDArray[np.datetime64]
-    net: Floats
-    gross: Floats
     ends: NDArray[np.datetime64]
     cohort: Floats
     score: Floats
     trades: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Standing):
+    """One setting's results: its :class:`Standing`, and its days.
+
+    Attributes
+    ----------
+    net, gross : array (variants, days)
+        Daily simple returns on committed capital, as in a run's returns table; net of the cash rate.
+    """
+
+    net: Floats
+    gross: Floats
+
+
+class Outcomes(Sequence[Outcome]):
+    """The outcomes of all settings: standings in memory, daily returns in a temporary file once they are many.
+
+    Parameters
+    ----------
+    count : int
+        Settings.
+    folder : Path, optional
+        Where the file is; None takes the system's. It has no name there, and goes when this does.
+
+    Attributes
+    ----------
+    standings : list of Standing
+        One a setting.
+    """
+
+    def __init__(self, count: int, folder: Path | None = None) -> None:
+        self.standings: list[Standing] = [None] * count  # type: ignore[list-item]
+        self._at: list[int] = [-1] * count
+        self._known: dict[bytes, NDArray[np.datetime64]] = {}
+        self._file = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=None if folder is None else str(folder))  # noqa: SIM115
+        self._lock = Lock()
+        self._end = 0
+        weakref.finalize(self, self._file.close)
+
+    def __reduce__(self) -> tuple[type[tuple[Outcome, ...]], tuple[list[Outcome]]]:
+        return tuple, (list(self),)
+
+    def put(self, place: int, outcome: Outcome) -> None:
+        """Keep the outcome of one setting."""
+        own = {field.name: getattr(outcome, field.name) for field in fields(Standing)}
+        for name in ("dates", "ends"):
+            # the same for many settings
+            own[name] = self._known.setdefault(own[name].tobytes(), own[name])
+        self.standings[place] = Standing(**own)
+        with self._lock:
+            self._file.seek(self._end)
+            self._at[place] = self._end
+            for values in (outcome.net, outcome.gross):
+                self._end += self._file.write(np.ascontiguousarray(values).tobytes())
+
+    def has(self, place: int) -> bool:
+        """Whether a setting has its outcome."""
+        return self._at[place] >= 0
+
+    def net(self, place: int, variant: int, days: int) -> Floats:
+        """Net returns of one variant of a setting on its last `days` days."""
+        size = self.standings[place].dates.size
+        return self._read(self._at[place] + 8 * ((variant + 1) * size - days), days)
+
+    def _read(self, at: int, count: int) -> Floats:
+        out = np.empty(count)
+        with self._lock:
+            self._file.seek(at)
+            read = self._file.read(out.nbytes)
+        out[:] = np.frombuffer(read)
+        return out
+
+    def __len__(self) -> int:
+        return len(self.standings)
+
+    @overload
+    def __getitem__(self, place: int) -> Outcome: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Outcome, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Outcome | tuple[Outcome, ...]:
+        if isinstance(place, slice):
+            return tuple(self[n] for n in range(*place.indices(len(self))))
+        kept = self.standings[place]
+        both = self._read(self._at[place], 2 * len(kept.variants) * kept.dates.size)
+        net, gross = both.reshape(2, len(kept.variants), kept.dates.size)
+        own: dict[str, Any] = {field.name: getattr(kept, field.name) for field in fields(Standing)}
+        return Outcome(**own, net=net, gross=gross)
 
 
 def trade_settings(
@@ -126,22 +220,24 @@ def outcome_of(
 ) -> Outcome:
     """Put a setting's cohorts together."""
     names = [variant.name for variant in variants(case.config.hedge)]
-    returns = portfolio_returns(case.study, cohorts, names)
+    study, order = case.study, sorted(range(len(cohorts)), key=lambda k: cohorts[k].k)
+    cohorts, counts = [cohorts[k] for k in order], [counts[k] for k in order]
+    daily = [np.array([cohort.daily[name] for name in names]) for cohort in cohorts]
     # Interest on idle cash is no setting's skill.
-    excess = returns["net"] - returns["riskless"]
-    net, gross = (values.to_numpy().reshape(len(names), -1) for values in (excess, returns["gross"]))
+    net, gross = excess_and_gross(study, cohorts, names, daily)
     shared = set(ends)
-    kept = [k for k, cohort in enumerate(cohorts) if case.study.windows[cohort.k].test_end in shared]
-    slot = case.config.portfolio.capital / case.study.slots
-    daily = [np.array([net_dollars(cohorts[k].daily[name]) for name in names]) / slot for k in kept]
+    kept = [k for k, cohort in enumerate(cohorts) if study.windows[cohort.k].test_end in shared]
+    slot = case.config.portfolio.capital / study.slots
+    earned = [net_dollars(daily[k]) / slot for k in kept]
+    first = study.windows[cohorts[0].k].split
     return Outcome(
         variants=tuple(names),
-        dates=returns["date"].to_numpy()[: net.shape[1]].astype("datetime64[us]"),
+        dates=study.dates.to_numpy()[first : first + net.shape[1]].astype("datetime64[us]"),
         net=np.ascontiguousarray(net),
         gross=np.ascontiguousarray(gross),
         ends=np.array(ends, dtype="datetime64[D]"),
-        cohort=np.array([part.sum(axis=1) for part in daily]).T.copy(),
-        score=running_sharpe(daily, [case.study.windows[cohorts[k].k] for k in kept], case.study.bars_per_year),
+        cohort=np.array([part.sum(axis=1) for part in earned]).T.copy(),
+        score=running_sharpe(earned, [study.windows[cohorts[k].k] for k in kept], study.bars_per_year),
         trades=np.array([[counts[k][name] for k in kept] for name in names], dtype=np.int64),
     )
 
@@ -165,20 +261,8 @@ def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window], bars_per_
         that differ.
     """
     first = windows[0].split
-    earned = np.zeros((daily[0].shape[0], windows[-1].stop - first))
-    live = np.zeros(earned.shape[1])
-    out = np.zeros((earned.shape[0], len(windows)))
-    added = 0
-    for k, window in enumerate(windows):
-        while windows[added].stop <= window.split:
-            at = slice(windows[added].split - first, windows[added].stop - first)
-            earned[:, at] += daily[added]
-            live[at] += 1.0
-            added += 1
-        held = live[: window.split - first] > 0.0
-        values = earned[:, : held.size][:, held] / live[: held.size][held]
-        if values.shape[1] >= 2:
-            moved = values.min(axis=1) < values.max(axis=1)
-            deviation = np.where(moved, values.std(axis=1, ddof=1), 1.0)
-            out[:, k] = np.where(moved, values.mean(axis=1) / deviation * math.sqrt(bars_per_year), 0.0)
+    split, stop = (np.array(bars) - first for bars in zip(*((w.split, w.stop) for w in windows), strict=True))
+    out = np.zeros((daily[0].shape[0], len(windows)))
+    days = np.ascontiguousarray(np.concatenate(daily, axis=1).T)
+    ended_sharpes(days, split, stop, math.sqrt(bars_per_year), out)
     return out

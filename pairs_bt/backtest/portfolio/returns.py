@@ -142,6 +142,42 @@ def portfolio_returns(
     return pd.concat(frames, ignore_index=True)[list(RETURNS)]
 
 
+def excess_and_gross(
+    study: Study, cohorts: list[Cohort], variants: list[str], daily: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Daily ``net - riskless`` and ``gross`` of :func:`portfolio_returns`, bit for bit, without its frame.
+
+    Parameters
+    ----------
+    study, cohorts, variants
+        As there; the cohorts in the order of their windows.
+    daily : list of numpy.ndarray, shape (variants, bars, components)
+        The cohorts' dollars again, all variants in one array.
+
+    Returns
+    -------
+    excess, gross : numpy.ndarray, shape (variants, days)
+    """
+    if study.config.portfolio.compounding:
+        # A cohort's capital is each variant's own.
+        table = portfolio_returns(study, cohorts, variants)
+        shape = (len(variants), -1)
+        return (table["net"] - table["riskless"]).to_numpy().reshape(shape), table["gross"].to_numpy().reshape(shape)
+    first, last = study.windows[cohorts[0].k].split, max(study.windows[cohort.k].stop for cohort in cohorts)
+    dollars, capital = np.zeros((len(variants), last - first, kernel.N_DAILY)), np.zeros(last - first)
+    for cohort, values in zip(cohorts, daily, strict=True):
+        at = slice(study.windows[cohort.k].split - first, study.windows[cohort.k].stop - first)
+        dollars[:, at] += values
+        capital[at] += study.config.portfolio.capital / study.slots
+    base = np.where(capital > 0, capital, 1.0)
+    interest = _interest(study, capital, _cash_tied_up(study, dollars), first) / base
+    dollars /= base[:, None]
+    gross = dollars[..., kernel.CONVERGENCE] + dollars[..., kernel.DRIFT]
+    cost = dollars[..., kernel.TRADE_COST] + dollars[..., kernel.REHEDGE_COST]
+    net = gross - cost - dollars[..., kernel.BORROW] + interest
+    return net - np.where(capital > 0, cash_growth(study, first, last), 0.0), gross
+
+
 def _saved_on(saved: pd.DataFrame | None, name: str, dates: np.ndarray) -> np.ndarray:
     out = np.zeros(dates.size)
     if saved is not None:
@@ -211,25 +247,26 @@ def cash_growth(study: Study, first: int, last: int) -> np.ndarray:
 
 def _cash_tied_up(study: Study, daily: np.ndarray) -> np.ndarray:
     """Dollars of each close that earn no interest: the longs, less the share of the shorts that a rebate is paid on."""
-    gross, net = daily[:, kernel.GROSS_VALUE], daily[:, kernel.NET_VALUE]
+    gross, net = daily[..., kernel.GROSS_VALUE], daily[..., kernel.NET_VALUE]
     longs, shorts = (gross + net) / 2.0, (gross - net) / 2.0
     return np.asarray(longs - study.config.portfolio.short_rebate * shorts)
 
 
 def _interest(study: Study, capital: np.ndarray, tied_up: np.ndarray, first: int) -> np.ndarray:
     """Interest on the committed capital less the cash that the close before left tied up."""
-    before = np.concatenate([[0.0], tied_up[:-1]])
+    before = np.zeros_like(tied_up)
+    before[..., 1:] = tied_up[..., :-1]
     return np.asarray((capital - before) * cash_growth(study, first, first + capital.size))
 
 
 def net_dollars(daily: np.ndarray) -> np.ndarray:
-    """P&L after costs and borrow of each bar."""
+    """P&L after costs and borrow of each bar: (..., bars, components) to (..., bars)."""
     return (
-        daily[:, kernel.CONVERGENCE]
-        + daily[:, kernel.DRIFT]
-        - daily[:, kernel.TRADE_COST]
-        - daily[:, kernel.REHEDGE_COST]
-        - daily[:, kernel.BORROW]
+        daily[..., kernel.CONVERGENCE]
+        + daily[..., kernel.DRIFT]
+        - daily[..., kernel.TRADE_COST]
+        - daily[..., kernel.REHEDGE_COST]
+        - daily[..., kernel.BORROW]
     )
 
 
