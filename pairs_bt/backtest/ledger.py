@@ -176,7 +176,8 @@ class SettingRules:
         """Settings that size the legs in the same way, in order."""
         return cls(
             parts[0].dollar_neutral,
-            np.concatenate([part.rules for part in parts]),
+            # numpy joins records field by field, which is slow
+            np.frombuffer(b"".join([part.rules.tobytes() for part in parts]), dtype=kernel.RULES),
             np.concatenate([part.levels for part in parts], axis=1),
         )
 
@@ -217,20 +218,18 @@ def trade_settings(
     rules["entry_stop"], rules["closed"] = market.entry_bars, market.closed
     rules["bars_per_year"], rules["capital"] = market.bars_per_year, pair_capital
     rules["rehedge"], rules["band"] = _rehedging(rehedge)
-    entry, leave, short, time_stop = (np.repeat(level[:, None], pairs, axis=1) for level in settings.levels)
+    levels = np.repeat(settings.levels[:, :, None], pairs, axis=2)
     if signals.levels is not None:
-        entry[:], leave[:] = signals.levels.entry_z, signals.levels.exit_z
-    short = np.where(np.isnan(short), leave, short)
-    limited = np.isfinite(time_stop)
-    np.multiply(time_stop, signals.half_life, out=time_stop, where=limited)
+        levels[0], levels[1] = signals.levels.entry_z, signals.levels.exit_z
+    np.copyto(levels[2], levels[1], where=np.isnan(levels[2]))
+    np.multiply(levels[3], signals.half_life, out=levels[3], where=np.isfinite(levels[3]))
     size = min(pairs, BLOCK)
     trades, fills = _room(size, bars, rehedge)
     kernel.trade_settings(
         market.prices, _quotes(market), iy, ix, signals.share_ratio,
         _held(signals, market, iy, ix, dollar_neutral=settings.dollar_neutral), signals.spread, signals.z,
-        entry, leave, short, time_stop, np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate,
-        market.day_gap, rules, BLOCK, np.zeros(0, np.int8), trades, fills, np.zeros((size, bars, kernel.N_DAILY)),
-        sums, counts,
+        levels, np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate, market.day_gap, rules,
+        BLOCK, np.zeros(0, np.int8), trades, fills, np.zeros((size, bars, kernel.N_DAILY)), sums, counts,
     )  # fmt: skip
 
 

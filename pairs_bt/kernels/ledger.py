@@ -74,27 +74,9 @@ RULES = np.dtype(
 
 @njit(cache=True, nogil=True)
 def trade_rows(
-    prices,
-    quotes,
-    iy,
-    ix,
-    beta,
-    ratio,
-    spread,
-    z,
-    entry,
-    leave,
-    leave_short,
-    time_stop,
-    moments,
-    borrow_rate,
-    day_gap,
-    rules,
-    skip,
-    trades,
-    fills,
-    daily,
-):
+    prices, quotes, iy, ix, beta, ratio, spread, z, entry, leave, leave_short, time_stop, moments, borrow_rate,
+    day_gap, rules, skip, trades, fills, daily
+):  # fmt: skip
     """Trade every row; fill `trades`, `fills` and `daily`; return how many trades and fills were written.
 
     `prices` (tickers, bars) are raw, carried forward over short gaps, and `quotes` says where they are a day's own:
@@ -382,36 +364,15 @@ def block_sums(daily, size, out):
 
 @njit(cache=True, nogil=True)
 def trade_settings(
-    prices,
-    quotes,
-    iy,
-    ix,
-    beta,
-    ratio,
-    spread,
-    z,
-    entry,
-    leave,
-    leave_short,
-    time_stop,
-    moments,
-    borrow_rate,
-    day_gap,
-    rules,
-    size,
-    skip,
-    trades,
-    fills,
-    daily,
-    sums,
-    counts,
-):
+    prices, quotes, iy, ix, beta, ratio, spread, z, levels, moments, borrow_rate, day_gap, rules, size, skip,
+    trades, fills, daily, sums, counts
+):  # fmt: skip
     """Trade the same rows under many settings: add their daily dollars to `sums` and their trades to `counts`.
 
-    `rules` (settings,) are records of RULES; `entry`, `leave`, `leave_short` and `time_stop` are (settings, rows);
-    `sums` (settings, bars, N_DAILY); `counts` (settings,). The rest is as in `trade_rows`, for blocks of `size` rows:
-    `trades`, `fills` and the zeros `daily` (size, bars, N_DAILY), which are zeros again afterwards, hold one block.
-    Rows are added in order within their block, and blocks in order, as `block_sums` and a sum over its blocks do.
+    `rules` (settings,) are records of RULES; `levels` (4, settings, rows) holds `entry`, `leave`, `leave_short` and
+    `time_stop`; `sums` (settings, bars, N_DAILY); `counts` (settings,). The rest is as in `trade_rows`, for blocks of
+    `size` rows: `trades`, `fills` and the zeros `daily`, which are zeros again afterwards, hold one block. Rows are
+    added in order within their block, and blocks in order, as `block_sums` and a sum over its blocks do.
     """
     bars = prices.shape[1]
     block = np.zeros((bars, N_DAILY))
@@ -426,7 +387,7 @@ def trade_settings(
             hi = min(lo + size, iy.size)
             made, _ = trade_rows(
                 prices, quotes, iy[lo:hi], ix[lo:hi], beta[lo:hi], ratio[lo:hi], spread[lo:hi], z[lo:hi],
-                entry[k, lo:hi], leave[k, lo:hi], leave_short[k, lo:hi], time_stop[k, lo:hi], moments[lo:hi],
+                levels[0, k, lo:hi], levels[1, k, lo:hi], levels[2, k, lo:hi], levels[3, k, lo:hi], moments[lo:hi],
                 borrow_rate, day_gap, rule, skip, trades, fills, daily[: hi - lo],
             )  # fmt: skip
             # a row is zero outside its trades
@@ -445,6 +406,26 @@ def trade_settings(
 
 
 @njit(cache=True, nogil=True)
+def add_cohort(daily, first, row, slot, dollars, earned):
+    """Add a cohort's `daily` (series, bars, N_DAILY) to `dollars` (series, days, 7) from its day `first` on.
+
+    The seven are P&L, costs and borrow, as in `daily`, and the values held. If `row` is not negative, the cohort's net
+    returns on a `slot` of capital go into `earned` (rows, series) from there on.
+    """
+    for v in range(daily.shape[0]):
+        for t in range(daily.shape[1]):
+            day = daily[v, t]
+            into = dollars[v, first + t]
+            for c in range(TURNOVER):
+                into[c] += day[c]
+            into[TURNOVER] += day[GROSS_VALUE]
+            into[TURNOVER + 1] += day[NET_VALUE]
+            if row >= 0:
+                net = day[CONVERGENCE] + day[DRIFT] - day[TRADE_COST] - day[REHEDGE_COST] - day[BORROW]
+                earned[row + t, v] = net / slot
+
+
+@njit(cache=True, nogil=True)
 def ended_sharpes(daily, split, stop, year, out):
     """Sharpe ratios at each cohort's birth of what the cohorts that had ended by then earned, into zeros `out`.
 
@@ -454,9 +435,8 @@ def ended_sharpes(daily, split, stop, year, out):
     """
     series = daily.shape[1]
     days = stop.max()
-    earned, values = np.zeros((days, series)), np.empty((days, series))
+    earned, values, total = np.zeros((days, series)), np.empty((days, series)), np.zeros((days + 1, series))
     live, place = np.zeros(days), np.zeros(days, np.int64)
-    mean, square, low, high = np.empty(series), np.empty(series), np.empty(series), np.empty(series)
     added, row, last, held = 0, 0, 0, 0
     for k in range(split.size):
         begun, before = added, last
@@ -469,31 +449,25 @@ def ended_sharpes(daily, split, stop, year, out):
             last = max(last, stop[added])
             added += 1
         if added > begun:
-            # bars before the oldest of these stay as they are
-            if split[begun] < before:
-                held = place[split[begun]]
+            # bars before the oldest of these stay as they are, and so do their sums
+            held = place[split[begun]] if split[begun] < before else held
             for t in range(split[begun], last):
                 place[t] = held
                 if live[t] > 0.0:
                     for v in range(series):
                         values[held, v] = earned[t, v] / live[t]
+                        total[held + 1, v] = total[held, v] + values[held, v]
                     held += 1
-        if held < 2:
-            continue
-        mean[:], square[:], low[:], high[:] = 0.0, 0.0, np.inf, -np.inf
-        for t in range(held):
-            for v in range(series):
-                mean[v] += values[t, v]
-                low[v] = min(low[v], values[t, v])
-                high[v] = max(high[v], values[t, v])
-        for v in range(series):
-            mean[v] /= held
+        mean, square = total[held] / max(held, 1), np.zeros(series)
         for t in range(held):
             for v in range(series):
                 gap = values[t, v] - mean[v]
                 square[v] += gap * gap
         for v in range(series):
-            if low[v] < high[v]:
+            t = 1
+            while t < held and values[t, v] == values[0, v]:
+                t += 1
+            if t < held:
                 out[v, k] = mean[v] / np.sqrt(square[v] / (held - 1)) * year
 
 

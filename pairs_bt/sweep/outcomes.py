@@ -17,16 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pairs_bt.backtest.hedge_rules import variants
-from pairs_bt.backtest.portfolio.returns import Cohort, excess_and_gross, net_dollars
+from pairs_bt.backtest.portfolio.returns import Cohort, excess_and_gross, portfolio_returns
 from pairs_bt.backtest.windows import Window
-from pairs_bt.kernels.ledger import N_DAILY, ended_sharpes
+from pairs_bt.kernels.ledger import add_cohort, ended_sharpes
 from pairs_bt.sweep.cohort_traders import Trader
-from pairs_bt.sweep.shared_stages import SweepCase
+from pairs_bt.sweep.shared_stages import SweepCase, VariantDollars
 
 Floats = NDArray[np.float64]
 
 # Daily dollars of the settings that are traded together stay in memory until their last window is done.
-BATCH_BYTES = 400_000_000
+BATCH_BYTES = 250_000_000
+# Components of them that an account adds up.
+N_ACCOUNT = 7
 # Daily returns of more settings than this lie in a temporary file.
 MEMORY_BYTES = 200_000_000
 
@@ -183,16 +185,14 @@ def trade_settings(
         for batch in _batches(cases):
             part = [cases[n] for n in batch]
             dates = sorted(set().union(*(case.places for case in part)))
-            cohorts: list[list[Cohort]] = [[] for _ in part]
-            counts: list[list[dict[str, int]]] = [[] for _ in part]
+            accounts = [Account(case, ends) for case in part]
             for found in trader.cohorts([(part, end) for end in dates]):
-                for position, made in enumerate(found):
+                for account, made in zip(accounts, found, strict=True):
                     if made is not None:
-                        cohorts[position].append(made[0])
-                        counts[position].append(made[1])
+                        account.add(*made)
                 if progress is not None:
                     progress(sum(made is not None for made in found))
-            yield from zip(batch, pool.map(outcome_of, part, cohorts, counts, [ends] * len(part)), strict=True)
+            yield from zip(batch, pool.map(Account.close, accounts), strict=True)
     finally:
         # What has not begun when something fails is not waited for.
         pool.shutdown(cancel_futures=True)
@@ -204,8 +204,9 @@ def _batches(cases: Sequence[SweepCase]) -> Iterator[list[int]]:
     used = 0
     for position in sorted(range(len(cases)), key=lambda n: cases[n].keys.ledger):
         case = cases[position]
-        bars = sum(window.n_trade for window in case.study.windows)
-        size = 8 * N_DAILY * bars * len(variants(case.config.hedge))
+        windows = case.study.windows
+        days, bars = windows[-1].stop - windows[0].split, sum(window.n_trade for window in windows)
+        size = 8 * (N_ACCOUNT * days + bars) * len(variants(case.config.hedge))
         if batch and used + size > BATCH_BYTES:
             yield batch
             batch, used = [], 0
@@ -215,31 +216,73 @@ def _batches(cases: Sequence[SweepCase]) -> Iterator[list[int]]:
         yield batch
 
 
-def outcome_of(
-    case: SweepCase, cohorts: list[Cohort], counts: list[dict[str, int]], ends: Sequence[np.datetime64]
-) -> Outcome:
-    """Put a setting's cohorts together."""
-    names = [variant.name for variant in variants(case.config.hedge)]
-    study, order = case.study, sorted(range(len(cohorts)), key=lambda k: cohorts[k].k)
-    cohorts, counts = [cohorts[k] for k in order], [counts[k] for k in order]
-    daily = [np.array([cohort.daily[name] for name in names]) for cohort in cohorts]
-    # Interest on idle cash is no setting's skill.
-    net, gross = excess_and_gross(study, cohorts, names, daily)
-    shared = set(ends)
-    kept = [k for k, cohort in enumerate(cohorts) if study.windows[cohort.k].test_end in shared]
-    slot = case.config.portfolio.capital / study.slots
-    earned = [net_dollars(daily[k]) / slot for k in kept]
-    first = study.windows[cohorts[0].k].split
-    return Outcome(
-        variants=tuple(names),
-        dates=study.dates.to_numpy()[first : first + net.shape[1]].astype("datetime64[us]"),
-        net=np.ascontiguousarray(net),
-        gross=np.ascontiguousarray(gross),
-        ends=np.array(ends, dtype="datetime64[D]"),
-        cohort=np.array([part.sum(axis=1) for part in earned]).T.copy(),
-        score=running_sharpe(earned, [study.windows[cohorts[k].k] for k in kept], study.bars_per_year),
-        trades=np.array([[counts[k][name] for k in kept] for name in names], dtype=np.int64),
-    )
+class Account:
+    """One setting's cohorts put together, one after the other as they come.
+
+    Parameters
+    ----------
+    case : SweepCase
+    ends : sequence of datetime64
+        Test ends that all settings of the sweep have.
+    """
+
+    def __init__(self, case: SweepCase, ends: Sequence[np.datetime64]) -> None:
+        self.case = case
+        self.ends = np.array(ends, dtype="datetime64[D]")
+        self.names = [variant.name for variant in variants(case.config.hedge)]
+        study = case.study
+        self.first = study.windows[0].split
+        self.slot = case.config.portfolio.capital / study.slots
+        size = max(window.stop for window in study.windows) - self.first
+        self.dollars = np.zeros((len(self.names), size, N_ACCOUNT))
+        shared = set(ends)
+        self.windows = [window for window in study.windows if window.test_end in shared]
+        self.earned = np.empty((sum(window.n_trade for window in self.windows), len(self.names)))
+        self.row = 0
+        self.trades: list[list[int]] = []
+        # Under compounding a cohort's capital depends on those before it.
+        self.cohorts: list[Cohort] | None = [] if case.config.portfolio.compounding else None
+
+    def add(self, cohort: Cohort, trades: dict[str, int]) -> None:
+        """Add the next cohort, and the trades of its variants."""
+        window = self.case.study.windows[cohort.k]
+        counted = len(self.trades) < len(self.windows) and window is self.windows[len(self.trades)]
+        daily = cohort.daily
+        values = daily.whole if isinstance(daily, VariantDollars) else np.array([daily[name] for name in self.names])
+        row = self.row if counted else -1
+        add_cohort(values, window.split - self.first, row, self.slot, self.dollars, self.earned)
+        if counted:
+            self.trades.append([trades[name] for name in self.names])
+            self.row += window.n_trade
+        if self.cohorts is not None:
+            self.cohorts.append(cohort)
+
+    def close(self) -> Outcome:
+        """What the setting came to; its arrays are let go."""
+        study = self.case.study
+        if self.cohorts is None:
+            # Interest on idle cash is no setting's skill.
+            net, gross = excess_and_gross(study, self.dollars)
+        else:
+            table = portfolio_returns(study, self.cohorts, self.names)
+            shape = (len(self.names), -1)
+            net = (table["net"] - table["riskless"]).to_numpy().reshape(shape)
+            gross = table["gross"].to_numpy().reshape(shape)
+        stops = np.cumsum([window.n_trade for window in self.windows])
+        daily = np.split(self.earned, stops[:-1])
+        score = running_sharpe([part.T for part in daily], self.windows, study.bars_per_year)
+        cohort = np.array([np.ascontiguousarray(part.T).sum(axis=1) for part in daily]).T.copy()
+        del self.dollars, self.earned, self.cohorts
+        return Outcome(
+            variants=tuple(self.names),
+            dates=study.dates.to_numpy()[self.first : self.first + net.shape[1]].astype("datetime64[us]"),
+            net=np.ascontiguousarray(net),
+            gross=np.ascontiguousarray(gross),
+            ends=self.ends,
+            cohort=cohort,
+            score=score,
+            trades=np.array(self.trades, dtype=np.int64).T.copy(),
+        )
 
 
 def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window], bars_per_year: float) -> Floats:

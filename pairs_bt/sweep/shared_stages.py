@@ -7,7 +7,7 @@ levels, filter path, signals, trades. What is made for one setting is what :func
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import accumulate
@@ -29,7 +29,7 @@ from pairs_bt.backtest.window_tasks import (
     trade_books,
 )
 from pairs_bt.backtest.windows import Window
-from pairs_bt.config.schema import Config, declared
+from pairs_bt.config.schema import Config, declared, has_optimal_entry
 from pairs_bt.data.prices import PriceData
 from pairs_bt.engine.pipeline import TRADE_CHUNK, orient_pairs, scan_window, serial
 from pairs_bt.kernels.ledger import N_DAILY
@@ -59,12 +59,18 @@ class StageKeys:
 _DECLARED = [declared(stage) for stage in (scan_window, select_pairs, pair_paths, rule_signals, trade_book, prepare)]
 
 
+# Of what signals read, what decides the levels of `signal.entry = "optimal"` and nothing else.
+_ONLY_OPTIMAL = ("signal.optimal", "signal.interest", "signal.stop", "execution.cost_bps", "execution.spread")
+
+
 def stage_keys(config: Config) -> StageKeys:
     """Keys of every stage of one setting, from what each stage declares that it reads (`config.schema.reads`)."""
     tables = config.model_dump(mode="json")
-    scan, choice, path, signals, ledger, study = (
-        json.dumps(reading.values(tables), sort_keys=True) for reading in _DECLARED
-    )
+    values = [reading.values(tables) for reading in _DECLARED]
+    if not has_optimal_entry(config.signal):
+        for key in _ONLY_OPTIMAL:
+            values[3].pop(key)
+    scan, choice, path, signals, ledger, study = (json.dumps(part, sort_keys=True) for part in values)
     # A path comes from the study's arrays; settings that share these stand together.
     held = list(accumulate((scan, choice, study + path, signals, ledger)))
     return StageKeys(held[0], held[1], held[2], held[3], held[4], study)
@@ -113,6 +119,34 @@ def common_ends(cases: Sequence[SweepCase]) -> list[np.datetime64]:
     """Test ends that every setting has."""
     shared = set.intersection(*(set(case.places) for case in cases))
     return [window.test_end for window in cases[0].study.windows if window.test_end in shared]
+
+
+class VariantDollars(Mapping[str, np.ndarray]):
+    """Daily dollars of a cohort by variant, in one array.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Its variants.
+    values : numpy.ndarray, shape (variants, bars, components)
+        As :class:`pairs_bt.backtest.portfolio.returns.Cohort` has them.
+    """
+
+    def __init__(self, names: tuple[str, ...], values: np.ndarray) -> None:
+        self.names = names
+        self.whole = values
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        try:
+            return np.asarray(self.whole[self.names.index(name)])
+        except ValueError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 # A setting's cohort of one test end, and its count of trades by variant.
@@ -182,7 +216,8 @@ def _trade(study: Study, k: int, cases: Sequence[SweepCase], candidates: Candida
     rules = SettingRules.join([case.rules for case in cases])
     capitals = np.array([pair_capital(study, case.config.portfolio, candidates) for case in cases])
     sized = any(case.config.portfolio.sizing == "volatility" for case in cases)
-    sums = np.zeros((len(names), len(cases), study.windows[k].n_trade, N_DAILY))
+    # One array a setting: what comes after takes its variants together.
+    sums = np.zeros((len(cases), len(names), study.windows[k].n_trade, N_DAILY))
     counts = np.zeros((len(names), len(cases)), dtype=np.int64)
     for lo in range(0, candidates.y.size, TRADE_CHUNK):
         task = (candidates, lo, min(lo + TRADE_CHUNK, candidates.y.size))
@@ -192,10 +227,10 @@ def _trade(study: Study, k: int, cases: Sequence[SweepCase], candidates: Candida
                 f"signals {variant.rule} {lo}", keys.signals + others,
                 partial(rule_signals, study, k, path, variant.rule, *task),
             )  # fmt: skip
-            trade_books(study, k, signals, variant, *task, rules, capitals, sized, sums[n], counts[n])
+            trade_books(study, k, signals, variant, *task, rules, capitals, sized, sums[:, n], counts[n])
     return [
         (
-            Cohort(k, candidates.y.size, {variant.name: sums[n, s] for n, variant in enumerate(names)}, {}),
+            Cohort(k, candidates.y.size, VariantDollars(tuple(v.name for v in names), sums[s]), {}),
             {variant.name: int(counts[n, s]) for n, variant in enumerate(names)},
         )
         for s in range(len(cases))

@@ -10,6 +10,7 @@ depends on a later entry; at the window's end that is the paper's count.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +32,7 @@ class Cohort:
         Number of the window.
     selected : int
         Pairs that capital was committed to.
-    daily, delayed : dict of str to numpy.ndarray
+    daily, delayed : mapping of str to numpy.ndarray
         At the config's fill lag, and at the other one.
     refused : dict of str to numpy.ndarray
         Signals that a portfolio limit refused, a count per variant; empty without limits.
@@ -41,8 +42,8 @@ class Cohort:
 
     k: int
     selected: int
-    daily: dict[str, np.ndarray]
-    delayed: dict[str, np.ndarray]
+    daily: Mapping[str, np.ndarray]
+    delayed: Mapping[str, np.ndarray]
     refused: dict[str, np.ndarray] = field(default_factory=dict)
     pairs: int = 0
     tested: int = 0
@@ -142,39 +143,33 @@ def portfolio_returns(
     return pd.concat(frames, ignore_index=True)[list(RETURNS)]
 
 
-def excess_and_gross(
-    study: Study, cohorts: list[Cohort], variants: list[str], daily: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def excess_and_gross(study: Study, dollars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Daily ``net - riskless`` and ``gross`` of :func:`portfolio_returns`, bit for bit, without its frame.
 
     Parameters
     ----------
-    study, cohorts, variants
-        As there; the cohorts in the order of their windows.
-    daily : list of numpy.ndarray, shape (variants, bars, components)
-        The cohorts' dollars again, all variants in one array.
+    study : Study
+        Without compounding, under which a cohort's capital is each variant's own.
+    dollars : numpy.ndarray, shape (variants, days, 7)
+        Sums over the cohorts of all windows: P&L, costs and borrow, as the trading kernel has them, and the gross and
+        net value held; see :func:`pairs_bt.kernels.ledger.add_cohort`.
 
     Returns
     -------
     excess, gross : numpy.ndarray, shape (variants, days)
     """
-    if study.config.portfolio.compounding:
-        # A cohort's capital is each variant's own.
-        table = portfolio_returns(study, cohorts, variants)
-        shape = (len(variants), -1)
-        return (table["net"] - table["riskless"]).to_numpy().reshape(shape), table["gross"].to_numpy().reshape(shape)
-    first, last = study.windows[cohorts[0].k].split, max(study.windows[cohort.k].stop for cohort in cohorts)
-    dollars, capital = np.zeros((len(variants), last - first, kernel.N_DAILY)), np.zeros(last - first)
-    for cohort, values in zip(cohorts, daily, strict=True):
-        at = slice(study.windows[cohort.k].split - first, study.windows[cohort.k].stop - first)
-        dollars[:, at] += values
-        capital[at] += study.config.portfolio.capital / study.slots
+    first = study.windows[0].split
+    last = first + dollars.shape[1]
+    capital = np.zeros(last - first)
+    for window in study.windows:
+        capital[window.split - first : window.stop - first] += study.config.portfolio.capital / study.slots
     base = np.where(capital > 0, capital, 1.0)
-    interest = _interest(study, capital, _cash_tied_up(study, dollars), first) / base
-    dollars /= base[:, None]
-    gross = dollars[..., kernel.CONVERGENCE] + dollars[..., kernel.DRIFT]
-    cost = dollars[..., kernel.TRADE_COST] + dollars[..., kernel.REHEDGE_COST]
-    net = gross - cost - dollars[..., kernel.BORROW] + interest
+    parts = np.ascontiguousarray(np.moveaxis(dollars, 2, 0))
+    interest = _interest(study, capital, _tied_up(study, parts[-2], parts[-1]), first) / base
+    parts = parts[:-2] / base
+    gross = parts[kernel.CONVERGENCE] + parts[kernel.DRIFT]
+    cost = parts[kernel.TRADE_COST] + parts[kernel.REHEDGE_COST]
+    net = gross - cost - parts[kernel.BORROW] + interest
     return net - np.where(capital > 0, cash_growth(study, first, last), 0.0), gross
 
 
@@ -246,8 +241,11 @@ def cash_growth(study: Study, first: int, last: int) -> np.ndarray:
 
 
 def _cash_tied_up(study: Study, daily: np.ndarray) -> np.ndarray:
+    return _tied_up(study, daily[:, kernel.GROSS_VALUE], daily[:, kernel.NET_VALUE])
+
+
+def _tied_up(study: Study, gross: np.ndarray, net: np.ndarray) -> np.ndarray:
     """Dollars of each close that earn no interest: the longs, less the share of the shorts that a rebate is paid on."""
-    gross, net = daily[..., kernel.GROSS_VALUE], daily[..., kernel.NET_VALUE]
     longs, shorts = (gross + net) / 2.0, (gross - net) / 2.0
     return np.asarray(longs - study.config.portfolio.short_rebate * shorts)
 
@@ -260,13 +258,13 @@ def _interest(study: Study, capital: np.ndarray, tied_up: np.ndarray, first: int
 
 
 def net_dollars(daily: np.ndarray) -> np.ndarray:
-    """P&L after costs and borrow of each bar: (..., bars, components) to (..., bars)."""
+    """P&L after costs and borrow of each bar."""
     return (
-        daily[..., kernel.CONVERGENCE]
-        + daily[..., kernel.DRIFT]
-        - daily[..., kernel.TRADE_COST]
-        - daily[..., kernel.REHEDGE_COST]
-        - daily[..., kernel.BORROW]
+        daily[:, kernel.CONVERGENCE]
+        + daily[:, kernel.DRIFT]
+        - daily[:, kernel.TRADE_COST]
+        - daily[:, kernel.REHEDGE_COST]
+        - daily[:, kernel.BORROW]
     )
 
 
