@@ -1,18 +1,22 @@
 """CPU seconds of what `bench.py` does not measure: the morning's matrix, fitted noise, a sweep of a hundred settings.
 
     python benchmarks/features.py [matrix] [noise] [model] [sweep]      # without a name: all of them, about a minute
+    python benchmarks/features.py large                                 # a sweep of ten thousand settings: minutes
 
 Every part is done once before it is measured, so that kernels are compiled and modules imported. CPU time is of the
-whole process, all threads together; other programs on the machine do not enter it.
+whole process, all threads together; other programs on the machine do not enter it. The peak of `large` is that of the
+process too, so name no other part beside it.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +37,16 @@ TICKERS, BARS, PAIRS, TRAIN = 500, 500, 2000, 504
 GRID = {
     "signal.entry": [1.5, 1.75, 2.0, 2.25, 2.5],
     "signal.stop": [3.0, 3.5, 4.0, 5.0],
-    "filter.hedge.delta": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
+    "signal.window_half_lives": [4.0, 6.0, 8.0, 12.0, 16.0],
+}
+# Every key changes what is traded, and one the pairs themselves.
+LARGE = {
+    "signal.entry": [1.25, 1.5, 1.6, 1.75, 1.9, 2.0, 2.1, 2.25, 2.5, 2.75],
+    "signal.exit": [-0.25, 0.0, 0.25, 0.5, 0.75],
+    "signal.stop": [3.0, 3.5, 4.0, 5.0, "none"],
+    "signal.time_stop": [1.0, 2.0, 3.0, "none"],
+    "signal.window_half_lives": [4.0, 6.0, 8.0, 12.0, 16.0],
+    "selection.alpha": [0.05, 0.1],
 }
 
 Line = tuple[str, float, str]
@@ -141,16 +154,34 @@ def measure_model() -> Iterator[Line]:
 
 def measure_sweep() -> Iterator[Line]:
     """A hundred settings over the demo, with page and tables."""
-    settings = int(np.prod([len(values) for values in GRID.values()]))
+    seconds, _ = _sweep_seconds(GRID)
+    yield f"sweep of {_size(GRID)} settings of the demo", seconds, ", ".join(GRID)
+
+
+def measure_large_sweep() -> Iterator[Line]:
+    """Ten thousand settings over the demo, with page and tables: CPU and wall seconds, and the peak of memory."""
+    seconds, wall = _sweep_seconds(LARGE)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    where = f"{wall:.0f} s of wall, peak {peak:.2f} GB; {', '.join(LARGE)}"
+    yield f"sweep of {_size(LARGE):,} settings of the demo", seconds, where
+
+
+def _size(grid: dict[str, list[Any]]) -> int:
+    return int(np.prod([len(values) for values in grid.values()]))
+
+
+def _sweep_seconds(grid: dict[str, list[Any]]) -> tuple[float, float]:
+    """CPU and wall seconds of one sweep."""
     with tempfile.TemporaryDirectory() as name:
         sweep(Config.load(None), {"signal.entry": [1.5, 2.0]}, out=Path(name) / "warm")
-        seconds = cpu(lambda: sweep(Config.load(None), GRID, out=Path(name) / "sweep", fresh=True), repeats=1)
-    yield f"sweep of {settings} settings of the demo", seconds, ", ".join(GRID)
+        began = time.perf_counter()
+        seconds = cpu(lambda: sweep(Config.load(None), grid, out=Path(name) / "sweep", yes=True), repeats=1)
+        return seconds, time.perf_counter() - began
 
 
 PARTS: dict[str, Callable[[], Iterator[Line]]] = {
     "matrix": measure_matrix, "noise": measure_noise,
-    "model": measure_model, "sweep": measure_sweep,
+    "model": measure_model, "sweep": measure_sweep, "large": measure_large_sweep,
 }  # fmt: skip
 
 
@@ -158,7 +189,7 @@ def main(names: list[str]) -> None:
     unknown = set(names) - set(PARTS)
     if unknown:
         sys.exit(f"unknown part {sorted(unknown)[0]!r}; there are {', '.join(PARTS)}")
-    for name in names or PARTS:
+    for name in names or [part for part in PARTS if part != "large"]:
         for what, seconds, where in PARTS[name]():
             shown = f"{1e3 * seconds:.2f} ms" if seconds < 0.05 else f"{seconds:.2f} s"
             print(f"{what:56}{shown:>12}   {where}", flush=True)

@@ -5,13 +5,14 @@ This is the checked face of :mod:`pairs_bt.kernels.ledger`. Dollars in, dollars 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pairs_bt.backtest.entry_levels import levels_or_fixed
 from pairs_bt.backtest.signals import SignalSet
-from pairs_bt.config.schema import Band, Config
+from pairs_bt.config.schema import Band, Config, has_optimal_entry
 from pairs_bt.kernels import ledger as kernel
 
 # Pairs whose daily P&L is summed together, in order: sums do not depend on how rows were cut into tasks.
@@ -119,34 +120,153 @@ def trade_pairs(
     """
     pairs, bars = signals.z.shape
     rules = _rules(config, market, pair_capital, rehedge, lag)
-    dollar_neutral = config.portfolio.sizing == "dollar_neutral"
-    quotes = np.isfinite(market.prices) if market.quotes is None else market.quotes
-    held = signals.share_ratio
-    if dollar_neutral:
-        # equal dollars in both legs, on the sides that the signal's ratio has them: |n_x| x = |n_y| y
-        held = np.where(held < 0.0, -1.0, 1.0) * (market.prices[iy] / market.prices[ix])
     stop_bars = np.full(pairs, np.inf)
     if config.signal.time_stop is not None:
         stop_bars = config.signal.time_stop * signals.half_life
-    # At most one trade opens every second bar; a re-hedged trade may fill on every bar.
-    trades = np.empty(pairs * (bars // 2 + 1), dtype=kernel.TRADE)
-    fills = np.empty(pairs * (2 * bars + 4) if rehedge == "never" else pairs * (3 * bars + 4), dtype=kernel.FILL)
+    trades, fills = _room(pairs, bars, rehedge)
     daily = np.zeros((pairs, bars, kernel.N_DAILY))
     levels, short = levels_or_fixed(signals.levels, pairs, config), config.signal.exit_short
     n_trades, n_fills = kernel.trade_rows(
-        market.prices, quotes, iy, ix, signals.share_ratio, held, signals.spread, signals.z, levels.entry_z,
-        levels.exit_z, levels.exit_z if short is None else np.full(pairs, short), stop_bars,
+        market.prices, _quotes(market), iy, ix, signals.share_ratio,
+        _held(signals, market, iy, ix, dollar_neutral=_dollar_neutral(config)), signals.spread, signals.z,
+        levels.entry_z, levels.exit_z,
+        levels.exit_z if short is None else np.full(pairs, short), stop_bars,
         np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate, market.day_gap, rules,
         np.zeros(0, np.int8) if refused is None else refused, trades, fills, daily,
     )  # fmt: skip
     return LedgerResult(trades[:n_trades].copy(), fills[:n_fills].copy(), daily)
 
 
+@dataclass(frozen=True)
+class SettingRules:
+    """What the ledger reads of some settings, worked out once for all windows.
+
+    Attributes
+    ----------
+    dollar_neutral : bool
+        How all of them size the legs.
+    rules : numpy.ndarray of `pairs_bt.kernels.ledger.RULES`, shape (settings,)
+        Less what a window, its candidates and a variant decide.
+    levels : numpy.ndarray, shape (4, settings)
+        ``signal.entry`` (NaN: each pair's own), ``exit``, ``exit_short`` (NaN: as `exit`) and ``time_stop`` in
+        half-lives (inf: none).
+    """
+
+    dollar_neutral: bool
+    rules: np.ndarray
+    levels: np.ndarray
+
+    @classmethod
+    def of(cls, config: Config) -> SettingRules:
+        """Read one setting."""
+        # Bars, capital and re-hedging belong to a window, its candidates and a variant.
+        market = Market(np.empty((0, 0)), np.empty(0), np.empty(0), entry_bars=0, closed=True)
+        signal = config.signal
+        entry = np.nan if has_optimal_entry(signal) else signal.entry
+        short = np.nan if signal.exit_short is None else signal.exit_short
+        stop = np.inf if signal.time_stop is None else signal.time_stop
+        return cls(
+            _dollar_neutral(config),
+            np.array([tuple(_rules(config, market, 0.0, "never", None))], dtype=kernel.RULES),
+            np.array([[entry], [signal.exit], [short], [stop]], dtype=np.float64),
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[SettingRules]) -> SettingRules:
+        """Settings that size the legs in the same way, in order."""
+        return cls(
+            parts[0].dollar_neutral,
+            # numpy joins records field by field, which is slow
+            np.frombuffer(b"".join([part.rules.tobytes() for part in parts]), dtype=kernel.RULES),
+            np.concatenate([part.levels for part in parts], axis=1),
+        )
+
+
+def trade_settings(
+    signals: SignalSet,
+    market: Market,
+    iy: np.ndarray,
+    ix: np.ndarray,
+    *,
+    settings: SettingRules,
+    pair_capital: np.ndarray,
+    rehedge: str | Band = "never",
+    moments: np.ndarray | None = None,
+    sums: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """Trade many pairs through one window under many settings that share their signals.
+
+    What is added for a setting is, bit for bit, what :func:`trade_pairs` gives: its trades, and its daily dollars
+    summed over blocks of 64 pairs, the blocks in order.
+
+    Parameters
+    ----------
+    signals, market, iy, ix, rehedge, moments
+        As in :func:`trade_pairs`; the number of pairs added before these must be a multiple of the block.
+    settings : SettingRules
+        Theirs.
+    pair_capital : numpy.ndarray, shape (settings,)
+        Dollars committed to one pair.
+    sums : numpy.ndarray, shape (settings, bars, N_DAILY)
+        Daily dollars are added here.
+    counts : numpy.ndarray of int, shape (settings,)
+        Trades are added here.
+    """
+    pairs, bars = signals.z.shape
+    rules = settings.rules.copy()
+    rules["entry_stop"], rules["closed"] = market.entry_bars, market.closed
+    rules["bars_per_year"], rules["capital"] = market.bars_per_year, pair_capital
+    rules["rehedge"], rules["band"] = _rehedging(rehedge)
+    levels = np.repeat(settings.levels[:, :, None], pairs, axis=2)
+    if signals.levels is not None:
+        levels[0], levels[1] = signals.levels.entry_z, signals.levels.exit_z
+    np.copyto(levels[2], levels[1], where=np.isnan(levels[2]))
+    np.multiply(levels[3], signals.half_life, out=levels[3], where=np.isfinite(levels[3]))
+    size = min(pairs, BLOCK)
+    trades, fills = _room(size, bars, rehedge)
+    kernel.trade_settings(
+        market.prices, _quotes(market), iy, ix, signals.share_ratio,
+        _held(signals, market, iy, ix, dollar_neutral=settings.dollar_neutral), signals.spread, signals.z,
+        levels, np.zeros((pairs, 3)) if moments is None else moments, market.borrow_rate, market.day_gap, rules,
+        BLOCK, np.zeros(0, np.int8), trades, fills, np.zeros((size, bars, kernel.N_DAILY)), sums, counts,
+    )  # fmt: skip
+
+
+def _dollar_neutral(config: Config) -> bool:
+    return config.portfolio.sizing == "dollar_neutral"
+
+
+def _held(signals: SignalSet, market: Market, iy: np.ndarray, ix: np.ndarray, *, dollar_neutral: bool) -> np.ndarray:
+    """Shares of x to hold against one of y: the signal's ratio, or equal dollars on its sides: |n_x| x = |n_y| y."""
+    ratio = signals.share_ratio
+    if not dollar_neutral:
+        return ratio
+    return np.asarray(np.where(ratio < 0.0, -1.0, 1.0) * (market.prices[iy] / market.prices[ix]))
+
+
+def _quotes(market: Market) -> np.ndarray:
+    return np.isfinite(market.prices) if market.quotes is None else market.quotes
+
+
+def _room(pairs: int, bars: int, rehedge: str | Band) -> tuple[np.ndarray, np.ndarray]:
+    """Empty trades and fills, as many as there can be."""
+    # At most one trade opens every second bar; a re-hedged trade may fill on every bar.
+    trades = np.empty(pairs * (bars // 2 + 1), dtype=kernel.TRADE)
+    return trades, np.empty(pairs * ((2 if rehedge == "never" else 3) * bars + 4), dtype=kernel.FILL)
+
+
+def _rehedging(rehedge: str | Band) -> tuple[int, float]:
+    if isinstance(rehedge, Band):
+        return kernel.BAND, rehedge.band
+    return kernel.DAILY if rehedge == "daily" else kernel.NEVER, 0.0
+
+
 def _rules(
     config: Config, market: Market, pair_capital: float, rehedge: str | Band, lag: int | None
 ) -> kernel.TradingRules:
     signal, execution = config.signal, config.execution
-    mode = kernel.BAND if isinstance(rehedge, Band) else kernel.DAILY if rehedge == "daily" else kernel.NEVER
+    mode, band = _rehedging(rehedge)
     return kernel.TradingRules(
         stop=np.inf if signal.stop is None else signal.stop,
         stop_loss=np.inf if signal.stop_loss is None else signal.stop_loss,
@@ -162,7 +282,7 @@ def _rules(
         max_leg_share=config.hedge.max_leg_share,
         volatility=config.portfolio.volatility if config.portfolio.sizing == "volatility" else 0.0,
         rehedge=mode,
-        band=rehedge.band if isinstance(rehedge, Band) else 0.0,
+        band=band,
         log_space=config.filter.price_space == "log",
         book_spread=execution.pnl == "spread",
         capital=float(pair_capital),

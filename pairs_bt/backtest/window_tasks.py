@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from pairs_bt.backtest.hedge_rules import FilterPath, Variant, variants
 from pairs_bt.backtest.held_ratios import HeldRatios, TrainPairs, held_ratios, train_pairs
-from pairs_bt.backtest.ledger import BLOCK, LedgerResult, trade_pairs
+from pairs_bt.backtest.ledger import BLOCK, LedgerResult, SettingRules, trade_pairs, trade_settings
 from pairs_bt.backtest.selection import ScanColumns, eligibility_reasons, y_is_first
 from pairs_bt.backtest.signals import SignalSet, filter_pairs, make_signals, score_centre
 from pairs_bt.backtest.study import Study, WindowContext
-from pairs_bt.config.schema import Selection, reads, slot_parts
+from pairs_bt.config.schema import Portfolio, Selection, reads, slot_parts
 from pairs_bt.kernels import ledger as kernel
 from pairs_bt.models import cointegration
 from pairs_bt.models.hedge_effectiveness import measure
@@ -250,9 +250,42 @@ def trade_book(
     y, x = candidates.y[lo:hi], candidates.x[lo:hi]
     return trade_pairs(
         signals, context.market, y, x, config=study.config, rehedge=variant.rehedge, refused=refused, lag=lag,
-        pair_capital=options.capital / study.slots / slot_parts(candidates.y.size, options),
+        pair_capital=pair_capital(study, options, candidates),
         moments=change_moments(context, y, x) if options.sizing == "volatility" else None,
     )  # fmt: skip
+
+
+def trade_books(
+    study: Study,
+    k: int,
+    signals: SignalSet,
+    variant: Variant,
+    candidates: Candidates,
+    lo: int,
+    hi: int,
+    settings: SettingRules,
+    capitals: np.ndarray,
+    sized: bool,
+    sums: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """Add to `sums` and `counts` what :func:`trade_book` gives under each of some settings of the same signals.
+
+    `capitals` (settings,) are dollars a pair, `sized` says whether any of them sizes by volatility, and `lo` is a
+    multiple of the block; see :func:`pairs_bt.backtest.ledger.trade_settings`.
+    """
+    keep_freed_arrays()
+    context = study.context(k)
+    y, x = candidates.y[lo:hi], candidates.x[lo:hi]
+    trade_settings(
+        signals, context.market, y, x, settings=settings, pair_capital=capitals, rehedge=variant.rehedge,
+        moments=change_moments(context, y, x) if sized else None, sums=sums, counts=counts,
+    )  # fmt: skip
+
+
+def pair_capital(study: Study, options: Portfolio, candidates: Candidates) -> float:
+    """Dollars that one candidate of a window is given."""
+    return float(options.capital / study.slots / slot_parts(candidates.y.size, options))
 
 
 def _without(book: LedgerResult, refused: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

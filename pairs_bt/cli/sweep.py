@@ -100,7 +100,9 @@ def show_sweep(result: SweepResult) -> None:
         best.append((row.head, cells[-1]))
     click.echo(text_table(lines))
     click.echo()
-    click.echo(f"{len(result.grid.settings):,} settings, {result.outcomes[0].ends.size} cohorts. Best in hindsight:")
+    click.echo(
+        f"{len(result.grid.settings):,} settings, {result.outcomes.standings[0].ends.size} cohorts. Best in hindsight:"
+    )
     width = max(len(line[0]) for line in lines)
     for label, name in best:
         click.echo(f"  {label.ljust(width)}  {name}")

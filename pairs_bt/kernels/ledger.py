@@ -1,5 +1,8 @@
 """Bar-by-bar trading of many pairs: signals, fills, shares held, and every cent of their P&L.
 
+`trade_rows` holds the rules. `trade_settings` trades the same pairs by many rules and keeps their daily sums;
+`ended_sharpes` judges such sums as time goes by.
+
 One row is one pair under one hedge ratio. Each close runs in a fixed order: mark the shares held since the last
 close; read the signal; fill what was decided `lag` closes ago; re-hedge. So a decision at a close never touches
 shares that earned before it.
@@ -58,29 +61,22 @@ TradingRules = namedtuple(
 )  # fmt: skip
 
 
+# The same as a record, one a setting.
+RULES = np.dtype(
+    [
+        ("stop", "f8"), ("stop_loss", "f8"), ("lag", "i8"), ("side", "i8"), ("entry_stop", "i8"), ("closed", "?"),
+        ("drop_unconverged", "?"), ("cost_rate", "f8"), ("half_spread", "f8"), ("delisting_loss", "f8"),
+        ("reject_negative", "?"), ("max_leg_share", "f8"), ("volatility", "f8"), ("rehedge", "i8"), ("band", "f8"),
+        ("log_space", "?"), ("book_spread", "?"), ("capital", "f8"), ("bars_per_year", "f8"),
+    ]
+)  # fmt: skip
+
+
 @njit(cache=True, nogil=True)
 def trade_rows(
-    prices,
-    quotes,
-    iy,
-    ix,
-    beta,
-    ratio,
-    spread,
-    z,
-    entry,
-    leave,
-    leave_short,
-    time_stop,
-    moments,
-    borrow_rate,
-    day_gap,
-    rules,
-    skip,
-    trades,
-    fills,
-    daily,
-):
+    prices, quotes, iy, ix, beta, ratio, spread, z, entry, leave, leave_short, time_stop, moments, borrow_rate,
+    day_gap, rules, skip, trades, fills, daily
+):  # fmt: skip
     """Trade every row; fill `trades`, `fills` and `daily`; return how many trades and fills were written.
 
     `prices` (tickers, bars) are raw, carried forward over short gaps, and `quotes` says where they are a day's own:
@@ -364,6 +360,115 @@ def block_sums(daily, size, out):
         for t in range(daily.shape[1]):
             for c in range(daily.shape[2]):
                 block[t, c] += daily[row, t, c]
+
+
+@njit(cache=True, nogil=True)
+def trade_settings(
+    prices, quotes, iy, ix, beta, ratio, spread, z, levels, moments, borrow_rate, day_gap, rules, size, skip,
+    trades, fills, daily, sums, counts
+):  # fmt: skip
+    """Trade the same rows under many settings: add their daily dollars to `sums` and their trades to `counts`.
+
+    `rules` (settings,) are records of RULES; `levels` (4, settings, rows) holds `entry`, `leave`, `leave_short` and
+    `time_stop`; `sums` (settings, bars, N_DAILY); `counts` (settings,). The rest is as in `trade_rows`, for blocks of
+    `size` rows: `trades`, `fills` and the zeros `daily`, which are zeros again afterwards, hold one block. Rows are
+    added in order within their block, and blocks in order, as `block_sums` and a sum over its blocks do.
+    """
+    bars = prices.shape[1]
+    block = np.zeros((bars, N_DAILY))
+    for k in range(rules.size):
+        r = rules[k]
+        rule = TradingRules(
+            r.stop, r.stop_loss, r.lag, r.side, r.entry_stop, r.closed, r.drop_unconverged, r.cost_rate, r.half_spread,
+            r.delisting_loss, r.reject_negative, r.max_leg_share, r.volatility, r.rehedge, r.band, r.log_space,
+            r.book_spread, r.capital, r.bars_per_year,
+        )  # fmt: skip
+        for lo in range(0, iy.size, size):
+            hi = min(lo + size, iy.size)
+            made, _ = trade_rows(
+                prices, quotes, iy[lo:hi], ix[lo:hi], beta[lo:hi], ratio[lo:hi], spread[lo:hi], z[lo:hi],
+                levels[0, k, lo:hi], levels[1, k, lo:hi], levels[2, k, lo:hi], levels[3, k, lo:hi], moments[lo:hi],
+                borrow_rate, day_gap, rule, skip, trades, fills, daily[: hi - lo],
+            )  # fmt: skip
+            # a row is zero outside its trades
+            for n in range(made):
+                day = daily[trades[n].row]
+                stop = trades[n].exit_bar + 1 if trades[n].exit_bar >= 0 else bars
+                for t in range(trades[n].entry_bar, stop):
+                    for c in range(N_DAILY):
+                        block[t, c] += day[t, c]
+                        day[t, c] = 0.0
+            for t in range(bars):
+                for c in range(N_DAILY):
+                    sums[k, t, c] += block[t, c]
+                    block[t, c] = 0.0
+            counts[k] += made
+
+
+@njit(cache=True, nogil=True)
+def add_cohort(daily, first, row, slot, dollars, earned):
+    """Add a cohort's `daily` (series, bars, N_DAILY) to `dollars` (series, days, 7) from its day `first` on.
+
+    The seven are P&L, costs and borrow, as in `daily`, and the values held. If `row` is not negative, the cohort's net
+    returns on a `slot` of capital go into `earned` (rows, series) from there on.
+    """
+    for v in range(daily.shape[0]):
+        for t in range(daily.shape[1]):
+            day = daily[v, t]
+            into = dollars[v, first + t]
+            for c in range(TURNOVER):
+                into[c] += day[c]
+            into[TURNOVER] += day[GROSS_VALUE]
+            into[TURNOVER + 1] += day[NET_VALUE]
+            if row >= 0:
+                net = day[CONVERGENCE] + day[DRIFT] - day[TRADE_COST] - day[REHEDGE_COST] - day[BORROW]
+                earned[row + t, v] = net / slot
+
+
+@njit(cache=True, nogil=True)
+def ended_sharpes(daily, split, stop, year, out):
+    """Sharpe ratios at each cohort's birth of what the cohorts that had ended by then earned, into zeros `out`.
+
+    `daily` (bars of all cohorts, series): one cohort after the other, in the order of time; `split` and `stop`
+    (cohorts,): each one's first bar and the bar after its last, counted from the first cohort's first; `out` (series,
+    cohorts). A bar's return is the mean over the ended cohorts that were live on it; `year` scales daily ratios.
+    """
+    series = daily.shape[1]
+    days = stop.max()
+    earned, values, total = np.zeros((days, series)), np.empty((days, series)), np.zeros((days + 1, series))
+    live, place = np.zeros(days), np.zeros(days, np.int64)
+    added, row, last, held = 0, 0, 0, 0
+    for k in range(split.size):
+        begun, before = added, last
+        while stop[added] <= split[k]:
+            for t in range(split[added], stop[added]):
+                live[t] += 1.0
+                for v in range(series):
+                    earned[t, v] += daily[row, v]
+                row += 1
+            last = max(last, stop[added])
+            added += 1
+        if added > begun:
+            # bars before the oldest of these stay as they are, and so do their sums
+            held = place[split[begun]] if split[begun] < before else held
+            for t in range(split[begun], last):
+                place[t] = held
+                if live[t] > 0.0:
+                    for v in range(series):
+                        values[held, v] = earned[t, v] / live[t]
+                        total[held + 1, v] = total[held, v] + values[held, v]
+                    held += 1
+        mean, square = total[held] / max(held, 1), np.zeros(series)
+        for t in range(held):
+            for v in range(series):
+                gap = values[t, v] - mean[v]
+                square[v] += gap * gap
+        for v in range(series):
+            t = 1
+            while t < held and values[t, v] == values[0, v]:
+                t += 1
+            if t < held:
+                out[v, k] = mean[v] / np.sqrt(square[v] / (held - 1)) * year
 
 
 @njit(cache=True, nogil=True)

@@ -11,6 +11,7 @@ Overfitting", Journal of Computational Finance 20(4): combinatorially symmetric 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,13 +22,14 @@ import pandas as pd
 from pairs_bt.stats.bootstrap import checked_frame
 from pairs_bt.stats.deflated_sharpe import (
     FloatArray,
+    SharpeMoments,
     deflated_sharpe,
     expected_maximum_sharpe,
     probabilistic_sharpe,
     sharpe_moments,
 )
 
-_CHUNK = 512
+_CHUNK, _CELLS = 512, 1 << 15
 # A variance this small against the mean square is rounding: the setting did nothing on those days.
 _NO_VARIANCE = 1e-14
 
@@ -46,15 +48,22 @@ def effective_trials(returns: pd.DataFrame) -> float:
         Between 1 and the number of settings that ever moved; r is their mean pairwise correlation, taken as 0
         where it is negative. Equal settings count once, unrelated ones in full. NaN if none moved.
     """
-    frame = checked_frame(returns)
-    moving = [frame[name].to_numpy() for name in frame.columns if frame[name].nunique() > 1]
-    count = len(moving)
+    values = np.ascontiguousarray(checked_frame(returns).to_numpy().T)
+    return effective_trials_of([values[values.min(axis=1) < values.max(axis=1)]])
+
+
+def effective_trials_of(blocks: Iterable[FloatArray]) -> float:
+    """`effective_trials` of series that moved, some rows at a time: each block is (series, days)."""
+    count, total = 0, np.zeros(0)
+    for block in blocks:
+        if not count:
+            total = np.zeros(block.shape[1])
+        for values in block:
+            # The mean over pairs of z_i z_j follows from the sum over settings: (sum_i z_i)^2 = sum_i z_i^2 + pairs.
+            total += (values - values.mean()) / values.std()
+        count += len(block)
     if count <= 1:
         return float(count) if count else math.nan
-    # The mean over pairs of z_i z_j follows from the sum over settings: (sum_i z_i)^2 = sum_i z_i^2 + pairs.
-    total = np.zeros(len(frame))
-    for values in moving:
-        total += (values - values.mean()) / values.std()
     correlation = (float(np.mean(total * total)) - count) / (count * (count - 1))
     correlation = min(max(correlation, 0.0), 1.0)
     return correlation + (1.0 - correlation) * count
@@ -104,23 +113,28 @@ def deflated_best(returns: pd.DataFrame) -> DeflatedBest:
         If no setting has a Sharpe ratio.
     """
     frame = checked_frame(returns)
-    moments = {name: sharpe_moments(frame[name]) for name in frame.columns}
+    moments = {str(name): sharpe_moments(frame[name]) for name in frame.columns}
+    return deflated_best_of(moments, lambda: effective_trials(frame))
+
+
+def deflated_best_of(moments: Mapping[str, SharpeMoments], effective: Callable[[], float]) -> DeflatedBest:
+    """`deflated_best` of settings by the moments of their returns; `effective` gives their `effective_trials`."""
     ratios = {name: item.sharpe for name, item in moments.items() if not math.isnan(item.sharpe)}
     if not ratios:
         raise ValueError("no column of returns has a Sharpe ratio: none of the settings ever moved")
     best = max(ratios, key=lambda name: ratios[name])
     trials = float(len(ratios))
     variance = float(np.var(list(ratios.values()), ddof=1)) if trials > 1 else 0.0
-    effective = effective_trials(frame)
+    count = effective()
     return DeflatedBest(
-        best=str(best),
+        best=best,
         sharpe=ratios[best],
-        expected_maximum=expected_maximum_sharpe(effective, variance),
+        expected_maximum=expected_maximum_sharpe(count, variance),
         trials=trials,
-        effective=effective,
+        effective=count,
         trial_variance=variance,
         probabilistic=probabilistic_sharpe(moments[best]),
-        deflated=deflated_sharpe(moments[best], trials=effective, trial_variance=variance),
+        deflated=deflated_sharpe(moments[best], trials=count, trial_variance=variance),
         deflated_all=deflated_sharpe(moments[best], trials=trials, trial_variance=variance),
     )
 
@@ -177,21 +191,31 @@ def probability_of_backtest_overfitting(returns: pd.DataFrame, *, partitions: in
     if partitions < 2 or partitions % 2:
         raise ValueError(f"partitions is {partitions}: it must be even, as half of the parts is in sample")
     frame = checked_frame(returns)
-    values = frame.to_numpy()
-    n, settings = values.shape
+    n, settings = frame.shape
     if settings < 2:
         raise ValueError(f"returns has {settings} column(s): overfitting is about a choice, so give at least 2")
     if n < 2 * partitions:
         raise ValueError(f"{n} days are too few for {partitions} partitions: give each at least 2 days")
-    days, sums, squares, centre = _part_sums(values, partitions)
+    return overfitting_of([np.ascontiguousarray(frame.to_numpy().T)], n, partitions=partitions)
+
+
+def overfitting_of(blocks: Iterable[FloatArray], days: int, *, partitions: int) -> Overfitting:
+    """`probability_of_backtest_overfitting` of two settings or more, in blocks of rows (settings, days)."""
+    parts = [_part_sums(block, partitions) for block in blocks]
+    sums, squares = (np.concatenate([part[k] for part in parts], axis=1) for k in (0, 1))
+    centre = np.concatenate([part[2] for part in parts])
+    length = np.array([len(part) for part in np.array_split(np.empty(days), partitions)], dtype=np.float64)
+    settings = centre.size
     splits = np.array(list(combinations(range(partitions), partitions // 2)), dtype=np.int64)
     chosen = np.empty(len(splits), dtype=np.int64)
     rank, inside, outside = np.empty(len(splits)), np.empty(len(splits)), np.empty(len(splits))
-    for first in range(0, len(splits), _CHUNK):
-        rows = slice(first, first + _CHUNK)
-        here = _add_parts(splits[rows], days, sums, squares)
+    # Some splits at a time, so that what is worked on stays in the cache.
+    chunk = max(1, min(_CHUNK, _CELLS // settings))
+    for first in range(0, len(splits), chunk):
+        rows = slice(first, first + chunk)
+        here = _add_parts(splits[rows], length, sums, squares)
         in_sample = _sharpe(*here, centre)
-        rest = (days.sum() - here[0], sums.sum(axis=0) - here[1], squares.sum(axis=0) - here[2])
+        rest = (length.sum() - here[0], sums.sum(axis=0) - here[1], squares.sum(axis=0) - here[2])
         out_of_sample = _sharpe(*rest, centre)
         best = in_sample.argmax(axis=1)
         pick = best[:, None]
@@ -214,14 +238,14 @@ def probability_of_backtest_overfitting(returns: pd.DataFrame, *, partitions: in
     )
 
 
-def _part_sums(values: FloatArray, partitions: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    # Sums of centred returns: squares of the raw ones would lose digits to the mean.
-    centre = values.mean(axis=0)
-    parts = np.array_split(values - centre, partitions)
-    days = np.array([len(part) for part in parts], dtype=np.float64)
-    sums = np.array([part.sum(axis=0) for part in parts])
-    squares = np.array([(part * part).sum(axis=0) for part in parts])
-    return days, sums, squares, centre
+def _part_sums(rows: FloatArray, partitions: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Sums and sums of squares (partitions, settings) about the mean of all days, and that mean (settings,)."""
+    # Of centred returns: squares of the raw ones would lose digits to the mean.
+    centre = rows.mean(axis=1)
+    parts = np.array_split(rows - centre[:, None], partitions, axis=1)
+    sums = np.array([part.sum(axis=1) for part in parts])
+    squares = np.array([(part * part).sum(axis=1) for part in parts])
+    return sums, squares, centre
 
 
 def _add_parts(

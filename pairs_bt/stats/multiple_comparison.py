@@ -10,6 +10,7 @@ Politis, D. N. and Romano, J. P. (1994), "The stationary bootstrap", JASA 89, 13
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -141,35 +142,63 @@ def superiority(
         Shares of the resamples, so 0 means below 1/draws; NaN with a reason where there is nothing to compare.
     reason : str
     """
+    others = np.ascontiguousarray(returns.drop(columns=base).to_numpy(dtype=np.float64).T)
     own = returns[base].to_numpy(dtype=np.float64)
-    gaps = returns.drop(columns=base).to_numpy(dtype=np.float64) - own[:, None]
     largest = float(np.abs(returns.to_numpy()).max())
-    gaps = gaps[:, np.ptp(gaps, axis=0) > 1e-12 * largest]
-    nothing = (math.nan, math.nan, math.nan)
-    if not gaps.shape[1]:
-        return *nothing, "no setting differs from the base"
-    if why := unusable(gaps[:, 0], block):
-        return *nothing, why
-    days = len(gaps)
-    mean = gaps.mean(axis=0)
-    # Relevant in the consistent version: mean >= -sqrt(2 log log n var / n).
-    bound = -np.sqrt(_long_run_variance(gaps - mean, block) / days * 2.0 * max(math.log(math.log(days)), 0.0))
-    centres = np.array([np.maximum(mean, 0.0), np.where(mean >= bound, mean, 0.0), mean])
-    drawn = drawn or stationary_resamples(days, block, draws, seed)
-    resampled = drawn.means(gaps - mean) + mean
-    most = (resampled[:, None, :] - centres[None, :, :]).max(axis=2)
-    lower, consistent, upper = (most > mean.max()).mean(axis=0)
+    return superiority_of([others], own, largest, draws=draws, block=block, seed=seed, drawn=drawn)
+
+
+def superiority_of(
+    others: Iterable[Floats],
+    own: Floats,
+    largest: float,
+    *,
+    draws: int,
+    block: int,
+    seed: int,
+    drawn: Resamples | None = None,
+) -> tuple[float, float, float, str]:
+    """`superiority` over some series at a time: each block of `others` is (series, days), `own` (days,) is the base.
+
+    `largest` is the largest return of all in size. Every block meets the same resamples, and of each the largest
+    recentred mean is kept, so the values do not depend on the blocks.
+    """
+    days = own.size
+    best, most = -math.inf, np.empty(0)
+    for values in others:
+        gaps = values - own
+        gaps = gaps[np.ptp(gaps, axis=1) > 1e-12 * largest]
+        if not len(gaps):
+            continue
+        if not most.size:
+            if why := unusable(gaps[0], block):
+                return math.nan, math.nan, math.nan, why
+            drawn = drawn or stationary_resamples(days, block, draws, seed)
+            most = np.full((draws, 3), -math.inf)
+        mean = gaps.mean(axis=1)
+        gaps -= mean[:, None]
+        # Relevant in the consistent version: mean >= -sqrt(2 log log n var / n).
+        bound = -np.sqrt(_long_run_variance(gaps, block) / days * 2.0 * max(math.log(math.log(days)), 0.0))
+        centres = (np.maximum(mean, 0.0), np.where(mean >= bound, mean, 0.0), mean)
+        assert drawn is not None
+        resampled = drawn.means(np.ascontiguousarray(gaps.T)) + mean
+        for k, centre in enumerate(centres):
+            np.maximum(most[:, k], (resampled - centre).max(axis=1), out=most[:, k])
+        best = max(best, float(mean.max()))
+    if not most.size:
+        return math.nan, math.nan, math.nan, "no setting differs from the base"
+    lower, consistent, upper = (most > best).mean(axis=0)
     return float(lower), float(consistent), float(upper), ""
 
 
 def _long_run_variance(centred: Floats, block: int) -> Floats:
-    """N times the variance of the mean under the stationary bootstrap (Politis and Romano 1994, lemma 1)."""
-    n = len(centred)
-    # Autocovariances of every column at once: squared spectrum of the zero-padded series.
-    spectrum = np.fft.rfft(centred, n=2 * n, axis=0)
-    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, n=2 * n, axis=0)[:n] / n
-    lag = np.arange(n)[:, None]
+    """N times the variance of each row's mean under the stationary bootstrap (Politis and Romano 1994, lemma 1)."""
+    n = centred.shape[1]
+    # Autocovariances of every series at once: squared spectrum of the zero-padded series.
+    spectrum = np.fft.rfft(centred, n=2 * n, axis=1)
+    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, n=2 * n, axis=1)[:, :n] / n
+    lag = np.arange(n)
     stay = 1.0 - 1.0 / block
     weight = (1.0 - lag / n) * stay**lag + lag / n * stay ** (n - lag)
     weight[0] = 0.5
-    return np.asarray(np.maximum(2.0 * (weight * products).sum(axis=0), 0.0))
+    return np.asarray(np.maximum(2.0 * (weight * products).sum(axis=1), 0.0))

@@ -16,13 +16,15 @@ from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.study import Study
 from pairs_bt.common.formatting import in_ascii
 from pairs_bt.config.schema import Config
+from pairs_bt.stats.bootstrap import stationary_resamples
 from pairs_bt.stats.deflated_sharpe import probabilistic_sharpe
 from pairs_bt.stats.performance import annual_return, annual_volatility, max_drawdown, sharpe
 from pairs_bt.sweep.evidence.plateau import Plateau, find_plateau
-from pairs_bt.sweep.evidence.trial_cost import TrialCost, cost_of_trying, distinct_trials
+from pairs_bt.sweep.evidence.trial_cost import TrialCost, cost_of_trying
+from pairs_bt.sweep.evidence.trials import Trial, Trials
 from pairs_bt.sweep.evidence.verdict import VerdictInputs, sweep_verdict
 from pairs_bt.sweep.grid import Grid
-from pairs_bt.sweep.outcomes import Outcome
+from pairs_bt.sweep.outcomes import Outcomes, Standing
 from pairs_bt.sweep.walk_forward import Choice
 
 
@@ -63,8 +65,8 @@ class SweepResult:
         Parameters and settings.
     variants : tuple of str
         Of all settings, in the order of their first appearance.
-    outcomes : tuple of Outcome
-        One a setting.
+    outcomes : sequence of Outcome
+        One a setting; of many settings, read from a file when it is asked for.
     dates : array (days,) of datetime64[us]
         The days that all settings cover; statistics are over these.
     table : DataFrame
@@ -90,7 +92,7 @@ class SweepResult:
     config: Config
     grid: Grid
     variants: tuple[str, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: Outcomes
     dates: NDArray[np.datetime64]
     table: pd.DataFrame
     costs: dict[str, TrialCost]
@@ -164,7 +166,7 @@ def plain(value: Any) -> Any:
 def analyse(
     config: Config,
     grid: Grid,
-    outcomes: Sequence[Outcome],
+    outcomes: Outcomes,
     choices: dict[str, list[Choice]],
     walked: pd.DataFrame,
     base: Study,
@@ -177,7 +179,7 @@ def analyse(
         The base.
     grid : Grid
         Its settings.
-    outcomes : sequence of Outcome
+    outcomes : Outcomes
         One a setting.
     choices : dict
         Walk-forward choices by variant.
@@ -187,41 +189,41 @@ def analyse(
         The base on its prices.
     """
     names = tuple(choices)
-    days = min(outcome.dates.size for outcome in outcomes)
-    dates = outcomes[grid.base].dates[-days:]
-    table = _table(grid, outcomes, names, days, base.bars_per_year)
-    frames = {name: _frame(grid, outcomes, name, days) for name in names}
-    tried = [(name, str(setting)) for name, frame in frames.items() for setting in frame]
-    every = pd.concat(list(frames.values()), axis=1).set_axis([str(n) for n in range(len(tried))], axis=1)
+    days = min(standing.dates.size for standing in outcomes.standings)
+    dates = outcomes.standings[grid.base].dates[-days:]
+    year = base.bars_per_year
+    table, found = _table(grid, outcomes, names, days, year)
+    own = {name: _Own.of(grid, outcomes, name, days, found[name]) for name in names}
     base_name = grid.settings[grid.base].name
     options: dict[str, Any] = {
         "partitions": config.sweep.partitions,
         "draws": config.comparison.draws,
         "block": config.comparison.block,
         "seed": config.comparison.seed,
-        "bars_per_year": base.bars_per_year,
+        "bars_per_year": year,
+        "drawn": stationary_resamples(days, config.comparison.block, config.comparison.draws, config.comparison.seed),
     }
-    costs = {n: cost_of_trying(f, base_name if base_name in f else None, **options) for n, f in frames.items()}
+    costs = {
+        name: cost_of_trying(part.trials, base_name if part.has(grid.base) else None, **options)
+        for name, part in own.items()
+    }
     # Over everything, the base is its own best variant: what would have been traded without a sweep.
-    own = [name for name in names if base_name in frames[name]]
-    first = max(own, key=lambda name: _or_low(sharpe(frames[name][base_name])), default=None)
-    found_all = cost_of_trying(every, None if first is None else str(tried.index((first, base_name))), **options)
-    variant, setting = tried[int(found_all.best)]
+    able = [name for name in names if own[name].has(grid.base)]
+    first = max(able, key=lambda name: _or_low(sharpe(own[name].net(grid.base), bars_per_year=year)), default=None)
+    every, tried = _everything(list(own.values()))
+    found_all = cost_of_trying(every, None if first is None else str(tried.index((first, grid.base))), **options)
+    variant, position = tried[int(found_all.best)]
+    setting = grid.settings[position].name
     costs["all"] = replace(found_all, best=f"{variant} | {setting}")
-    position = next(n for n, s in enumerate(grid.settings) if s.name == setting)
     # Over the cash rate, like the settings that it is compared with.
     over = walked.assign(net=walked["net"] - walked["riskless"])
     honest = {name: rows.set_index("date")["net"] for name, rows in over.groupby("variant")}
-    year = base.bars_per_year
-    walks = {n: _walk(frames[n], honest[n], costs[n].best, base_name, choices[n], dates, year) for n in names}
-    plateaus = {
-        name: find_plateau(_on_grid(table, grid, name), grid.parameters, _same(frames[name], grid)) for name in names
-    }
-    found = plateaus[variant]
+    walks = {n: _walk(own[n], honest[n], costs[n].best, grid.base, choices[n], dates, year) for n in names}
+    plateaus = {name: find_plateau(_on_grid(table, grid, name), grid.parameters, own[name].same()) for name in names}
+    best = plateaus[variant]
     # A base off the grid has no neighbours, so that the grid's own best says nothing about it.
-    first_of = distinct_trials(frames[variant])
-    on_grid = next((s.name for s in grid.settings if found is not None and s.place == found.best), "")
-    shape = found.shape if found is not None and first_of[setting] == first_of[on_grid] else ""
+    on_grid = next((n for n, s in enumerate(grid.settings) if best is not None and s.place == best.best), None)
+    shape = best.shape if best is not None and on_grid is not None and own[variant].alike(position, on_grid) else ""
     verdict = sweep_verdict(
         VerdictInputs(
             settings=len(grid.settings), variants=len(names), variant=_labels(grid, names)[variant], setting=setting,
@@ -230,9 +232,9 @@ def analyse(
         )
     )  # fmt: skip
     return SweepResult(
-        config=config, grid=grid, variants=names, outcomes=tuple(outcomes), dates=dates, table=table, costs=costs,
-        plateaus=plateaus, choices=_choices_table(grid, outcomes, choices), walks=walks, best=(variant, position),
-        verdict=verdict, source=base.source, notes=tuple(note.text for note in base.notes),
+        config=config, grid=grid, variants=names, outcomes=outcomes, dates=dates, table=table, costs=costs,
+        plateaus=plateaus, choices=_choices_table(grid, outcomes.standings, choices), walks=walks,
+        best=(variant, position), verdict=verdict, source=base.source, notes=tuple(note.text for note in base.notes),
     )  # fmt: skip
 
 
@@ -249,25 +251,92 @@ def _or_low(value: float) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def _frame(grid: Grid, outcomes: Sequence[Outcome], variant: str, days: int) -> pd.DataFrame:
-    """Daily net returns of one variant: day x setting."""
-    return pd.DataFrame(
-        {
-            setting.name: outcome.net[outcome.variants.index(variant), -days:]
-            for setting, outcome in zip(grid.settings, outcomes, strict=True)
-            if variant in outcome.variants
-        }
-    )
+@dataclass(frozen=True)
+class _Own:
+    """The settings that have one variant.
+
+    Attributes
+    ----------
+    grid : Grid
+    outcomes : Outcomes
+    variant : str
+    days : int
+        The last days of each that are looked at.
+    settings : dict of int to int
+        Number of each setting's trial, by its position in the grid.
+    trials : Trials
+        Their returns.
+    firsts : list of int
+        For each trial the number of the first one with the same returns.
+    """
+
+    grid: Grid
+    outcomes: Outcomes
+    variant: str
+    days: int
+    settings: dict[int, int]
+    trials: Trials
+    firsts: list[int]
+
+    @classmethod
+    def of(cls, grid: Grid, outcomes: Outcomes, variant: str, days: int, found: dict[int, Trial]) -> _Own:
+        """The settings in `found`, by their positions."""
+        at = [(place, outcomes.standings[place].variants.index(variant)) for place in found]
+
+        def read(numbers: Sequence[int]) -> NDArray[np.float64]:
+            return np.array([outcomes.net(*at[n], days) for n in numbers])
+
+        trials = Trials(list(found.values()), days, read)
+        return cls(grid, outcomes, variant, days, {p: n for n, p in enumerate(found)}, trials, trials.firsts())
+
+    def has(self, place: int) -> bool:
+        """Whether a setting of the grid has the variant."""
+        return place in self.settings
+
+    def net(self, place: int) -> NDArray[np.float64]:
+        """Daily net returns (days,) of a setting of the grid."""
+        return self.trials.read([self.settings[place]])[0]
+
+    def alike(self, place: int, other: int) -> bool:
+        """Whether two settings of the grid have the same returns."""
+        return self.firsts[self.settings[place]] == self.firsts[self.settings[other]]
+
+    def same(self) -> NDArray[np.int64]:
+        """One number for all settings that have the same returns, by the places of the grid; -1: no returns."""
+        out = np.full([len(parameter.values) for parameter in self.grid.parameters], -1, dtype=np.int64)
+        for place, number in self.settings.items():
+            if where := self.grid.settings[place].place:
+                out[where] = self.firsts[number]
+        return out
 
 
-def _table(grid: Grid, outcomes: Sequence[Outcome], names: Sequence[str], days: int, year: float) -> pd.DataFrame:
+def _everything(parts: Sequence[_Own]) -> tuple[Trials, list[tuple[str, int]]]:
+    """The trials of all variants under their numbers, and of each its variant and its setting's position."""
+    tried = [(part.variant, place) for part in parts for place in part.settings]
+    kept = [trial for part in parts for trial in part.trials.kept]
+    at = [(part.trials, number) for part in parts for number in part.settings.values()]
+
+    def read(numbers: Sequence[int]) -> NDArray[np.float64]:
+        return np.concatenate([trials.read([number]) for trials, number in (at[n] for n in numbers)])
+
+    named = [replace(trial, name=str(n)) for n, trial in enumerate(kept)]
+    return Trials(named, parts[0].days, read), tried
+
+
+def _table(
+    grid: Grid, outcomes: Outcomes, names: Sequence[str], days: int, year: float
+) -> tuple[pd.DataFrame, dict[str, dict[int, Trial]]]:
+    """One row a setting and variant; and what is kept of each one's returns, by variant and position."""
     rows = []
+    found: dict[str, dict[int, Trial]] = {name: {} for name in names}
     for position, (setting, outcome) in enumerate(zip(grid.settings, outcomes, strict=True)):
         for variant in names:
             if variant not in outcome.variants:
                 continue
             k = outcome.variants.index(variant)
             net, gross = outcome.net[k, -days:], outcome.gross[k, -days:]
+            found[variant][position] = trial = Trial.of(setting.name, net)
+            growth = annual_return(net, bars_per_year=year)
             rows.append(
                 {
                     "setting": setting.number,
@@ -275,18 +344,18 @@ def _table(grid: Grid, outcomes: Sequence[Outcome], names: Sequence[str], days: 
                     **{p.key: _value(grid, position, n) for n, p in enumerate(grid.parameters)},
                     "variant": variant,
                     "trades": int(outcome.trades[k].sum()),
-                    "net_annual_return": annual_return(net, bars_per_year=year),
+                    "net_annual_return": growth,
                     "net_volatility": annual_volatility(net, bars_per_year=year),
                     "net_sharpe": sharpe(net, bars_per_year=year),
                     "gross_sharpe": sharpe(gross, bars_per_year=year),
                     "net_max_drawdown": max_drawdown(net),
-                    "cost_drag": annual_return(gross, bars_per_year=year) - annual_return(net, bars_per_year=year),
+                    "cost_drag": annual_return(gross, bars_per_year=year) - growth,
                     "mean_cohort_return": float(outcome.cohort[k].mean()),
                     "positive_cohorts": float((outcome.cohort[k] > 0.0).mean()),
-                    "probabilistic_sharpe": probabilistic_sharpe(net),
+                    "probabilistic_sharpe": probabilistic_sharpe(trial.moments),
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), found
 
 
 def _value(grid: Grid, position: int, axis: int) -> str:
@@ -297,37 +366,27 @@ def _value(grid: Grid, position: int, axis: int) -> str:
 
 def _on_grid(table: pd.DataFrame, grid: Grid, variant: str) -> NDArray[np.float64]:
     out = np.full([len(parameter.values) for parameter in grid.parameters], np.nan)
-    own = table[table["variant"] == variant].set_index("setting")["net_sharpe"]
+    own = table[table["variant"] == variant]
+    sharpes = dict(zip(own["setting"].tolist(), own["net_sharpe"].tolist(), strict=True))
     for setting in grid.settings:
-        if setting.place and setting.number in own.index:
-            out[setting.place] = own[setting.number]
-    return out
-
-
-def _same(frame: pd.DataFrame, grid: Grid) -> NDArray[np.int64]:
-    """One number for all settings of the grid that have the same returns, by the places of the grid; -1: no returns."""
-    out = np.full([len(parameter.values) for parameter in grid.parameters], -1, dtype=np.int64)
-    numbers = {name: k for k, name in enumerate(frame.columns)}
-    first = distinct_trials(frame)
-    for setting in grid.settings:
-        if setting.place and setting.name in numbers:
-            out[setting.place] = numbers[str(first[setting.name])]
+        if setting.place and setting.number in sharpes:
+            out[setting.place] = sharpes[setting.number]
     return out
 
 
 def _walk(
-    frame: pd.DataFrame,
+    own: _Own,
     walked: pd.Series,
     best: str,
-    base: str,
+    base: int,
     choices: list[Choice],
     dates: NDArray[np.datetime64],
     year: float,
 ) -> Walk:
     curves = {
         "walk_forward": walked.reindex(dates).to_numpy(),
-        "base": frame[base].to_numpy() if base in frame else np.zeros(len(frame)),
-        "hindsight": frame[best].to_numpy(),
+        "base": own.net(base) if own.has(base) else np.zeros(own.days),
+        "hindsight": own.trials.read([own.trials.number(best)])[0],
     }
     free = [choice.end for choice in choices if choice.free]
     since = int(np.searchsorted(dates, free[0], side="right")) if free else dates.size
@@ -337,7 +396,7 @@ def _walk(
     return Walk(**curves, since=since, sharpes=sharpes, switches=switches)
 
 
-def _choices_table(grid: Grid, outcomes: Sequence[Outcome], choices: dict[str, list[Choice]]) -> pd.DataFrame:
+def _choices_table(grid: Grid, outcomes: Sequence[Standing], choices: dict[str, list[Choice]]) -> pd.DataFrame:
     rows = []
     for variant, made in choices.items():
         for k, choice in enumerate(made):

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -157,12 +156,15 @@ def _write_returns(path: Path, result: SweepResult) -> None:
     )
     with replacing(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         for setting, outcome in zip(result.grid.settings, result.outcomes, strict=True):
+            dates = pa.array(outcome.dates)
             for variant, net in zip(outcome.variants, outcome.net, strict=True):
-                writer.write_table(_rows(schema, str(setting.number), variant, outcome.dates, net))
+                writer.write_table(_rows(schema, str(setting.number), variant, dates, net))
+        dates = pa.array(result.dates)
         for variant, walk in result.walks.items():
-            writer.write_table(_rows(schema, "walk-forward", variant, result.dates, walk.walk_forward))
+            writer.write_table(_rows(schema, "walk-forward", variant, dates, walk.walk_forward))
 
 
-def _rows(schema: pa.Schema, setting: str, variant: str, dates: np.ndarray, net: np.ndarray) -> pa.Table:
-    frame = pd.DataFrame({"setting": setting, "variant": variant, "date": dates, "net": net})
-    return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+def _rows(schema: pa.Schema, setting: str, variant: str, dates: pa.Array, net: np.ndarray) -> pa.Table:
+    first = pa.array(np.zeros(net.size, dtype=np.int32))
+    names = [pa.DictionaryArray.from_arrays(first, [name]) for name in (setting, variant)]
+    return pa.Table.from_arrays([*names, dates, pa.array(net)], schema=schema)

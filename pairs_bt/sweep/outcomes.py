@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import Lock
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pairs_bt.backtest.hedge_rules import variants
-from pairs_bt.backtest.portfolio.returns import Cohort, net_dollars, portfolio_returns
+from pairs_bt.backtest.portfolio.returns import Cohort, excess_and_gross, portfolio_returns
 from pairs_bt.backtest.windows import Window
-from pairs_bt.kernels.ledger import N_DAILY
+from pairs_bt.kernels.ledger import add_cohort, ended_sharpes
 from pairs_bt.sweep.cohort_traders import Trader
-from pairs_bt.sweep.shared_stages import SweepCase
+from pairs_bt.sweep.shared_stages import SweepCase, VariantDollars
 
 Floats = NDArray[np.float64]
 
 # Daily dollars of the settings that are traded together stay in memory until their last window is done.
-BATCH_BYTES = 128_000_000
+BATCH_BYTES = 250_000_000
+# Components of them that an account adds up.
+N_ACCOUNT = 7
+# Daily returns of more settings than this lie in a temporary file.
+MEMORY_BYTES = 200_000_000
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One setting's results; first axis: its variants.
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What one setting's cohorts came to, without its daily returns; first axis: its variants.
 
     Attributes
     ----------
     variants : tuple of str
     dates : array (days,) of datetime64[us]
-    net, gross : array (variants, days)
-        Daily simple returns on committed capital, as in a run's returns table; net of the cash rate.
     ends : array (cohorts,) of datetime64[D]
         Test ends that all settings of the sweep have.
     cohort : array (variants, cohorts)
@@ -47,12 +54,101 @@ class Outcome:
 
     variants: tuple[str, ...]
     dates: NDArray[np.datetime64]
-    net: Floats
-    gross: Floats
     ends: NDArray[np.datetime64]
     cohort: Floats
     score: Floats
     trades: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Standing):
+    """One setting's results: its :class:`Standing`, and its days.
+
+    Attributes
+    ----------
+    net, gross : array (variants, days)
+        Daily simple returns on committed capital, as in a run's returns table; net of the cash rate.
+    """
+
+    net: Floats
+    gross: Floats
+
+
+class Outcomes(Sequence[Outcome]):
+    """The outcomes of all settings: standings in memory, daily returns in a temporary file once they are many.
+
+    Parameters
+    ----------
+    count : int
+        Settings.
+    folder : Path, optional
+        Where the file is; None takes the system's. It has no name there, and goes when this does.
+
+    Attributes
+    ----------
+    standings : list of Standing
+        One a setting.
+    """
+
+    def __init__(self, count: int, folder: Path | None = None) -> None:
+        self.standings: list[Standing] = [None] * count  # type: ignore[list-item]
+        self._at: list[int] = [-1] * count
+        self._known: dict[bytes, NDArray[np.datetime64]] = {}
+        self._file = tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=None if folder is None else str(folder))  # noqa: SIM115
+        self._lock = Lock()
+        self._end = 0
+        weakref.finalize(self, self._file.close)
+
+    def __reduce__(self) -> tuple[type[tuple[Outcome, ...]], tuple[list[Outcome]]]:
+        return tuple, (list(self),)
+
+    def put(self, place: int, outcome: Outcome) -> None:
+        """Keep the outcome of one setting."""
+        own = {field.name: getattr(outcome, field.name) for field in fields(Standing)}
+        for name in ("dates", "ends"):
+            # the same for many settings
+            own[name] = self._known.setdefault(own[name].tobytes(), own[name])
+        self.standings[place] = Standing(**own)
+        with self._lock:
+            self._file.seek(self._end)
+            self._at[place] = self._end
+            for values in (outcome.net, outcome.gross):
+                self._end += self._file.write(np.ascontiguousarray(values).tobytes())
+
+    def has(self, place: int) -> bool:
+        """Whether a setting has its outcome."""
+        return self._at[place] >= 0
+
+    def net(self, place: int, variant: int, days: int) -> Floats:
+        """Net returns of one variant of a setting on its last `days` days."""
+        size = self.standings[place].dates.size
+        return self._read(self._at[place] + 8 * ((variant + 1) * size - days), days)
+
+    def _read(self, at: int, count: int) -> Floats:
+        out = np.empty(count)
+        with self._lock:
+            self._file.seek(at)
+            read = self._file.read(out.nbytes)
+        out[:] = np.frombuffer(read)
+        return out
+
+    def __len__(self) -> int:
+        return len(self.standings)
+
+    @overload
+    def __getitem__(self, place: int) -> Outcome: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Outcome, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Outcome | tuple[Outcome, ...]:
+        if isinstance(place, slice):
+            return tuple(self[n] for n in range(*place.indices(len(self))))
+        kept = self.standings[place]
+        both = self._read(self._at[place], 2 * len(kept.variants) * kept.dates.size)
+        net, gross = both.reshape(2, len(kept.variants), kept.dates.size)
+        own: dict[str, Any] = {field.name: getattr(kept, field.name) for field in fields(Standing)}
+        return Outcome(**own, net=net, gross=gross)
 
 
 def trade_settings(
@@ -89,16 +185,14 @@ def trade_settings(
         for batch in _batches(cases):
             part = [cases[n] for n in batch]
             dates = sorted(set().union(*(case.places for case in part)))
-            cohorts: list[list[Cohort]] = [[] for _ in part]
-            counts: list[list[dict[str, int]]] = [[] for _ in part]
+            accounts = [Account(case, ends) for case in part]
             for found in trader.cohorts([(part, end) for end in dates]):
-                for position, made in enumerate(found):
+                for account, made in zip(accounts, found, strict=True):
                     if made is not None:
-                        cohorts[position].append(made[0])
-                        counts[position].append(made[1])
+                        account.add(*made)
                 if progress is not None:
                     progress(sum(made is not None for made in found))
-            yield from zip(batch, pool.map(outcome_of, part, cohorts, counts, [ends] * len(part)), strict=True)
+            yield from zip(batch, pool.map(Account.close, accounts), strict=True)
     finally:
         # What has not begun when something fails is not waited for.
         pool.shutdown(cancel_futures=True)
@@ -110,8 +204,9 @@ def _batches(cases: Sequence[SweepCase]) -> Iterator[list[int]]:
     used = 0
     for position in sorted(range(len(cases)), key=lambda n: cases[n].keys.ledger):
         case = cases[position]
-        bars = sum(window.n_trade for window in case.study.windows)
-        size = 8 * N_DAILY * bars * len(variants(case.config.hedge))
+        windows = case.study.windows
+        days, bars = windows[-1].stop - windows[0].split, sum(window.n_trade for window in windows)
+        size = 8 * (N_ACCOUNT * days + bars) * len(variants(case.config.hedge))
         if batch and used + size > BATCH_BYTES:
             yield batch
             batch, used = [], 0
@@ -121,29 +216,73 @@ def _batches(cases: Sequence[SweepCase]) -> Iterator[list[int]]:
         yield batch
 
 
-def outcome_of(
-    case: SweepCase, cohorts: list[Cohort], counts: list[dict[str, int]], ends: Sequence[np.datetime64]
-) -> Outcome:
-    """Put a setting's cohorts together."""
-    names = [variant.name for variant in variants(case.config.hedge)]
-    returns = portfolio_returns(case.study, cohorts, names)
-    # Interest on idle cash is no setting's skill.
-    excess = returns["net"] - returns["riskless"]
-    net, gross = (values.to_numpy().reshape(len(names), -1) for values in (excess, returns["gross"]))
-    shared = set(ends)
-    kept = [k for k, cohort in enumerate(cohorts) if case.study.windows[cohort.k].test_end in shared]
-    slot = case.config.portfolio.capital / case.study.slots
-    daily = [np.array([net_dollars(cohorts[k].daily[name]) for name in names]) / slot for k in kept]
-    return Outcome(
-        variants=tuple(names),
-        dates=returns["date"].to_numpy()[: net.shape[1]].astype("datetime64[us]"),
-        net=np.ascontiguousarray(net),
-        gross=np.ascontiguousarray(gross),
-        ends=np.array(ends, dtype="datetime64[D]"),
-        cohort=np.array([part.sum(axis=1) for part in daily]).T.copy(),
-        score=running_sharpe(daily, [case.study.windows[cohorts[k].k] for k in kept], case.study.bars_per_year),
-        trades=np.array([[counts[k][name] for k in kept] for name in names], dtype=np.int64),
-    )
+class Account:
+    """One setting's cohorts put together, one after the other as they come.
+
+    Parameters
+    ----------
+    case : SweepCase
+    ends : sequence of datetime64
+        Test ends that all settings of the sweep have.
+    """
+
+    def __init__(self, case: SweepCase, ends: Sequence[np.datetime64]) -> None:
+        self.case = case
+        self.ends = np.array(ends, dtype="datetime64[D]")
+        self.names = [variant.name for variant in variants(case.config.hedge)]
+        study = case.study
+        self.first = study.windows[0].split
+        self.slot = case.config.portfolio.capital / study.slots
+        size = max(window.stop for window in study.windows) - self.first
+        self.dollars = np.zeros((len(self.names), size, N_ACCOUNT))
+        shared = set(ends)
+        self.windows = [window for window in study.windows if window.test_end in shared]
+        self.earned = np.empty((sum(window.n_trade for window in self.windows), len(self.names)))
+        self.row = 0
+        self.trades: list[list[int]] = []
+        # Under compounding a cohort's capital depends on those before it.
+        self.cohorts: list[Cohort] | None = [] if case.config.portfolio.compounding else None
+
+    def add(self, cohort: Cohort, trades: dict[str, int]) -> None:
+        """Add the next cohort, and the trades of its variants."""
+        window = self.case.study.windows[cohort.k]
+        counted = len(self.trades) < len(self.windows) and window is self.windows[len(self.trades)]
+        daily = cohort.daily
+        values = daily.whole if isinstance(daily, VariantDollars) else np.array([daily[name] for name in self.names])
+        row = self.row if counted else -1
+        add_cohort(values, window.split - self.first, row, self.slot, self.dollars, self.earned)
+        if counted:
+            self.trades.append([trades[name] for name in self.names])
+            self.row += window.n_trade
+        if self.cohorts is not None:
+            self.cohorts.append(cohort)
+
+    def close(self) -> Outcome:
+        """What the setting came to; its arrays are let go."""
+        study = self.case.study
+        if self.cohorts is None:
+            # Interest on idle cash is no setting's skill.
+            net, gross = excess_and_gross(study, self.dollars)
+        else:
+            table = portfolio_returns(study, self.cohorts, self.names)
+            shape = (len(self.names), -1)
+            net = (table["net"] - table["riskless"]).to_numpy().reshape(shape)
+            gross = table["gross"].to_numpy().reshape(shape)
+        stops = np.cumsum([window.n_trade for window in self.windows])
+        daily = np.split(self.earned, stops[:-1])
+        score = running_sharpe([part.T for part in daily], self.windows, study.bars_per_year)
+        cohort = np.array([np.ascontiguousarray(part.T).sum(axis=1) for part in daily]).T.copy()
+        del self.dollars, self.earned, self.cohorts
+        return Outcome(
+            variants=tuple(self.names),
+            dates=study.dates.to_numpy()[self.first : self.first + net.shape[1]].astype("datetime64[us]"),
+            net=np.ascontiguousarray(net),
+            gross=np.ascontiguousarray(gross),
+            ends=self.ends,
+            cohort=cohort,
+            score=score,
+            trades=np.array(self.trades, dtype=np.int64).T.copy(),
+        )
 
 
 def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window], bars_per_year: float) -> Floats:
@@ -165,20 +304,8 @@ def running_sharpe(daily: Sequence[Floats], windows: Sequence[Window], bars_per_
         that differ.
     """
     first = windows[0].split
-    earned = np.zeros((daily[0].shape[0], windows[-1].stop - first))
-    live = np.zeros(earned.shape[1])
-    out = np.zeros((earned.shape[0], len(windows)))
-    added = 0
-    for k, window in enumerate(windows):
-        while windows[added].stop <= window.split:
-            at = slice(windows[added].split - first, windows[added].stop - first)
-            earned[:, at] += daily[added]
-            live[at] += 1.0
-            added += 1
-        held = live[: window.split - first] > 0.0
-        values = earned[:, : held.size][:, held] / live[: held.size][held]
-        if values.shape[1] >= 2:
-            moved = values.min(axis=1) < values.max(axis=1)
-            deviation = np.where(moved, values.std(axis=1, ddof=1), 1.0)
-            out[:, k] = np.where(moved, values.mean(axis=1) / deviation * math.sqrt(bars_per_year), 0.0)
+    split, stop = (np.array(bars) - first for bars in zip(*((w.split, w.stop) for w in windows), strict=True))
+    out = np.zeros((daily[0].shape[0], len(windows)))
+    days = np.ascontiguousarray(np.concatenate(daily, axis=1).T)
+    ended_sharpes(days, split, stop, math.sqrt(bars_per_year), out)
     return out

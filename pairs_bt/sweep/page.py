@@ -35,7 +35,7 @@ def render(result: SweepResult) -> str:
             ("grid", source),
             ("base", _setting_text(result, result.grid.base)),
             ("days", f"{day(result.dates[0])} to {day(result.dates[-1])}"),
-            ("cohorts", f"{result.outcomes[0].ends.size}"),
+            ("cohorts", f"{result.outcomes.standings[0].ends.size}"),
             ("first choice", NOTHING if since is None else day(result.dates[since])),
         ],
         sections=[_curves(result, labels), _trying(result, labels), _grid(result, labels), _choices(result, labels),
@@ -75,9 +75,9 @@ def headline(result: SweepResult) -> Table:
 def why_dashes(result: SweepResult) -> list[str]:
     """Why a number is missing in the headline, one line a reason; empty where none is."""
     found: dict[str, list[str]] = {}
-    base = result.outcomes[result.grid.base]
+    base = result.outcomes.standings[result.grid.base]
     for name, label in result.labels.items():
-        outcomes = [one for one in result.outcomes if name in one.variants]
+        outcomes = [one for one in result.outcomes.standings if name in one.variants]
         if not any(one.trades[one.variants.index(name)].any() for one in outcomes):
             found.setdefault(f"no setting made a trade. {_NO_TRADE}", []).append(label)
             continue

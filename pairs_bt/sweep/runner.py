@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,13 @@ from pairs_bt.sweep import folder as files
 from pairs_bt.sweep.analysis import SweepResult, analyse
 from pairs_bt.sweep.cohort_traders import Threads, Trader
 from pairs_bt.sweep.grid import Grid, make_grid
-from pairs_bt.sweep.outcomes import Outcome, trade_settings
+from pairs_bt.sweep.outcomes import Outcome, Outcomes, trade_settings
 from pairs_bt.sweep.page import render
 from pairs_bt.sweep.shared_stages import CandidateStore, SweepCase, common_ends, open_cases
 from pairs_bt.sweep.walk_forward import choose_settings, walk_forward_returns
+
+# Finished settings that may wait for the disk; each holds its daily returns.
+_WAITING = 64
 
 
 def _silent(text: str) -> None:
@@ -140,10 +146,11 @@ def _sweep(
         raise ConfigError("No window is common to all settings: the longest windows.train leaves none. Shorten it.")
     trader = _trader(engine, cases, jobs)
     outcomes = _outcomes(cases, ends, trader, target, jobs, progress, say)
+    standings = outcomes.standings
     base = cases[grid.base]
     windows = [base.study.windows[base.places[end]] for end in ends]
-    names = dict.fromkeys(name for outcome in outcomes for name in outcome.variants)
-    choices = {name: choose_settings(outcomes, windows, name, grid.base, config.sweep) for name in names}
+    names = dict.fromkeys(name for one in standings for name in one.variants)
+    choices = {name: choose_settings(standings, windows, name, grid.base, config.sweep) for name in names}
     walked = walk_forward_returns(cases, choices, grid.base, trader=trader)
     return analyse(config, grid, outcomes, choices, walked, base.study)
 
@@ -165,17 +172,18 @@ def _outcomes(
     jobs: int | None,
     progress: Progress | None,
     say: Callable[[str], None],
-) -> list[Outcome]:
+) -> Outcomes:
     """Every setting's outcome: read where it was kept, traded and kept where not."""
-    found: list[Outcome | None] = [None] * len(cases)
+    found = Outcomes(len(cases), target)
     keys = files.part_keys(cases, ends) if target is not None else []
     if target is not None:
         store = files.settings_store(target)
-        found = [files.unpack(store.read(key)) for key in keys]
-        here = sum(outcome is not None for outcome in found)
-        if here:
-            say(f"{here} of {len(cases)} settings were finished before in {target}")
-    todo = [n for n, outcome in enumerate(found) if outcome is None]
+        for n, key in enumerate(keys):
+            if (known := files.unpack(store.read(key))) is not None:
+                found.put(n, known)
+    todo = [n for n in range(len(cases)) if not found.has(n)]
+    if len(todo) < len(cases):
+        say(f"{len(cases) - len(todo)} of {len(cases)} settings were finished before in {target}")
     total = sum(len(cases[n].places) for n in todo)
     done = 0
 
@@ -185,11 +193,47 @@ def _outcomes(
         if progress is not None:
             progress(done, total)
 
-    for position, outcome in trade_settings([cases[n] for n in todo], ends, trader=trader, jobs=jobs, progress=advance):
-        found[todo[position]] = outcome
+    with _keeping(found, keys, target) as keep:
+        for position, outcome in trade_settings(
+            [cases[n] for n in todo], ends, trader=trader, jobs=jobs, progress=advance
+        ):
+            keep(todo[position], outcome)
+    return found
+
+
+@contextmanager
+def _keeping(found: Outcomes, keys: Sequence[str], target: Path | None) -> Iterator[Callable[[int, Outcome], None]]:
+    """Write finished settings beside the trading, one after the other: a disk takes its time over each.
+
+    Raises
+    ------
+    PartialError
+        When the folder cannot be written any more.
+    """
+    writer = ThreadPoolExecutor(1)
+    waiting: deque[Future[None]] = deque()
+
+    def write(folder: Path, place: int, outcome: Outcome) -> None:
+        files.settings_store(folder).write(keys[place], files.pack(outcome))
+
+    def keep(place: int, outcome: Outcome) -> None:
+        found.put(place, outcome)
         if target is not None:
+            waiting.append(writer.submit(write, target, place, outcome))
+            settle(_WAITING)
+
+    def settle(most: int) -> None:
+        while len(waiting) > most:
             try:
-                store.write(keys[todo[position]], files.pack(outcome))
+                waiting.popleft().result()
             except OSError as error:
+                writer.shutdown(cancel_futures=True)
+                assert target is not None
                 raise files.no_room(target, error) from None
-    return [outcome for outcome in found if outcome is not None]
+
+    try:
+        yield keep
+        settle(0)
+    finally:
+        # What is finished is kept, whatever has stopped the rest.
+        writer.shutdown()

@@ -7,22 +7,29 @@ levels, filter path, signals, trades. What is made for one setting is what :func
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from pairs_bt.backtest.hedge_rules import Variant, variants
-from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks
+from pairs_bt.backtest.hedge_rules import variants
+from pairs_bt.backtest.ledger import SettingRules
+from pairs_bt.backtest.portfolio.returns import Cohort
 from pairs_bt.backtest.selection import select_pairs
-from pairs_bt.backtest.signals import SignalSet
 from pairs_bt.backtest.study import ContextCache, Study, check_tradeable, prepare
-from pairs_bt.backtest.window_tasks import Candidates, pair_paths, rule_signals, trade_book
+from pairs_bt.backtest.window_tasks import (
+    Candidates,
+    pair_capital,
+    pair_paths,
+    rule_signals,
+    trade_book,
+    trade_books,
+)
 from pairs_bt.backtest.windows import Window
-from pairs_bt.config.schema import Config, declared
+from pairs_bt.config.schema import Config, declared, has_optimal_entry
 from pairs_bt.data.prices import PriceData
 from pairs_bt.engine.pipeline import TRADE_CHUNK, orient_pairs, scan_window, serial
 from pairs_bt.kernels.ledger import N_DAILY
@@ -52,12 +59,18 @@ class StageKeys:
 _DECLARED = [declared(stage) for stage in (scan_window, select_pairs, pair_paths, rule_signals, trade_book, prepare)]
 
 
+# Of what signals read, what decides the levels of `signal.entry = "optimal"` and nothing else.
+_ONLY_OPTIMAL = ("signal.optimal", "signal.interest", "signal.stop", "execution.cost_bps", "execution.spread")
+
+
 def stage_keys(config: Config) -> StageKeys:
     """Keys of every stage of one setting, from what each stage declares that it reads (`config.schema.reads`)."""
     tables = config.model_dump(mode="json")
-    scan, choice, path, signals, ledger, study = (
-        json.dumps(reading.values(tables), sort_keys=True) for reading in _DECLARED
-    )
+    values = [reading.values(tables) for reading in _DECLARED]
+    if not has_optimal_entry(config.signal):
+        for key in _ONLY_OPTIMAL:
+            values[3].pop(key)
+    scan, choice, path, signals, ledger, study = (json.dumps(part, sort_keys=True) for part in values)
     # A path comes from the study's arrays; settings that share these stand together.
     held = list(accumulate((scan, choice, study + path, signals, ledger)))
     return StageKeys(held[0], held[1], held[2], held[3], held[4], study)
@@ -72,6 +85,16 @@ class SweepCase:
     keys: StageKeys
     places: dict[np.datetime64, int]
     number: int
+
+    @cached_property
+    def rules(self) -> SettingRules:
+        """What the ledger reads of it."""
+        return SettingRules.of(self.config)
+
+    @cached_property
+    def company(self) -> tuple[str, str, str, bool]:
+        """Equal for settings that one call of the ledger may trade: same signals, same variants, same legs."""
+        return self.keys.study, self.keys.signals, repr(variants(self.config.hedge)), self.rules.dollar_neutral
 
     def window(self, end: np.datetime64) -> Window | None:
         """The window of a test end; None where this setting has none."""
@@ -96,6 +119,34 @@ def common_ends(cases: Sequence[SweepCase]) -> list[np.datetime64]:
     """Test ends that every setting has."""
     shared = set.intersection(*(set(case.places) for case in cases))
     return [window.test_end for window in cases[0].study.windows if window.test_end in shared]
+
+
+class VariantDollars(Mapping[str, np.ndarray]):
+    """Daily dollars of a cohort by variant, in one array.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Its variants.
+    values : numpy.ndarray, shape (variants, bars, components)
+        As :class:`pairs_bt.backtest.portfolio.returns.Cohort` has them.
+    """
+
+    def __init__(self, names: tuple[str, ...], values: np.ndarray) -> None:
+        self.names = names
+        self.whole = values
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        try:
+            return np.asarray(self.whole[self.names.index(name)])
+        except ValueError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 # A setting's cohort of one test end, and its count of trades by variant.
@@ -131,14 +182,20 @@ def trade_cohorts(cases: Sequence[SweepCase], end: np.datetime64, store: Candida
     """
     latest = _Latest()
     out: list[Traded | None] = [None] * len(cases)
+    together: dict[tuple[str, str, str, bool], list[int]] = {}
     for position in sorted(range(len(cases)), key=lambda n: cases[n].keys.ledger):
-        case = cases[position]
-        if end in case.places:
-            k = case.places[end]
-            # A study of this one window, whose prices in all forms stay while its settings need them.
-            context = latest.get("context", case.keys.study, partial(case.study.context, k))
-            study = replace(case.study, contexts=ContextCache({k: context}))
-            out[position] = _trade(study, k, case.keys, _candidates(study, k, case.keys, store, latest), latest)
+        if end in cases[position].places:
+            together.setdefault(cases[position].company, []).append(position)
+    for positions in together.values():
+        first = cases[positions[0]]
+        k = first.places[end]
+        # A study of this one window, whose prices in all forms stay while its settings need them.
+        context = latest.get("context", first.keys.study, partial(first.study.context, k))
+        study = replace(first.study, contexts=ContextCache({k: context}))
+        candidates = _candidates(study, k, first.keys, store, latest)
+        traded = _trade(study, k, [cases[n] for n in positions], candidates, latest)
+        for position, made in zip(positions, traded, strict=True):
+            out[position] = made
     return out
 
 
@@ -150,33 +207,31 @@ def _candidates(study: Study, k: int, keys: StageKeys, store: CandidateStore, la
     return store.found[place]
 
 
-def _trade(study: Study, k: int, keys: StageKeys, candidates: Candidates, latest: _Latest) -> Traded:
-    names = variants(study.config.hedge)
-    blocks: dict[str, list[np.ndarray]] = {variant.name: [] for variant in names}
+def _trade(study: Study, k: int, cases: Sequence[SweepCase], candidates: Candidates, latest: _Latest) -> list[Traded]:
+    """Trade one window under settings of one company, on the study of the first of them."""
+    keys, config = cases[0].keys, study.config
+    names = variants(config.hedge)
     # The longest window is that of all rules, so there a rule's signals depend on which others there are.
-    others = ",".join(study.config.hedge.variants) if study.config.signal.window == "longest" else ""
-    trades = dict.fromkeys(blocks, 0)
+    others = ",".join(config.hedge.variants) if config.signal.window == "longest" else ""
+    rules = SettingRules.join([case.rules for case in cases])
+    capitals = np.array([pair_capital(study, case.config.portfolio, candidates) for case in cases])
+    sized = any(case.config.portfolio.sizing == "volatility" for case in cases)
+    # One array a setting: what comes after takes its variants together.
+    sums = np.zeros((len(cases), len(names), study.windows[k].n_trade, N_DAILY))
+    counts = np.zeros((len(names), len(cases)), dtype=np.int64)
     for lo in range(0, candidates.y.size, TRADE_CHUNK):
         task = (candidates, lo, min(lo + TRADE_CHUNK, candidates.y.size))
         path = latest.get(f"filter {lo}", keys.filter, partial(pair_paths, study, k, *task))
-        for variant in names:
+        for n, variant in enumerate(names):
             signals = latest.get(
                 f"signals {variant.rule} {lo}", keys.signals + others,
                 partial(rule_signals, study, k, path, variant.rule, *task),
             )  # fmt: skip
-            sums, count = latest.get(
-                f"ledger {variant.name} {lo}", keys.ledger + others,
-                partial(_ledger, study, k, signals, variant, *task),
-            )  # fmt: skip
-            blocks[variant.name].append(sums)
-            trades[variant.name] += count
-    nothing = np.zeros((study.windows[k].n_trade, N_DAILY))
-    daily = {name: add_blocks(parts) if parts else nothing for name, parts in blocks.items()}
-    return Cohort(k, candidates.y.size, daily, {}), trades
-
-
-def _ledger(
-    study: Study, k: int, signals: SignalSet, variant: Variant, candidates: Candidates, lo: int, hi: int
-) -> tuple[np.ndarray, int]:
-    book = trade_book(study, k, signals, variant, candidates, lo, hi)
-    return book.block_sums(), book.trades.size
+            trade_books(study, k, signals, variant, *task, rules, capitals, sized, sums[:, n], counts[n])
+    return [
+        (
+            Cohort(k, candidates.y.size, VariantDollars(tuple(v.name for v in names), sums[s]), {}),
+            {variant.name: int(counts[n, s]) for n, variant in enumerate(names)},
+        )
+        for s in range(len(cases))
+    ]

@@ -12,7 +12,7 @@ from pairs_bt.backtest.portfolio.returns import Cohort, portfolio_returns
 from pairs_bt.backtest.windows import Window
 from pairs_bt.config.schema import Sweep
 from pairs_bt.sweep.cohort_traders import Trader
-from pairs_bt.sweep.outcomes import Outcome
+from pairs_bt.sweep.outcomes import Standing
 from pairs_bt.sweep.shared_stages import SweepCase
 
 
@@ -43,13 +43,13 @@ class Choice:
 
 
 def choose_settings(
-    outcomes: Sequence[Outcome], windows: Sequence[Window], variant: str, base: int, options: Sweep
+    outcomes: Sequence[Standing], windows: Sequence[Window], variant: str, base: int, options: Sweep
 ) -> list[Choice]:
     """Choose a setting for every cohort of one variant.
 
     Parameters
     ----------
-    outcomes : sequence of Outcome
+    outcomes : sequence of Standing
         Of every setting.
     windows : sequence of Window
         The cohorts that all settings have.
@@ -70,26 +70,25 @@ def choose_settings(
     able = [n for n, outcome in enumerate(outcomes) if variant in outcome.variants]
     # The base first: the first of equals is taken.
     able.sort(key=lambda n: n != base)
-    standing = np.array([_standings(outcomes[n], variant, windows, options.criterion) for n in able])
+    ended = [sum(other.stop <= window.split for other in windows) for window in windows]
+    standing = np.array([_standings(outcomes[n], variant, ended, options.criterion) for n in able])
     fallback = base if able[0] == base else able[0]
     choices = []
     for k, window in enumerate(windows):
-        ended = sum(other.stop <= window.split for other in windows)
-        if ended < options.minimum_cohorts:
-            choices.append(Choice(window.test_end, ended, fallback, np.nan, np.nan, False))
+        if ended[k] < options.minimum_cohorts:
+            choices.append(Choice(window.test_end, ended[k], fallback, np.nan, np.nan, False))
             continue
         best = int(np.argmax(standing[:, k]))
         own = float(standing[0, k]) if able[0] == base else np.nan
-        choices.append(Choice(window.test_end, ended, able[best], float(standing[best, k]), own, True))
+        choices.append(Choice(window.test_end, ended[k], able[best], float(standing[best, k]), own, True))
     return choices
 
 
-def _standings(outcome: Outcome, variant: str, windows: Sequence[Window], criterion: str) -> np.ndarray:
+def _standings(outcome: Standing, variant: str, ended: Sequence[int], criterion: str) -> np.ndarray:
     place = outcome.variants.index(variant)
     if criterion == "sharpe":
         return outcome.score[place]
     values = outcome.cohort[place]
-    ended = [sum(other.stop <= window.split for other in windows) for window in windows]
     # Cohorts end in their order, so the ended ones come first.
     return np.array([values[:count].mean() if count else 0.0 for count in ended])
 

@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
 
 import pairs_bt
+from pairs_bt.backtest.portfolio.returns import net_dollars
 from pairs_bt.backtest.windows import add_period
 from pairs_bt.cli.commands import cli
 from pairs_bt.common.checkpoints import Checkpoints
@@ -254,7 +255,7 @@ def test_the_honest_curve_is_the_mean_of_the_chosen_cohorts(config: Config, swep
         for k, (window, number) in enumerate(zip(windows, own["setting"], strict=True)):
             chosen = numbers.index(number)
             cohort, _ = shared_stages.trade_cohorts([cases[chosen]], window.test_end, store)[0]
-            net = outcomes.net_dollars(cohort.daily[variant]) / slot
+            net = net_dollars(cohort.daily[variant]) / slot
             at = slice(window.split - windows[0].split, window.stop - windows[0].split)
             total[at] += net
             live[at] += 1

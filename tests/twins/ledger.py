@@ -269,6 +269,25 @@ def trade_pairs(
     return trades, fills, daily
 
 
+def trade_settings(signals, market, iy, ix, *, configs, capitals, rehedge, moments, trade):
+    """Daily dollars and trades of every setting by `trade`, one setting after the other: the sums of its rows,
+    over blocks of 64 in their order, and the blocks in theirs."""
+    sums, counts = [], []
+    for config, capital in zip(configs, capitals, strict=True):
+        made = trade(
+            signals, market, iy, ix, config=config, pair_capital=capital, rehedge=rehedge, moments=moments
+        )  # fmt: skip
+        total = np.zeros(made.daily.shape[1:])
+        for lo in range(0, len(made.daily), 64):
+            block = np.zeros_like(total)
+            for row in made.daily[lo : lo + 64]:
+                block = block + row
+            total = total + block
+        sums.append(total)
+        counts.append(len(made.trades))
+    return np.array(sums), np.array(counts)
+
+
 def _record(row, p, capital):
     return {
         "row": row, "side": int(np.sign(p.n_y)), "signal_bar": p.signal_bar, "entry_bar": p.entry_bar,

@@ -10,6 +10,7 @@ depends on a later entry; at the window's end that is the paper's count.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +32,7 @@ class Cohort:
         Number of the window.
     selected : int
         Pairs that capital was committed to.
-    daily, delayed : dict of str to numpy.ndarray
+    daily, delayed : mapping of str to numpy.ndarray
         At the config's fill lag, and at the other one.
     refused : dict of str to numpy.ndarray
         Signals that a portfolio limit refused, a count per variant; empty without limits.
@@ -41,8 +42,8 @@ class Cohort:
 
     k: int
     selected: int
-    daily: dict[str, np.ndarray]
-    delayed: dict[str, np.ndarray]
+    daily: Mapping[str, np.ndarray]
+    delayed: Mapping[str, np.ndarray]
     refused: dict[str, np.ndarray] = field(default_factory=dict)
     pairs: int = 0
     tested: int = 0
@@ -142,6 +143,36 @@ def portfolio_returns(
     return pd.concat(frames, ignore_index=True)[list(RETURNS)]
 
 
+def excess_and_gross(study: Study, dollars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Daily ``net - riskless`` and ``gross`` of :func:`portfolio_returns`, bit for bit, without its frame.
+
+    Parameters
+    ----------
+    study : Study
+        Without compounding, under which a cohort's capital is each variant's own.
+    dollars : numpy.ndarray, shape (variants, days, 7)
+        Sums over the cohorts of all windows: P&L, costs and borrow, as the trading kernel has them, and the gross and
+        net value held; see :func:`pairs_bt.kernels.ledger.add_cohort`.
+
+    Returns
+    -------
+    excess, gross : numpy.ndarray, shape (variants, days)
+    """
+    first = study.windows[0].split
+    last = first + dollars.shape[1]
+    capital = np.zeros(last - first)
+    for window in study.windows:
+        capital[window.split - first : window.stop - first] += study.config.portfolio.capital / study.slots
+    base = np.where(capital > 0, capital, 1.0)
+    parts = np.ascontiguousarray(np.moveaxis(dollars, 2, 0))
+    interest = _interest(study, capital, _tied_up(study, parts[-2], parts[-1]), first) / base
+    parts = parts[:-2] / base
+    gross = parts[kernel.CONVERGENCE] + parts[kernel.DRIFT]
+    cost = parts[kernel.TRADE_COST] + parts[kernel.REHEDGE_COST]
+    net = gross - cost - parts[kernel.BORROW] + interest
+    return net - np.where(capital > 0, cash_growth(study, first, last), 0.0), gross
+
+
 def _saved_on(saved: pd.DataFrame | None, name: str, dates: np.ndarray) -> np.ndarray:
     out = np.zeros(dates.size)
     if saved is not None:
@@ -210,15 +241,19 @@ def cash_growth(study: Study, first: int, last: int) -> np.ndarray:
 
 
 def _cash_tied_up(study: Study, daily: np.ndarray) -> np.ndarray:
+    return _tied_up(study, daily[:, kernel.GROSS_VALUE], daily[:, kernel.NET_VALUE])
+
+
+def _tied_up(study: Study, gross: np.ndarray, net: np.ndarray) -> np.ndarray:
     """Dollars of each close that earn no interest: the longs, less the share of the shorts that a rebate is paid on."""
-    gross, net = daily[:, kernel.GROSS_VALUE], daily[:, kernel.NET_VALUE]
     longs, shorts = (gross + net) / 2.0, (gross - net) / 2.0
     return np.asarray(longs - study.config.portfolio.short_rebate * shorts)
 
 
 def _interest(study: Study, capital: np.ndarray, tied_up: np.ndarray, first: int) -> np.ndarray:
     """Interest on the committed capital less the cash that the close before left tied up."""
-    before = np.concatenate([[0.0], tied_up[:-1]])
+    before = np.zeros_like(tied_up)
+    before[..., 1:] = tied_up[..., :-1]
     return np.asarray((capital - before) * cash_growth(study, first, first + capital.size))
 
 

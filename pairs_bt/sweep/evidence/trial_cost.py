@@ -11,16 +11,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pairs_bt.common.periods import TRADING_DAYS
-from pairs_bt.stats.backtest_overfitting import deflated_best, effective_trials, probability_of_backtest_overfitting
-from pairs_bt.stats.multiple_comparison import superiority
+from pairs_bt.stats.backtest_overfitting import deflated_best_of, effective_trials_of, overfitting_of
+from pairs_bt.stats.bootstrap import Resamples
+from pairs_bt.stats.multiple_comparison import superiority, superiority_of
 from pairs_bt.stats.performance import sharpe
+from pairs_bt.sweep.evidence.trials import Trials
 
-Floats = NDArray[np.float64]
+__all__ = ["TrialCost", "cost_of_trying", "superiority"]
 
 # Fewer days than this in a part of the history say nothing about a Sharpe ratio.
 _DAYS_A_PART = 20
@@ -78,17 +78,8 @@ class TrialCost:
     equal: int = 0
 
 
-def distinct_trials(returns: pd.DataFrame, base: str | None = None) -> pd.Series:
-    """For each column the name of the first one with the same returns, or of the base where that is one of them."""
-    order = sorted(returns.columns, key=lambda name: name != base)
-    seen: dict[bytes, str] = {}
-    # + 0.0: no sign on a zero
-    own = {name: seen.setdefault((returns[name].to_numpy(dtype=np.float64) + 0.0).tobytes(), name) for name in order}
-    return pd.Series({name: own[name] for name in returns.columns}, dtype=object)
-
-
 def cost_of_trying(
-    returns: pd.DataFrame,
+    returns: pd.DataFrame | Trials,
     base: str | None,
     *,
     partitions: int,
@@ -96,56 +87,66 @@ def cost_of_trying(
     block: int,
     seed: int,
     bars_per_year: float = TRADING_DAYS,
+    drawn: Resamples | None = None,
 ) -> TrialCost:
-    """Judge the best of all columns by what it took to find it.
+    """Judge the best of all series by what it took to find it.
 
     Parameters
     ----------
-    returns : DataFrame (days, trials)
+    returns : DataFrame (days, trials), or Trials
         Daily net returns of every trial, the poor ones too; without NaN. Equal ones are one trial.
     base : str or None
-        Column that the others are to beat; None where there is none.
+        Name of the series that the others are to beat; None where there is none.
     partitions, draws, block, seed : int
         Parts of the history; resamples, mean block length in days, seed of the bootstrap.
     bars_per_year : float
         Days of a year.
+    drawn : Resamples, optional
+        Those of these days, block, draws and seed, where a caller has them already.
     """
     year = math.sqrt(bars_per_year)
-    tried = returns.shape[1]
-    returns = returns[list(dict.fromkeys(distinct_trials(returns, base)))]
-    count = returns.shape[1]
+    trials = returns if isinstance(returns, Trials) else Trials.of_frame(returns)
+    own = None if base is None else trials.number(base)
+    tried, days = len(trials.kept), trials.days
+    distinct = list(dict.fromkeys(trials.firsts(own)))
+    moving = [n for n in distinct if trials.kept[n].moved]
+    count = len(distinct)
     equal = tried - count
     reasons = []
     nothing = dict.fromkeys(("expected_maximum", "probabilistic", "deflated", "deflated_all"), math.nan)
-    if not any(returns[name].nunique() > 1 for name in returns.columns):
-        name = base if base is not None else str(returns.columns[0])
+    if not moving:
+        name = trials.kept[0 if own is None else own].name
         return TrialCost(
             trials=count, equal=equal, effective=math.nan, correlation=math.nan, best=name, sharpe=math.nan, **nothing,
             pbo=math.nan, probability_of_loss=math.nan, partitions=0, superior=math.nan, superior_lower=math.nan,
             superior_upper=math.nan, reason="nothing was traded",
         )  # fmt: skip
-    found = deflated_best(returns)
-    effective = effective_trials(returns)
-    moving = sum(returns[name].nunique() > 1 for name in returns.columns)
-    correlation = (moving - effective) / (moving - 1) if moving > 1 else math.nan
-    parts = min(partitions, len(returns) // _DAYS_A_PART // 2 * 2)
+    effective = effective_trials_of(trials.blocks(moving))
+    found = deflated_best_of({trials.kept[n].name: trials.kept[n].moments for n in distinct}, lambda: effective)
+    best = trials.read([trials.number(found.best)])[0]
+    correlation = (len(moving) - effective) / (len(moving) - 1) if len(moving) > 1 else math.nan
+    parts = min(partitions, days // _DAYS_A_PART // 2 * 2)
     pbo = loss = math.nan
     if count < 2:
         reasons.append(
             f"all {tried} trials are equal: nothing was chosen" if equal else "one trial: nothing was chosen"
         )
     elif parts < 2:
-        reasons.append(f"{len(returns)} days are too few for two parts of {_DAYS_A_PART}")
+        reasons.append(f"{days} days are too few for two parts of {_DAYS_A_PART}")
     else:
-        split = probability_of_backtest_overfitting(returns, partitions=parts)
+        split = overfitting_of(trials.blocks(distinct), days, partitions=parts)
         pbo, loss = split.pbo, split.probability_of_loss
     lower = consistent = upper = math.nan
-    if base is not None and count > 1:
-        lower, consistent, upper, why = superiority(returns, base, draws=draws, block=block, seed=seed)
+    if own is not None and count > 1:
+        largest = max(max(-trials.kept[n].low, trials.kept[n].high) for n in distinct)
+        lower, consistent, upper, why = superiority_of(
+            trials.blocks([n for n in distinct if n != own]), trials.read([own])[0], largest,
+            draws=draws, block=block, seed=seed, drawn=drawn,
+        )  # fmt: skip
         reasons += [why] if why else []
     return TrialCost(
         trials=count, equal=equal, effective=effective, correlation=correlation, best=found.best,
-        sharpe=sharpe(returns[found.best], bars_per_year=bars_per_year), expected_maximum=found.expected_maximum * year,
+        sharpe=sharpe(best, bars_per_year=bars_per_year), expected_maximum=found.expected_maximum * year,
         probabilistic=found.probabilistic, deflated=found.deflated, deflated_all=found.deflated_all,
         pbo=pbo, probability_of_loss=loss, partitions=parts if not math.isnan(pbo) else 0,
         superior=consistent, superior_lower=lower, superior_upper=upper, reason="; ".join(reasons),
