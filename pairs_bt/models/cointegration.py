@@ -21,6 +21,7 @@ from pairs_bt.errors import DataError
 from pairs_bt.kernels.scan import cointegration as kernel
 from pairs_bt.kernels.scan import lanes
 from pairs_bt.models.johansen_pvalues import last_pvalues, max_eig_pvalues, trace_pvalues
+from pairs_bt.models.scan.lane_inputs import lane_inputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,32 +140,8 @@ def prepare(levels: Floats) -> ScanInputs:
     """
     inputs = _prepare(levels)
     if levels.shape[1] >= MIN_BARS and not numba_config.DISABLE_JIT:  # type: ignore[attr-defined]
-        inputs.four = _lane_inputs(inputs)
+        inputs.four = lane_inputs(inputs)
     return inputs
-
-
-def _lane_inputs(one: ScanInputs) -> lanes.LaneInputs:
-    """The facts of `one` in the order in which four pairs in step read them."""
-    tickers, bars = one.z.shape
-    lags = one.lags
-    wide = lanes.STEP * (-(-bars // lanes.STEP) + 2)
-    z, e = np.zeros((tickers, wide)), np.zeros((tickers, wide))
-    z[:, :bars], e[:, :bars] = one.z, one.e
-    last = np.arange(bars - 1, bars - lags - 2, -1)
-    facts = [one.z[:, last], one.z[:, : lags + 1], one.e[:, last], one.e[:, : 2 * lags + 2], one.diff_diff]
-    facts += [one.level_diff, np.column_stack([one.total, one.level_sum, one.level_square])]
-    facts.append(np.zeros((tickers, -sum(fact.shape[1] for fact in facts) % 4)))
-    stretches, points = lanes.transform_size(bars, lags)
-    cosine, sine, back = lanes.turning_tables(lags, points)
-    kept, around = np.zeros((2, tickers * 2 * points * stretches))
-    lanes.transform(e.ravel(), wide, bars, lags, stretches, points, cosine, sine, kept, around)
-    table = np.concatenate(facts, axis=1)
-    lag_weight = np.exp(2.0 * np.arange(-lags, 1) / (bars - lags - 1))
-    order_weight = np.exp(8.0 * np.arange(-one.order_max, 1) / (bars - one.order_max))
-    return lanes.LaneInputs(
-        z.ravel(), e.ravel(), table.ravel(), kept, around, back, lag_weight, order_weight, bars, wide, table.shape[1],
-        lags, one.order_max, stretches, points,
-    )  # fmt: skip
 
 
 def scan_chunk(

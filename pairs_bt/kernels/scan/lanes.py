@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import math
 import operator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -247,8 +246,6 @@ class LaneInputs(NamedTuple):
 _ZT, _ZH, _ET, _EH, _DD, _LD, _END = 0, 1, 2, 3, 5, 6, 7
 
 
-# Windows of one length share sizes and tables.
-@lru_cache(maxsize=16)
 def transform_size(bars: int, lags: int) -> tuple[int, int]:
     """(stretches, points) of the cheapest transforms: products cost by stretches, turning back costs by points."""
     rows = bars - lags - 1
@@ -261,12 +258,8 @@ def transform_size(bars: int, lags: int) -> tuple[int, int]:
     return best[1], best[2]
 
 
-@lru_cache(maxsize=16)
 def turning_tables(lags: int, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cosines and sines of the forward transform (size, points), and the table of `_lagged_products`: not to change.
-
-    They are not marked as read-only, which would be a type of its own, for which numba compiles kernels again.
-    """
+    """Cosines and sines of the forward transform (size, points), and the table of `_lagged_products`."""
     size = 2 * (points - 1)
     angle = 2.0 * np.pi / size * (np.outer(np.arange(size), np.arange(points)) % size)
     half = points // 2
