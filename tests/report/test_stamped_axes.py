@@ -125,4 +125,4 @@ def test_stretches_are_those_of_a_loop_over_the_rows() -> None:
     assert len(set(found.pair.tolist())) == len(pairs)
     empty = stretches_of(table.iloc[:0], ["spread"])
     assert empty.starts.tolist() == [0]
-    assert not list(empty.keys())
+    assert not list(empty.names_of_each())
