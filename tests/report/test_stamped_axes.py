@@ -104,6 +104,19 @@ def test_ticks_keep_the_look_outside_of_its_settings() -> None:
     assert {text.get_fontsize() for text in axis.get_xticklabels()} == {11.0}
 
 
+@pytest.mark.parametrize("values", [[3.0, 1.0, 2.0], [-3.0, -1.0, 0.0], [-2.0, 5.0, 1.0]])
+def test_bars_have_the_scale_of_matplotlibs(values: list[float]) -> None:
+    dates, rows = pd.date_range("2020-01-01", periods=3, freq="90D").to_numpy(), np.arange(3)
+    _, (mine, theirs) = canvas.panels(["", ""], [90, 90])
+    canvas.dated_bars(mine, dates, 60.0, np.array(values), color="#0a6ebd")
+    theirs.bar(dates, values, width=60.0)
+    np.testing.assert_allclose([*mine.get_xlim(), *mine.get_ylim()], [*theirs.get_xlim(), *theirs.get_ylim()])
+    _, (mine, theirs) = canvas.panels(["", ""], [90, 90])
+    canvas.bars(mine, (0.0, np.array(values)), (rows - 0.31, rows + 0.31), [0.0], color="#0a6ebd")
+    theirs.barh(rows, values, height=0.62)
+    np.testing.assert_allclose([*mine.get_xlim(), *mine.get_ylim()], [*theirs.get_xlim(), *theirs.get_ylim()])
+
+
 def test_stretches_are_those_of_a_loop_over_the_rows() -> None:
     rng = np.random.default_rng(3)
     blocks = [(end, y, x, v) for end in (3, 9) for y, x in (("B", "A"), ("C", "A")) for v in ("ols", "dynamic")]
@@ -125,4 +138,4 @@ def test_stretches_are_those_of_a_loop_over_the_rows() -> None:
     assert len(set(found.pair.tolist())) == len(pairs)
     empty = stretches_of(table.iloc[:0], ["spread"])
     assert empty.starts.tolist() == [0]
-    assert not list(empty.keys())
+    assert not list(empty.names_of_each())

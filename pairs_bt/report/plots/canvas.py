@@ -167,7 +167,8 @@ def bars(
     axis: Axes,
     across: tuple[npt.ArrayLike, npt.ArrayLike],
     up: tuple[npt.ArrayLike, npt.ArrayLike],
-    sticky: Sequence[float] = (),
+    x_ends: Sequence[float] = (),
+    y_ends: Sequence[float] = (),
     **style: Any,
 ) -> PathPatch:
     """Draw many bars of one style as one patch.
@@ -178,8 +179,8 @@ def bars(
         Where they stand; its limits grow with them.
     across, up : (array, array)
         Left and right end, lower and upper end of each bar; numbers stand for all of them.
-    sticky : sequence of float
-        Heights beyond which no margin is added.
+    x_ends, y_ends : sequence of float
+        Places at which a scale may end: no margin is added beyond them.
     **style
         Of a `matplotlib.patches.PathPatch`.
     """
@@ -190,7 +191,8 @@ def bars(
     corners = np.stack([left, low, right, low, right, high, left, high, left, low], axis=-1).astype(np.float64)
     one = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
     patch = PathPatch(Path(corners.reshape(-1, 2), np.tile(one, left.size)), **style)
-    patch.sticky_edges.y.extend(sticky)
+    patch.sticky_edges.x.extend(x_ends)
+    patch.sticky_edges.y.extend(y_ends)
     # Its corners are its limits: matplotlib would look for those of a curve, side by side.
     axis.add_artist(patch)
     axis.update_datalim(corners.reshape(-1, 2))
@@ -202,7 +204,7 @@ def dated_bars(axis: Axes, dates: npt.NDArray[Any], width: float, heights: npt.N
     """Draw bars of `width` days about some dates, from zero to `heights`, which stays at the edge of the scale."""
     axis.xaxis.update_units(dates)
     middle = np.asarray(axis.convert_xunits(dates), dtype=np.float64)
-    return bars(axis, (middle - width / 2, middle + width / 2), (0.0, heights), [0.0], **style)
+    return bars(axis, (middle - width / 2, middle + width / 2), (0.0, heights), y_ends=[0.0], **style)
 
 
 def name_rows(axis: Axes, labels: Sequence[str], **text: Any) -> None:

@@ -79,7 +79,7 @@ def plot_decomposition(run: RunData, variants: Names = ()) -> Figure:
         values = table[part].to_numpy()
         start = np.where(values >= 0, right, left)
         style: dict[str, Any] = _HATCHED if claimed and part == "convergence" else {"color": color, "linewidth": 0}
-        handles.append(canvas.bars(axis, (start, start + values), (rows - 0.31, rows + 0.31), **style))
+        handles.append(canvas.bars(axis, (start, start + values), (rows - 0.31, rows + 0.31), start.tolist(), **style))
         right += np.maximum(values, 0)
         left += np.minimum(values, 0)
     handles += axis.plot(table["net"], range(len(table)), "D", color=INK, markersize=7, markeredgecolor="white")
@@ -100,8 +100,8 @@ def plot_phantom(run: RunData, variants: Names = ()) -> Figure:
     figure, (axis,) = _rows(series, "Dollars before costs over the run", names)
     rows = np.arange(len(table))
     handles = [
-        canvas.bars(axis, (0.0, table["gross"].to_numpy()), (rows, rows + 0.34), color=GAIN, linewidth=0),
-        canvas.bars(axis, (0.0, table["naive"].to_numpy()), (rows, rows - 0.34), **_HATCHED),
+        canvas.bars(axis, (0.0, table["gross"].to_numpy()), (rows, rows + 0.34), [0.0], color=GAIN, linewidth=0),
+        canvas.bars(axis, (0.0, table["naive"].to_numpy()), (rows, rows - 0.34), [0.0], **_HATCHED),
     ]
     canvas.legend(figure, handles, names)
     return figure
