@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from numba import config as numba_config
 
+from pairs_bt.kernels.scan import cointegration as one_pair
 from pairs_bt.kernels.scan import lanes
 from pairs_bt.models import cointegration as ct
 
@@ -185,3 +186,10 @@ def test_lanes_equal_the_kernel_for_one_pair_a_hundred_thousand_times(kind):
         i, j = rng.integers(0, len(levels), size=(2, pairs))
         _, apart = check(levels, i[i != j], j[i != j])
         assert apart <= BOUND
+
+
+def test_what_only_kernels_call_refuses_python_in_words():
+    # without what lets Python call it, a call would end the process
+    for module, name in ((one_pair, "_cholesky"), (lanes, "_cross_moments")):
+        with pytest.raises(TypeError, match=f"{name} is for kernels to call"):
+            getattr(module, name)(1)

@@ -19,10 +19,12 @@ the cache would go on calling the old one.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.core.registry import CPUDispatcher
 
 # Cholesky loses about eps / (pivot / column) of a pivot: 1e-4 keeps a dozen digits.
 PIVOT_FLOOR = 1e-4
@@ -39,6 +41,23 @@ TESTED, CONSTANT_LEG, IDENTICAL, COLLINEAR_PAIR, TOO_FEW_BARS, SINGULAR = 0, 1, 
 _loop = njit(cache=True, nogil=True, error_model="numpy")
 # Sums may be reordered, so that they run in vector lanes; nothing else may.
 _sum = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
+
+
+_bare: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+class _Closed(CPUDispatcher):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self.py_func.__name__} is for kernels to call. From Python, call its .py_func.")
+
+
+def _inner(function: Callable[..., Any]) -> Any:
+    """As `_loop`, for kernels alone: what lets Python call a small one takes a quarter of its compilation."""
+    made = njit(cache=True, nogil=True, error_model="numpy", **_bare)(function)
+    # Called without what was left out it would crash. (Not compiled at all, it is a function of Python.)
+    if isinstance(made, CPUDispatcher):
+        made.__class__ = _Closed
+    return made
 
 
 class ScanInputs(NamedTuple):
@@ -117,7 +136,7 @@ def _lag_products(a: np.ndarray, b: np.ndarray, start: int, lags: int, out: np.n
 # --------------------------------------------------------------------------------------------- once per ticker
 
 
-@_loop
+@_inner
 def _standardise(level: np.ndarray, z: np.ndarray) -> tuple[float, bool]:
     """Centre `level` into z and scale it by a power of two; (scale, whether the level never moves)."""
     n = level.size
@@ -180,7 +199,7 @@ def prepare(levels: np.ndarray, lags: int, order_max: int) -> ScanInputs:
 # --------------------------------------------------------------------------------------- moments of one design
 
 
-@_loop
+@_inner
 def _fill(w: Work, q: int, m: int, level_first: int) -> int:
     """Moments of q series, m lags, from the first rows in `w` to w.factor (upper triangle); returns the size.
 
@@ -218,7 +237,7 @@ def _fill(w: Work, q: int, m: int, level_first: int) -> int:
     return last + q
 
 
-@_loop
+@_inner
 def _centre(w: Work, q: int, m: int, level_first: int, rows: int) -> None:
     """Take the constant out of the moments: M -= s s' / rows. w.sums holds [level, target, lag 1, lag 2, ..]."""
     last = q * (m + 1)
@@ -238,7 +257,7 @@ def _centre(w: Work, q: int, m: int, level_first: int, rows: int) -> None:
             row[c] -= share * order[c]
 
 
-@_loop
+@_inner
 def _cholesky(factor: np.ndarray, size: int, gross: np.ndarray) -> bool:
     """Upper Cholesky factor in place; False as soon as a pivot is below PIVOT_FLOOR of `gross`."""
     for r in range(size):
@@ -270,7 +289,7 @@ def _cholesky(factor: np.ndarray, size: int, gross: np.ndarray) -> bool:
 # --------------------------------------------------------------------------- the design itself, by reflections
 
 
-@_loop
+@_inner
 def _design(series: np.ndarray, m: int, start: int, level_first: int, centred: int) -> np.ndarray:
     """(columns, rows) design of the rows t = start .. n-1, columns ordered as in `_fill`."""
     q, n = series.shape
@@ -304,7 +323,7 @@ def _axpy(scale: float, a: np.ndarray, b: np.ndarray) -> None:
         b[t] += scale * a[t]
 
 
-@_loop
+@_inner
 def _reflect(x: np.ndarray, factor: np.ndarray) -> bool:
     """Upper factor of the design x (columns, rows) by reflections; False where a column has no part of its own."""
     size = x.shape[0]
@@ -345,7 +364,7 @@ def _adf_lag(factor: np.ndarray, lags: int, rows: int) -> int:
     return chosen
 
 
-@_loop
+@_inner
 def _adf_t(factor: np.ndarray, lag: int, rows: int) -> float:
     """t-value of the level: coefficient R[k,y] / R[k,k], standard error sqrt(R[y,y]^2 / df) / R[k,k]."""
     return (
@@ -384,7 +403,7 @@ def _var_order(factor: np.ndarray, m: int, rows: int, level_det: float) -> int:
     return chosen
 
 
-@_loop
+@_inner
 def _canonical(factor: np.ndarray, k: int) -> tuple[float, float, float, float]:
     """Squared canonical correlations of levels and differences (larger, smaller), the first one's weights on levels.
 
@@ -465,7 +484,7 @@ def make_work(lags: int) -> Work:
     )
 
 
-@_loop
+@_inner
 def _cross_moments(inputs: ScanInputs, w: Work, i: int, j: int) -> float:
     """Lagged products of the two tickers over t >= lags + 1; returns sum z1 z2 over all bars."""
     z1, z2, e1, e2 = inputs.z[i], inputs.z[j], inputs.e[i], inputs.e[j]
@@ -484,13 +503,13 @@ def _cross_moments(inputs: ScanInputs, w: Work, i: int, j: int) -> float:
     return _dot(z1, z2)
 
 
-@_loop
+@_inner
 def _engle_granger_moments(inputs: ScanInputs, w: Work, i: int, j: int, product: float) -> tuple[bool, float, int]:
     """(trusted, statistic, lag) of ticker i on ticker j; w holds cross moments of (i, j) in this order or the other."""
     return _residual_moments(inputs, w, i, j, product, product / inputs.total[j])
 
 
-@_loop
+@_inner
 def _residual_moments(
     inputs: ScanInputs, w: Work, i: int, j: int, product: float, beta: float
 ) -> tuple[bool, float, int]:
@@ -529,7 +548,7 @@ def _residual_moments(
     return True, _adf_t(w.factor, lag, n - 1 - lag), lag
 
 
-@_loop
+@_inner
 def _residual_rows(w: Work, lags: int, lag: int, u_square: float) -> None:
     """First rows of the residual's moments with `lag` lags: those over t > lags plus the rows t = lag+1 .. lags."""
     w.square[0, 0] = u_square
@@ -546,7 +565,7 @@ def _residual_rows(w: Work, lags: int, lag: int, u_square: float) -> None:
             w.level[0, d] += level * w.ue[t - d]
 
 
-@_loop
+@_inner
 def _pair_rows(inputs: ScanInputs, w: Work, i: int, j: int, product: float, m: int, start: int) -> None:
     """First rows of the pair's moments with m lags over t >= start, start <= lags + 1: series interleaved."""
     z1, z2, e1, e2 = inputs.z[i], inputs.z[j], inputs.e[i], inputs.e[j]
@@ -594,7 +613,7 @@ def _pair_rows(inputs: ScanInputs, w: Work, i: int, j: int, product: float, m: i
             w.level[1, 2 * d + 1] += l2 * f2
 
 
-@_loop
+@_inner
 def _pair_factor(
     inputs: ScanInputs, w: Work, i: int, j: int, product: float, m: int, start: int, level_first: int
 ) -> bool:
@@ -607,7 +626,7 @@ def _pair_factor(
     return _cholesky(w.factor, size, w.gross)
 
 
-@_loop
+@_inner
 def _level_det(z1: np.ndarray, z2: np.ndarray, start: int) -> float:
     """Determinant of the centred products of the levels over t >= start (the VAR of order 0)."""
     rows = z1.size - start
@@ -625,7 +644,7 @@ def _level_det(z1: np.ndarray, z2: np.ndarray, start: int) -> float:
     return s11 * s22 - s12 * s12
 
 
-@_loop
+@_inner
 def _k_ar_diff(order: int, book: bool) -> int:
     return max(order if book else order - 1, 1)
 
@@ -633,7 +652,7 @@ def _k_ar_diff(order: int, book: bool) -> int:
 # ---------------------------------------------------------------------------- one pair, from the design itself
 
 
-@_loop
+@_inner
 def _engle_granger_design(z1: np.ndarray, z2: np.ndarray, beta: float, lags: int) -> tuple[bool, float, int]:
     n = z1.size
     u = np.empty((1, n))

@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import extending, njit, types
+from numba.core.registry import CPUDispatcher
 
 # Pivots below this share of what their column started from are the other kernel's: its floor is 1e-4.
 PIVOT_FLOOR = 1.001e-4
@@ -39,9 +41,23 @@ TIE = 1e-8
 STEP = 16
 
 _lanes = njit(cache=True, nogil=True, error_model="numpy")
-# Of vectors: Python has no such arguments and cannot call it, so what lets it is not compiled.
+
+
 _bare: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_inner = njit(cache=True, nogil=True, error_model="numpy", **_bare)
+
+
+class _Closed(CPUDispatcher):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self.py_func.__name__} is for kernels to call.")
+
+
+def _inner(function: Callable[..., Any]) -> Any:
+    """As `_lanes`, for kernels alone: what lets Python call a small one takes a quarter of its compilation."""
+    made = njit(cache=True, nogil=True, error_model="numpy", **_bare)(function)
+    # Called without what was left out it would crash. (Not compiled at all, it is a function of Python.)
+    if isinstance(made, CPUDispatcher):
+        made.__class__ = _Closed
+    return made
 
 
 # ------------------------------------------------------------------------------------ a vector of four float64
@@ -315,7 +331,7 @@ def transform(
 # ------------------------------------------------------------------------------------------------ sums of four pairs
 
 
-@_lanes
+@_inner
 def _dot(a: np.ndarray, at: int, b: np.ndarray, bt: int, rows: int) -> Any:
     """Partial sums, one a lane, of products of `rows` numbers; what stands behind them up to a STEP must be zero."""
     s0 = s1 = s2 = s3 = _splat(0.0)
@@ -327,14 +343,14 @@ def _dot(a: np.ndarray, at: int, b: np.ndarray, bt: int, rows: int) -> Any:
     return (s0 + s1) + (s2 + s3)
 
 
-@_lanes
+@_inner
 def _add_up(a: np.ndarray) -> Any:
     """Sums of the items of four vectors, one vector a lane."""
     c0, c1, c2, c3 = _turn(_load(a, 0), _load(a, 4), _load(a, 8), _load(a, 12))
     return (c0 + c1) + (c2 + c3)
 
 
-@_lanes
+@_inner
 def _rows_to_lanes(rows: np.ndarray, at: np.ndarray, count: int, out: np.ndarray) -> None:
     """out[4 c + lane] = rows[at[lane] + c] for c < count, a multiple of four."""
     r0, r1, r2, r3 = at[0], at[1], at[2], at[3]
@@ -346,7 +362,7 @@ def _rows_to_lanes(rows: np.ndarray, at: np.ndarray, count: int, out: np.ndarray
         _store(out, 4 * c + 12, c3)
 
 
-@_lanes
+@_inner
 def _products(x: LaneInputs, i: np.ndarray, j: np.ndarray, re: np.ndarray, im: np.ndarray) -> None:
     """Products of the two tickers' transforms, added over the stretches: one row of `points` a lane."""
     row = 2 * x.points * x.stretches
@@ -365,7 +381,7 @@ def _products(x: LaneInputs, i: np.ndarray, j: np.ndarray, re: np.ndarray, im: n
             _store(im, lane * x.points + group, ri - ir)
 
 
-@_lanes
+@_inner
 def _lagged_products(
     back: np.ndarray, lags: int, points: int, folded: np.ndarray, even: np.ndarray, odd: np.ndarray
 ) -> None:
@@ -399,8 +415,8 @@ def _lagged_products(
         _store(odd, out + 24, s3)
 
 
-@_lanes
-def _fold(points: int, lanes: np.ndarray, sums: int, differences: int, folded: np.ndarray) -> None:
+@_inner
+def _fold(points: int, lanes: np.ndarray, sums: int | np.int64, differences: int, folded: np.ndarray) -> None:
     """Sums and differences of the points f and points - 1 - f."""
     for f in range(points // 2):
         one, other = _load(lanes, 4 * f), _load(lanes, 4 * (points - 1 - f))
@@ -468,7 +484,7 @@ def make_work(x: LaneInputs) -> Work:
     )
 
 
-@_lanes
+@_inner
 def _cross_moments(x: LaneInputs, w: Work, i: np.ndarray, j: np.ndarray) -> Any:
     """Lagged products of the two tickers over t > lags; returns sum z1 z2 over all bars."""
     lags, points = x.lags, x.points
@@ -478,7 +494,8 @@ def _cross_moments(x: LaneInputs, w: Work, i: np.ndarray, j: np.ndarray) -> Any:
     for lane in range(4):
         at[lane] = lane * points
     _rows_to_lanes(w.re, at, points, w.lanes)
-    _fold(points, w.lanes, 0, half, w.folded)
+    # typed: of a bare 0 numba makes a type of its own, and compiles the callee for it as well
+    _fold(points, w.lanes, np.int64(0), half, w.folded)
     _rows_to_lanes(w.im, at, points, w.lanes)
     _fold(points, w.lanes, 2 * half, 3 * half, w.folded)
     _lagged_products(x.back, lags, points, w.folded, w.even, w.odd)
@@ -587,21 +604,21 @@ def _own_columns(u: np.ndarray, row: int, size: int, at: int, keep: Any, gross: 
     _store(gross, 4 * at, _fma(keep, _load(gross, 4 * at), one - keep))
 
 
-@_lanes
+@_inner
 def _head(facts: np.ndarray, part: int, d: int, lag: np.ndarray) -> Any:
     """The fact at place lag - d of a part, for each lane's lag."""
     at = 4 * (part - d)
     return _collect(facts, at + 4 * lag[0], at + 4 * lag[1] + 1, at + 4 * lag[2] + 2, at + 4 * lag[3] + 3)
 
 
-@_lanes
+@_inner
 def _lag_vector(lag: np.ndarray, small: np.ndarray) -> Any:
     for lane in range(4):
         small[lane] = float(lag[lane])
     return _load(small, 0)
 
 
-@_lanes
+@_inner
 def _bounds(lag: np.ndarray) -> tuple[int, int]:
     return min(lag[0], lag[1], lag[2], lag[3]), max(lag[0], lag[1], lag[2], lag[3])
 
@@ -897,7 +914,7 @@ def _orders(x: LaneInputs, w: Work, row: int, both: Any, good: Any) -> Any:
     return _where_less(best, second, _where_less(best, none, good, _splat(0.0)), _splat(0.0))
 
 
-@_lanes
+@_inner
 def _canonical(factor: np.ndarray, row: int, at: int) -> tuple[Any, Any]:
     """Squared canonical correlations, larger and smaller, of levels (columns from `at`) and differences."""
     last = at + 2
