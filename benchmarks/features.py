@@ -10,7 +10,6 @@ process too, so name no other part beside it.
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 import time
@@ -160,6 +159,8 @@ def measure_sweep() -> Iterator[Line]:
 
 def measure_large_sweep() -> Iterator[Line]:
     """Ten thousand settings over the demo, with page and tables: CPU and wall seconds, and the peak of memory."""
+    import resource  # not on Windows
+
     seconds, wall = _sweep_seconds(LARGE)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     where = f"{wall:.0f} s of wall, peak {peak:.2f} GB; {', '.join(LARGE)}"
