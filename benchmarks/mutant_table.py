@@ -242,7 +242,7 @@ MUTANTS: list[Mutant] = [
     *_rows("interest-", "pairs_bt/backtest/portfolio/returns.py", "tests/backtest/test_portfolio.py", [
         ("study.day_gap[first:last] / 365.0", "study.day_gap[first:last] / 252.0",
          "test_interest_on_six_bars_by_hand"),
-        ("np.concatenate([[0.0], tied_up[:-1]])", "tied_up", "test_interest_on_six_bars_by_hand"),
+        ("before[..., 1:] = tied_up[..., :-1]", "before[...] = tied_up", "test_interest_on_six_bars_by_hand"),
         ("longs - study.config.portfolio.short_rebate * shorts", "longs + study.config.portfolio.short_rebate * shorts",
          "test_interest_on_six_bars_by_hand"),
     ], jit=True),
@@ -387,9 +387,9 @@ MUTANTS: list[Mutant] = [
          "test_a_folder_is_blank_with_what_a_killed_command_leaves"),
     ]),
     *_rows("files-", "pairs_bt/common/files.py", "tests/runs/test_store.py", [
-        ("            os.fsync(stream.fileno())\n", "",
+        ('            if sync != "later":\n                os.fsync(stream.fileno())\n', "",
          "test_bytes_are_synced_before_the_name_and_the_name_before_the_return"),
-        ("    sync_folder(path.parent)\n", "",
+        ('    if sync == "now":\n        sync_folder(path.parent)\n', "",
          "test_bytes_are_synced_before_the_name_and_the_name_before_the_return"),
         ("            temporary.unlink(missing_ok=True)\n", "            pass\n",
          "test_a_write_that_fails_leaves_the_old_file_and_nothing_else"),

@@ -6,13 +6,9 @@ fixed blocks of pairs, so that it does not depend on how a window is cut into ta
 
 from __future__ import annotations
 
-import ctypes
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-import pyarrow as pa
 
 from pairs_bt.backtest.hedge_rules import FilterPath, Variant, variants
 from pairs_bt.backtest.held_ratios import HeldRatios, TrainPairs, held_ratios, train_pairs
@@ -20,35 +16,12 @@ from pairs_bt.backtest.ledger import BLOCK, LedgerResult, SettingRules, trade_pa
 from pairs_bt.backtest.selection import ScanColumns, eligibility_reasons, y_is_first
 from pairs_bt.backtest.signals import SignalSet, filter_pairs, make_signals, score_centre
 from pairs_bt.backtest.study import Study, WindowContext
+from pairs_bt.common.freed_memory import keep_freed_arrays
 from pairs_bt.config.schema import Portfolio, Selection, reads, slot_parts
 from pairs_bt.kernels import ledger as kernel
 from pairs_bt.models import cointegration
 from pairs_bt.models.hedge_effectiveness import measure
 from pairs_bt.models.scan import pair_distance, partial_cointegration
-
-
-@cache
-def keep_freed_arrays() -> None:
-    """Let this process keep the memory of freed arrays, which halves the time of a trade task, in one place for all.
-
-    The C library of Linux hands freed arrays back to the system and fetches them again page by page, unless a larger
-    one was freed before. This one is never touched, so never fetched. Where each thread kept its own, two threads
-    would need half as much again.
-    """
-    np.empty(2_000_000)
-    with suppress(AttributeError, OSError, TypeError):  # only the C library of Linux has it
-        ctypes.CDLL(None).mallopt(_ARENAS, 1)
-
-
-# M_ARENA_MAX of malloc.h
-_ARENAS = -8
-
-
-def give_back_freed_arrays() -> None:
-    """Hand the memory of freed arrays back to the system, once no more tasks come: the report needs other sizes."""
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
-    pa.default_memory_pool().release_unused()
 
 
 @dataclass(frozen=True)

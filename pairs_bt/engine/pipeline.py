@@ -24,8 +24,9 @@ from pairs_bt.backtest.portfolio.limits import Refusals, limited, refuse
 from pairs_bt.backtest.portfolio.returns import Cohort, add_blocks
 from pairs_bt.backtest.selection import Choice, ScanColumns, select_pairs
 from pairs_bt.backtest.study import Study
-from pairs_bt.backtest.window_tasks import Candidates, TradeResult, keep_freed_arrays, scan_task, trade_task
+from pairs_bt.backtest.window_tasks import Candidates, TradeResult, scan_task, trade_task
 from pairs_bt.common.column_table import ColumnTable
+from pairs_bt.common.freed_memory import keep_freed_arrays
 from pairs_bt.config.schema import reads
 from pairs_bt.engine.scan_table import ScanTable, scan_table
 from pairs_bt.kernels.ledger import N_DAILY

@@ -21,9 +21,9 @@ import pyarrow as pa
 from pairs_bt.backtest.portfolio.limits import Refusals
 from pairs_bt.backtest.portfolio.returns import Cohort, compound
 from pairs_bt.backtest.study import Study
-from pairs_bt.backtest.window_tasks import give_back_freed_arrays
 from pairs_bt.common.checkpoints import DamagedCheckpoint
 from pairs_bt.common.files import reason, replacing
+from pairs_bt.common.freed_memory import give_back_freed_arrays
 from pairs_bt.common.lock import folder_lock
 from pairs_bt.config.schema import Config
 from pairs_bt.engine.identity import identify

@@ -61,8 +61,14 @@ def test_no_module_can_run_data_or_fetch_anything(path):
         "ftplib",
         "ctypes",
     }
-    assert not imported & forbidden
     made = calls(tree)
+    if path.relative_to(PACKAGE).as_posix() == "common/freed_memory.py":
+        # of the C library two functions that take numbers, and nothing by a name that data could give
+        forbidden -= {"ctypes"}
+        assert {name for name in made if "ctypes" in name} == {
+            "ctypes.CDLL", "ctypes.CDLL(None).mallopt", "ctypes.CDLL(None).malloc_trim",
+        }  # fmt: skip
+    assert not imported & forbidden
     assert not made & {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "pd.read_pickle", "pd.eval"}
     assert not any(name.endswith((".read_pickle", ".to_pickle", ".query", "DataFrame.eval")) for name in made)
     assert "shell=True" not in path.read_text(encoding="utf-8")
