@@ -264,10 +264,11 @@ def band(mean: float, variance: float, level: float = 0.95) -> tuple[int, int]:
 def _draw(study: Study, windows: _Windows, turns: list[np.ndarray]) -> _Draws:
     """Draw universes until the budget is spent."""
     sums = _Sums(len(study.tickers), windows.pairs.size)
+    pairs = _Pairs.of(study)
     done, number = 0, 0
     while number < FEWEST or (done < BUDGET and number < MOST):
         rng = stream(study.config.run.seed, CHANCE_STREAMS, number)
-        done += _universe(study, windows, turns[number % len(turns)], rng, sums)
+        done += _universe(study, pairs, windows, turns[number % len(turns)], rng, sums)
         number += 1
     return sums.draws()
 
@@ -308,10 +309,12 @@ class _Sums:
         return _Draws(accepted, tests, covariance)
 
 
-def _universe(study: Study, windows: _Windows, turn: np.ndarray, rng: np.random.Generator, sums: _Sums) -> int:
+def _universe(
+    study: Study, pairs: _Pairs, windows: _Windows, turn: np.ndarray, rng: np.random.Generator, sums: _Sums
+) -> int:
     """Draw one universe, test it in the windows of its turn; return the number of tests."""
     options = study.config.selection
-    members, i, j = _members(study, options, rng)
+    members, i, j = _members(pairs, options, rng)
     with np.errstate(invalid="ignore"):
         returns = np.diff(np.log(study.filled[members]), axis=1)
     path = np.zeros((members.size, study.filled.shape[1]))
@@ -330,24 +333,49 @@ def _universe(study: Study, windows: _Windows, turn: np.ndarray, rng: np.random.
     return sum(scan.i.size for _, scan in made)
 
 
-def _members(study: Study, options: Selection, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class _Pairs:
+    """The run's pairs, and where those of one first ticker stand: a universe looks at its own and not at millions."""
+
+    i: np.ndarray
+    j: np.ndarray
+    tickers: int
+    used: int  # tickers that are in a pair
+    order: np.ndarray  # the pairs by first ticker, in the run's order
+    start: np.ndarray  # where those of a first ticker begin in it
+
+    @classmethod
+    def of(cls, study: Study) -> _Pairs:
+        i, j, tickers = study.pair_i, study.pair_j, len(study.tickers)
+        used = np.zeros(tickers, dtype=bool)
+        used[i] = used[j] = True
+        counts = np.bincount(i, minlength=tickers)
+        start = np.concatenate([[0], np.cumsum(counts)])
+        return cls(i, j, tickers, int(used.sum()), np.argsort(i, kind="stable"), start)
+
+    def among(self, chosen: np.ndarray) -> np.ndarray:
+        """Places of the pairs whose tickers are both chosen."""
+        first = np.flatnonzero(chosen)
+        places = np.concatenate([self.order[self.start[ticker] : self.start[ticker + 1]] for ticker in first])
+        return np.sort(places[chosen[self.j[places]]])
+
+
+def _members(pairs: _Pairs, options: Selection, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tickers of one universe, and the pairs of the run among them as places in it."""
-    i, j = study.pair_i, study.pair_j
+    i, j = pairs.i, pairs.j
     wanted = PAIRS if options.multiplicity == "none" else FAMILY
-    chosen = np.zeros(len(study.tickers), dtype=bool)
+    chosen = np.zeros(pairs.tickers, dtype=bool)
     if i.size <= wanted * 1.5:
         chosen[i] = chosen[j] = True
     else:
-        used = np.unique(np.concatenate([i, j])).size
         # Pairs grow with the square of the tickers.
-        size = max(4, math.ceil(used * math.sqrt(wanted / i.size)))
+        size = max(4, math.ceil(pairs.used * math.sqrt(wanted / i.size)))
         while chosen.sum() < size:
             pair = rng.integers(i.size)
             chosen[i[pair]] = chosen[j[pair]] = True
-    members = np.flatnonzero(chosen)
     place = np.cumsum(chosen) - 1
-    inside = chosen[i] & chosen[j]
-    return members, place[i[inside]], place[j[inside]]
+    inside = pairs.among(chosen)
+    return np.flatnonzero(chosen), place[i[inside]], place[j[inside]]
 
 
 def _scan(levels: FloatArray, i: np.ndarray, j: np.ndarray, log_space: bool, options: Selection) -> ScanColumns:
