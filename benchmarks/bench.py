@@ -240,8 +240,8 @@ def text(report: dict, *, markdown: bool) -> str:
     slower = pace(report)
     parts.append(
         f"The fastest repeat of statsmodels' tests took {slower:.2f} times as long as when 0.1.0 was measured: what is "
-        "called the pace of 0.1.0 is divided by that. The demo's peak of 0.1.0 is that of the process which started it, "
-        "which is not counted any more.\n"
+        "called the pace of 0.1.0 is divided by that. The demo's peak of 0.1.0 is that of the process which started "
+        "it, which is not counted any more.\n"
     )
     scan, signals = (report["stages"][k]["reference_us"]["median"] / 1e6 for k in (0, 1))
     hours = (TARGET_TESTS * scan + TARGET_CANDIDATES * signals) / 3600
