@@ -356,7 +356,8 @@ class _Pairs:
     def among(self, chosen: np.ndarray) -> np.ndarray:
         """Places of the pairs whose tickers are both chosen."""
         first = np.flatnonzero(chosen)
-        places = np.concatenate([self.order[self.start[ticker] : self.start[ticker + 1]] for ticker in first])
+        own = [self.order[self.start[ticker] : self.start[ticker + 1]] for ticker in first]
+        places = np.concatenate([self.order[:0], *own])
         return np.sort(places[chosen[self.j[places]]])
 
 

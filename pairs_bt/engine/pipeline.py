@@ -105,7 +105,7 @@ class WindowResult:
             return iter([self.tables[name]])
         if self.tests_table is None:
             return iter([table_columns.without_rows(table_columns.TESTS)])
-        return self.tests_table.pieces(frames=False)
+        return self.tests_table.pieces()
 
 
 # Called with (what is done, what there is in all).

@@ -61,7 +61,7 @@ def write_scan(tables: Iterable[ScanTable], out: Path | None, *, top: int = 8) -
 
 def _noted(tables: Iterable[ScanTable], summary: ScanSummary, top: int) -> Iterator[ColumnTable]:
     for table in tables:
-        yield from table.pieces(frames=False)
+        yield from table.pieces()
         count = table.counts["selected"]
         names = [f"{table.tickers[y]}/{table.tickers[x]}" for y, x in table.best[:top]]
         more = f", and {count - len(names)} more" if count > len(names) else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,14 +72,10 @@ class ScanTable:
     def __len__(self) -> int:
         return self.i.size
 
-    def pieces(self, rows: int = ROWS, *, frames: bool = True) -> Iterator[Any]:
-        """The table's rows in order, at most so many at a time; one empty piece for no pair.
-
-        Pieces are frames, or without `frames` a :class:`pairs_bt.common.column_table.ColumnTable` each.
-        """
+    def pieces(self, rows: int = ROWS) -> Iterator[ColumnTable]:
+        """The table's rows in order, at most so many at a time; one empty piece for no pair."""
         for lo in range(0, max(len(self), 1), rows):
-            piece = self._columns(slice(lo, lo + rows))
-            yield piece.frame() if frames else piece
+            yield self._columns(slice(lo, lo + rows))
 
     def frame(self) -> pd.DataFrame:
         """The whole table."""

@@ -27,6 +27,8 @@ NEVER, DAILY, BAND = range(3)
 # Columns of the daily output.
 CONVERGENCE, DRIFT, TRADE_COST, REHEDGE_COST, BORROW, TURNOVER, NAIVE, GROSS_VALUE, NET_VALUE, HELD, OPENED = range(11)
 N_DAILY = 11
+# What an account adds up of them: P&L, costs and borrow, and behind these the gross and net value held.
+N_ACCOUNT = TURNOVER + 2
 
 TRADE = np.dtype(
     [
@@ -407,10 +409,10 @@ def trade_settings(
 
 @njit(cache=True, nogil=True)
 def add_cohort(daily, first, row, slot, dollars, earned):
-    """Add a cohort's `daily` (series, bars, N_DAILY) to `dollars` (series, days, 7) from its day `first` on.
+    """Add a cohort's `daily` (series, bars, N_DAILY) to `dollars` (series, days, N_ACCOUNT) from its day `first` on.
 
-    The seven are P&L, costs and borrow, as in `daily`, and the values held. If `row` is not negative, the cohort's net
-    returns on a `slot` of capital go into `earned` (rows, series) from there on.
+    If `row` is not negative, the cohort's net returns on a `slot` of capital go into `earned` (rows, series) from
+    there on.
     """
     for v in range(daily.shape[0]):
         for t in range(daily.shape[1]):

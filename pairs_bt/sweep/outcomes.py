@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pairs_bt.backtest.hedge_rules import variants
 from pairs_bt.backtest.portfolio.returns import Cohort, excess_and_gross, portfolio_returns
 from pairs_bt.backtest.windows import Window
-from pairs_bt.kernels.ledger import add_cohort, ended_sharpes
+from pairs_bt.kernels.ledger import N_ACCOUNT, add_cohort, ended_sharpes
 from pairs_bt.sweep.cohort_traders import Trader
 from pairs_bt.sweep.shared_stages import SweepCase, VariantDollars
 
@@ -27,8 +27,6 @@ Floats = NDArray[np.float64]
 
 # Daily dollars of the settings that are traded together stay in memory until their last window is done.
 BATCH_BYTES = 250_000_000
-# Components of them that an account adds up.
-N_ACCOUNT = 7
 # Daily returns of more settings than this lie in a temporary file.
 MEMORY_BYTES = 200_000_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -361,3 +362,26 @@ def test_the_first_and_the_last_day_of_a_membership_belong_to_it() -> None:
 def test_a_ticker_that_stood_still_for_two_days_is_not_constant() -> None:
     train = np.array([[5.0, 5, 6, 5], [5, 5, 5, 5]])
     assert eligibility(train, ["A", "B"], None, np.datetime64("2010-03-31")).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("kind", ["all", "groups", "few", "none"])
+@pytest.mark.parametrize("multiplicity", ["none", "bh"])
+def test_a_small_universe_holds_the_runs_pairs_among_its_tickers(kind: str, multiplicity: str) -> None:
+    """Against a look at every pair of the run; the same draws of the generator."""
+    every = np.array([(i, j) for i in range(80) for j in range(i + 1, 80)])
+    pairs = {
+        "all": np.random.default_rng(1).permutation(every),
+        "groups": every[(every[:, 0] < 30) & (every[:, 1] >= 30)],
+        "few": every[[700, 3, 41, 40]],
+        "none": every[:0],
+    }[kind]
+    study = SimpleNamespace(pair_i=pairs[:, 0], pair_j=pairs[:, 1], tickers=["T"] * 80)
+    known = selection_null._Pairs.of(study)
+    assert known.used == np.unique(pairs).size
+    for seed in range(20):
+        found = selection_null._members(known, Selection(multiplicity=multiplicity), np.random.default_rng(seed))
+        members, i, j = found
+        chosen = np.isin(np.arange(80), members)
+        inside = pairs[chosen[pairs[:, 0]] & chosen[pairs[:, 1]]]
+        np.testing.assert_array_equal(members[np.column_stack([i, j])], inside)
+        assert kind != "few" or len(inside) == 4

@@ -31,7 +31,7 @@ def study(config: Config) -> Study:
 @pytest.mark.parametrize("rows", [1, 7, 190, 1000])
 def test_pieces_are_the_table(study: Study, rows: int) -> None:
     table = next(scan_windows(study))
-    pieces = list(table.pieces(rows))
+    pieces = [piece.frame() for piece in table.pieces(rows)]
     assert [len(piece) for piece in pieces] == [min(rows, 190 - lo) for lo in range(0, 190, rows)]
     pd.testing.assert_frame_equal(pd.concat(pieces, ignore_index=True), table.frame())
 

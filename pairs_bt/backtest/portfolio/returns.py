@@ -150,7 +150,7 @@ def excess_and_gross(study: Study, dollars: np.ndarray) -> tuple[np.ndarray, np.
     ----------
     study : Study
         Without compounding, under which a cohort's capital is each variant's own.
-    dollars : numpy.ndarray, shape (variants, days, 7)
+    dollars : numpy.ndarray, shape (variants, days, N_ACCOUNT)
         Sums over the cohorts of all windows: P&L, costs and borrow, as the trading kernel has them, and the gross and
         net value held; see :func:`pairs_bt.kernels.ledger.add_cohort`.
 
