@@ -159,7 +159,7 @@ def plot_costs(run: RunData, variants: Names = ()) -> Figure:
             axis.plot([level], [0.0], "o", color=variant_color(one.number), markersize=7, zorder=4)
     axis.axvline(run.config.execution.cost_bps, color=MUTED, linewidth=0.9, dashes=(2, 2))
     axis.annotate(
-        "this run", (run.config.execution.cost_bps, 1.0), (4, -11), xycoords=("data", "axes fraction"),
+        "this run", (run.config.execution.cost_bps, 0.0), (4, 5), xycoords=("data", "axes fraction"),
         textcoords="offset points", color=MUTED, fontsize=look.FONT - 1,
     )  # fmt: skip
     canvas.zero_line(axis)
